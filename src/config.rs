@@ -1,0 +1,272 @@
+//! The settings: read once at the start from a lookup function, all mistakes told at once.
+//!
+//! No part of the program reads the environment for itself. Secrets are kept in types whose `Debug` hides them.
+
+mod mail;
+mod origin;
+mod reader;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+pub use mail::{MailConfig, Smtp, SmtpSecurity, TransportKind};
+pub use origin::PublicUrl;
+pub use reader::Mistakes;
+use reader::Reader;
+
+use crate::identity::PasswordRules;
+
+/// Everything that an operator can choose. The order is that of `.env.example`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// All keys are derived from it.
+    pub secret_key: SecretString,
+    /// `/dev/mail/`, and unsafe settings only warned about.
+    pub debug: bool,
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// The origin of every link in a mail, and of the cross-site check.
+    pub public_url: PublicUrl,
+    /// Hosts we answer to, lower case and without port.
+    pub allowed_hosts: Vec<String>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where things are kept.
+    pub database: DatabaseConfig,
+    /// Sessions and limits; `None` keeps both in this process and its cookies.
+    pub redis: Option<RedisConfig>,
+    /// How mail leaves.
+    pub mail: MailConfig,
+    /// The folder of pictures.
+    pub media_root: PathBuf,
+    /// How passwords are chosen and hashed.
+    pub passwords: PasswordConfig,
+    /// How long a code is good.
+    pub otp_lifetime: Duration,
+    /// How long a reset link is good.
+    pub reset_lifetime: Duration,
+    /// How long a sign-in lasts.
+    pub sessions: SessionConfig,
+    /// Off only for a load test.
+    pub rate_limits: bool,
+    /// Whether strangers may sign up.
+    pub sign_up_open: bool,
+    /// What a log line looks like.
+    pub log_format: LogFormat,
+    /// What is allowed but unwise, told at every start.
+    pub warnings: Vec<String>,
+}
+
+/// `DATABASE_URL`, `DATABASE_POOL_SIZE`.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// May hold a password.
+    pub url: SecretString,
+    /// Connections at most.
+    pub pool_size: u32,
+}
+
+/// `REDIS_URL`, `REDIS_KEY_PREFIX`.
+#[derive(Debug, Clone)]
+pub struct RedisConfig {
+    /// May hold a password.
+    pub url: SecretString,
+    /// In front of every key, so that several sites can share one Redis.
+    pub prefix: String,
+}
+
+/// `BCRYPT_COST`, `PASSWORD_MIN_LENGTH`, `PASSWORD_PEPPER`.
+#[derive(Debug, Clone)]
+pub struct PasswordConfig {
+    /// bcrypt's work factor, 4–15.
+    pub cost: u32,
+    /// What is asked of a new password.
+    pub rules: PasswordRules,
+    /// Joined to the hash's key; empty when there is none.
+    pub pepper: SecretString,
+}
+
+/// `SESSION_IDLE_SECONDS`, `SESSION_ABSOLUTE_SECONDS`.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionConfig {
+    /// Life without a request.
+    pub idle: Duration,
+    /// Life at most.
+    pub absolute: Duration,
+}
+
+/// `LOG_FORMAT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings that hold a secret and may therefore come as `NAME_FILE`.
+const SECRETS: [&str; 5] = ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_HOST_PASSWORD", "PASSWORD_PEPPER"];
+
+impl Config {
+    /// The settings that `lookup` gives, defaults where it gives none.
+    ///
+    /// # Errors
+    /// Every mistake, each with the name of its setting and never with its value.
+    pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Mistakes> {
+        let mut read = Reader::new(lookup);
+        let debug = read.flag("DEBUG", false);
+        let bind = read.parsed("BIND", "127.0.0.1:8000", "an address and a port, like 127.0.0.1:8000");
+        let bind: SocketAddr = bind.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
+        let public_url = PublicUrl::read(&mut read, bind.port());
+        if debug && !public_url.is_local() {
+            read.mistake("DEBUG", "must be off when PUBLIC_URL is not on this machine");
+        }
+        let config = Self {
+            secret_key: secret_key(&mut read),
+            debug,
+            bind,
+            allowed_hosts: read.list("ALLOWED_HOSTS").into_iter().map(|host| host.to_ascii_lowercase()).collect(),
+            trusted_proxies: read.parsed_list("TRUSTED_PROXIES", "a list of networks like 10.0.0.0/8"),
+            database: DatabaseConfig {
+                url: read.text("DATABASE_URL", "sqlite://latchkey.sqlite3").into(),
+                pool_size: read.number("DATABASE_POOL_SIZE", default_pool_size(), 2..=1000),
+            },
+            redis: redis(&mut read),
+            mail: MailConfig::read(&mut read, &public_url),
+            media_root: read.text("MEDIA_ROOT", "media").into(),
+            passwords: passwords(&mut read),
+            otp_lifetime: read.seconds("OTP_LIFETIME_SECONDS", 600),
+            reset_lifetime: read.seconds("RESET_LIFETIME_SECONDS", 1200),
+            sessions: SessionConfig {
+                idle: read.seconds("SESSION_IDLE_SECONDS", 3600),
+                absolute: read.seconds("SESSION_ABSOLUTE_SECONDS", 86_400),
+            },
+            rate_limits: read.flag("RATE_LIMITS", true),
+            sign_up_open: read.one_of("SIGN_UP", &[("open", true), ("closed", false)]),
+            log_format: read.one_of("LOG_FORMAT", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+            public_url,
+            warnings: Vec::new(),
+        };
+        if !config.rate_limits {
+            read.warn("RATE_LIMITS is off: nothing slows down somebody who guesses passwords");
+        }
+        if debug {
+            read.warn("DEBUG is on: every mail can be read at /dev/mail/");
+        }
+        let warnings = read.finish()?;
+        Ok(Self { warnings, ..config })
+    }
+
+    /// Whether this Host header, with or without port, names us.
+    pub fn answers_to(&self, host: &str) -> bool {
+        let Some(name) = origin::host_name(host) else { return false };
+        if self.allowed_hosts.is_empty() {
+            name == self.public_url.host() || (self.public_url.is_local() && origin::is_loopback(&name))
+        } else {
+            self.allowed_hosts.contains(&name)
+        }
+    }
+
+    /// The name of a cookie: with `__Host-` a browser takes it only over TLS and from this very host.
+    pub fn cookie_name(&self, name: &str) -> String {
+        if self.public_url.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+    }
+}
+
+fn secret_key(read: &mut Reader<'_>) -> SecretString {
+    let key = read.text("SECRET_KEY", "");
+    if key.is_empty() {
+        read.mistake("SECRET_KEY", "is missing; make one with: openssl rand -base64 48");
+    } else if key.chars().count() < 50 || key.contains([' ', ',', '\t', '\n']) {
+        read.mistake("SECRET_KEY", "needs at least 50 characters, without blank or comma");
+    } else if key.starts_with("change-me") {
+        read.mistake("SECRET_KEY", "is still the example; make one with: openssl rand -base64 48");
+    }
+    key.into()
+}
+
+fn redis(read: &mut Reader<'_>) -> Option<RedisConfig> {
+    let url = read.text("REDIS_URL", "");
+    let prefix = read.text("REDIS_KEY_PREFIX", "latchkey:");
+    if !url.is_empty() && redis::Client::open(url.as_str()).is_err() {
+        read.mistake("REDIS_URL", "must be like redis://user:password@host:6379/0");
+    }
+    (!url.is_empty()).then(|| RedisConfig { url: url.into(), prefix })
+}
+
+fn passwords(read: &mut Reader<'_>) -> PasswordConfig {
+    let cost = read.number("BCRYPT_COST", 12, 4..=15);
+    if cost < 10 {
+        read.warn("BCRYPT_COST is under 10: a stolen database would be guessed quickly");
+    }
+    PasswordConfig {
+        cost,
+        rules: PasswordRules { min_length: read.number("PASSWORD_MIN_LENGTH", 8, 8..=64) as usize },
+        pepper: read.text("PASSWORD_PEPPER", "").into(),
+    }
+}
+
+/// Worker threads (actix-web's default) with two blocking threads each, and the couriers'.
+fn default_pool_size() -> u32 {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(2 * workers + 2).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(settings: &[(&str, &str)]) -> Result<Config, Mistakes> {
+        let with_key = [("SECRET_KEY", "0123456789012345678901234567890123456789012345678901234567890123")];
+        let all: Vec<_> = settings.iter().chain(&with_key).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config::from_lookup(&move |name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+    }
+
+    #[test]
+    fn defaults_serve_this_machine() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.public_url.origin(), "http://localhost:8000");
+        assert!(config.answers_to("localhost:8000") && config.answers_to("127.0.0.1") && config.answers_to("[::1]:8000"));
+        assert!(!config.answers_to("evil.example") && !config.answers_to("localhost@evil.example"));
+        assert_eq!(config.cookie_name("latchkey"), "latchkey");
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_no_value_with_it() {
+        let mistakes = config(&[
+            ("SECRET_KEY", "hunter2"),
+            ("BIND", "hunter2"),
+            ("BCRYPT_COST", "hunter2"),
+            ("DEBUG", "hunter2"),
+            ("EMAIL_BACKEND", "hunter2"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for name in ["SECRET_KEY", "BIND", "BCRYPT_COST", "DEBUG", "EMAIL_BACKEND"] {
+            assert!(mistakes.contains(name), "{name} in {mistakes}");
+        }
+        assert!(!mistakes.contains("hunter2"), "{mistakes}");
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        assert!(config(&[("PUBLIC_URL", "http://example.org")]).is_err());
+        assert!(config(&[("PUBLIC_URL", "http://127.0.0.9:80")]).is_ok());
+        assert!(config(&[("PUBLIC_URL", "https://example.org/path")]).is_err());
+        let public = config(&[("PUBLIC_URL", "https://Accounts.Example.org/")]).unwrap();
+        assert_eq!(public.public_url.origin(), "https://accounts.example.org");
+        assert_eq!(public.cookie_name("latchkey"), "__Host-latchkey");
+        assert!(public.answers_to("accounts.example.org:443") && !public.answers_to("localhost"));
+        assert!(config(&[("PUBLIC_URL", "https://example.org"), ("DEBUG", "on")]).is_err());
+    }
+
+    #[test]
+    fn debug_output_hides_secrets() {
+        let config = config(&[("PASSWORD_PEPPER", "hunter2"), ("EMAIL_HOST_PASSWORD", "hunter2")]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

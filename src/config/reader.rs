@@ -1,0 +1,128 @@
+//! Reads single settings and collects what is wrong with them.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::SECRETS;
+
+/// Everything that is wrong with the settings, a line each.
+#[derive(Debug)]
+pub struct Mistakes(Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Settings by name, from a lookup function.
+pub(super) struct Reader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    mistakes: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { lookup, mistakes: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// The warnings, or all the mistakes.
+    pub(super) fn finish(self) -> Result<Vec<String>, Mistakes> {
+        if self.mistakes.is_empty() { Ok(self.warnings) } else { Err(Mistakes(self.mistakes)) }
+    }
+
+    pub(super) fn mistake(&mut self, name: &str, what: &str) {
+        self.mistakes.push(format!("{name} {what}"));
+    }
+
+    pub(super) fn warn(&mut self, what: &str) {
+        self.warnings.push(what.to_owned());
+    }
+
+    /// The text of a setting; an empty one is as good as none.
+    pub(super) fn text(&mut self, name: &str, default: &str) -> String {
+        self.given(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
+        let Some(word) = self.given(name) else { return default };
+        match word.to_ascii_lowercase().as_str() {
+            "true" | "1" | "on" | "yes" => true,
+            "false" | "0" | "off" | "no" => false,
+            _ => {
+                self.mistake(name, "must be on or off");
+                default
+            }
+        }
+    }
+
+    /// The choice of that word; the first one is the default.
+    pub(super) fn one_of<T: Copy>(&mut self, name: &str, choices: &[(&str, T); 2]) -> T {
+        let [first, _] = *choices;
+        let Some(word) = self.given(name) else { return first.1 };
+        let chosen = choices.iter().find(|(known, _)| known.eq_ignore_ascii_case(&word));
+        chosen.map_or_else(
+            || {
+                let words: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
+                self.mistake(name, &format!("must be {}", words.join(" or ")));
+                first.1
+            },
+            |(_, choice)| *choice,
+        )
+    }
+
+    pub(super) fn number(&mut self, name: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
+        let Some(text) = self.given(name) else { return default };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.mistake(name, &format!("must be a number from {} to {}", range.start(), range.end()));
+                default
+            }
+        }
+    }
+
+    pub(super) fn seconds(&mut self, name: &str, default: u32) -> Duration {
+        Duration::from_secs(self.number(name, default, 1..=31_536_000).into())
+    }
+
+    pub(super) fn parsed<T: FromStr>(&mut self, name: &str, default: &str, form: &str) -> Option<T> {
+        let parsed = self.text(name, default).parse().ok();
+        if parsed.is_none() {
+            self.mistake(name, &format!("must be {form}"));
+        }
+        parsed
+    }
+
+    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+        self.text(name, "").split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    pub(super) fn parsed_list<T: FromStr>(&mut self, name: &str, form: &str) -> Vec<T> {
+        let items: Vec<Option<T>> = self.list(name).iter().map(|item| item.parse().ok()).collect();
+        if items.iter().any(Option::is_none) {
+            self.mistake(name, &format!("must be {form}"));
+        }
+        items.into_iter().flatten().collect()
+    }
+
+    fn given(&mut self, name: &str) -> Option<String> {
+        let plain = (self.lookup)(name).filter(|value| !value.is_empty());
+        if plain.is_some() || !SECRETS.contains(&name) {
+            return plain;
+        }
+        let path = (self.lookup)(&format!("{name}_FILE")).filter(|path| !path.is_empty())?;
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Err(error) => {
+                self.mistake(&format!("{name}_FILE"), &format!("cannot be read: {}", error.kind()));
+                None
+            }
+        }
+    }
+}

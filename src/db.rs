@@ -1,0 +1,227 @@
+//! The one door to SQL: pool, threads, transactions, retries and time limits live here and nowhere else.
+//!
+//! - [`Db::find`] for one row by a unique key: so fast on SQLite that the hop to another thread would cost
+//!   more than the read;
+//! - [`Db::read`] for anything longer that only reads;
+//! - [`Db::write`] for one transaction. An error of the closure means that nothing happened. It may be run
+//!   again, so it must not hash, send or decode.
+
+pub(crate) mod columns;
+mod connection;
+pub mod schema;
+
+use std::time::Duration;
+
+use diesel::connection::TransactionManager;
+use diesel::r2d2::{Pool, PooledConnection};
+use diesel::result::DatabaseErrorKind;
+use secrecy::ExposeSecret;
+
+pub use connection::{DbConnection as Connection, MultiBackend as Backend};
+use connection::{Manager, Target};
+
+use crate::config::DatabaseConfig;
+
+/// The longest that a request waits for the database.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a transaction that lost a race is run.
+const RUNS: u32 = 3;
+
+/// Why the database did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Away, locked or full: it may be back soon.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// It refused a statement.
+    #[error("the database refused: {0}")]
+    Query(diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        use diesel::result::Error::{BrokenTransactionManager, DatabaseError};
+        let away = match &error {
+            DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction, _)
+            | BrokenTransactionManager => true,
+            DatabaseError(_, info) => {
+                let said = info.message();
+                ["locked", "disk is full", "disk I/O error", "readonly database", "unable to open"]
+                    .iter()
+                    .any(|sign| said.contains(sign))
+            }
+            _ => false,
+        };
+        if away { Self::Unavailable(error.to_string()) } else { Self::Query(error) }
+    }
+}
+
+impl Error {
+    /// Another transaction was first: the same work, run again, sees what that one did.
+    fn lost_a_race(&self) -> bool {
+        use diesel::result::Error::DatabaseError;
+        let Self::Query(DatabaseError(kind, info)) = self else { return false };
+        matches!(kind, DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure)
+            || info.message().to_ascii_lowercase().contains("deadlock")
+    }
+}
+
+/// An error of a transaction's closure, which may or may not be the database's.
+pub trait Failure: From<Error> {
+    /// The database's error, if that is what it is.
+    fn database(&self) -> Option<&Error>;
+}
+
+impl Failure for Error {
+    fn database(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
+/// Whether `error` is a second row in the unique index `<table>_<column>`.
+///
+/// SQLite tells the column in the message, the others the name of the index.
+pub fn violates(error: &diesel::result::Error, table: &str, column: &str) -> bool {
+    use diesel::result::Error::DatabaseError;
+    let DatabaseError(DatabaseErrorKind::UniqueViolation, info) = error else { return false };
+    let index = format!("{table}_{column}");
+    info.constraint_name() == Some(index.as_str())
+        || info.message().contains(&format!("{table}.{column}"))
+        || info.message().contains(&index)
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<Manager>,
+    finds_inline: bool,
+}
+
+impl Db {
+    /// Opens the database that the settings name. Connects when first used.
+    ///
+    /// # Errors
+    /// When the URL names none that we know.
+    pub fn open(config: &DatabaseConfig) -> Result<Self, Error> {
+        let target = Target::parse(config.url.expose_secret()).map_err(Error::Unavailable)?;
+        let finds_inline = matches!(target, Target::Sqlite { .. });
+        let pool = Pool::builder()
+            .max_size(config.pool_size)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(3))
+            .error_handler(Box::new(LogErrors))
+            .build_unchecked(Manager(target));
+        Ok(Self { pool, finds_inline })
+    }
+
+    /// Brings the tables up to this program's version; tells how many migrations ran. Blocks the thread.
+    ///
+    /// # Errors
+    /// When the database is away, or newer than this program.
+    pub fn migrate(&self) -> Result<usize, Error> {
+        Ok(self.connection()?.migrate()?)
+    }
+
+    /// One row by a unique key.
+    ///
+    /// # Errors
+    /// The closure's, or `Unavailable` after five seconds.
+    pub async fn find<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure + Send + 'static,
+    {
+        if self.finds_inline {
+            // Never wait for the pool here: this is the thread that serves everybody else.
+            if let Some(mut conn) = self.pool.try_get() {
+                return query(&mut conn);
+            }
+        }
+        self.read(query).await
+    }
+
+    /// Anything that only reads.
+    ///
+    /// # Errors
+    /// The closure's, or `Unavailable` after five seconds.
+    pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure + Send + 'static,
+    {
+        let db = self.clone();
+        off_the_loop(move || query(&mut *db.connection()?)).await
+    }
+
+    /// One transaction: committed when the closure returns `Ok`, rolled back otherwise. Runs again, three
+    /// times at most, when another transaction was first.
+    ///
+    /// # Errors
+    /// The closure's, or `Unavailable` after five seconds.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: Fn(&mut Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure + Send + 'static,
+    {
+        let db = self.clone();
+        off_the_loop(move || {
+            let mut conn = db.connection()?;
+            let mut run = 1;
+            loop {
+                match transaction(&mut conn, &work) {
+                    Err(error) if run < RUNS && error.database().is_some_and(Error::lost_a_race) => run += 1,
+                    done => return done,
+                }
+            }
+        })
+        .await
+    }
+
+    fn connection(&self) -> Result<PooledConnection<Manager>, Error> {
+        self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))
+    }
+}
+
+fn transaction<T, E: Failure>(conn: &mut Connection, work: impl Fn(&mut Connection) -> Result<T, E>) -> Result<T, E> {
+    type Transactions = <Connection as diesel::Connection>::TransactionManager;
+    conn.begin_write().map_err(Error::from)?;
+    match work(conn) {
+        Ok(value) => {
+            Transactions::commit_transaction(conn).map_err(Error::from)?;
+            Ok(value)
+        }
+        Err(refusal) => {
+            Transactions::rollback_transaction(conn).map_err(Error::from)?;
+            Err(refusal)
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the database is one of the few that may")]
+async fn off_the_loop<T, E, F>(work: F) -> Result<T, E>
+where
+    F: FnOnce() -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: Failure + Send + 'static,
+{
+    let given_up = |why: &str| E::from(Error::Unavailable(why.to_owned()));
+    match tokio::time::timeout(PATIENCE, actix_web::web::block(work)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err(given_up("the query panicked")),
+        Err(_) => Err(given_up("no answer within five seconds")),
+    }
+}
+
+/// The pool's own trouble goes to our log.
+#[derive(Debug)]
+struct LogErrors;
+
+impl diesel::r2d2::HandleError<diesel::r2d2::Error> for LogErrors {
+    fn handle_error(&self, error: diesel::r2d2::Error) {
+        log::warn!("no connection to the database: {error}");
+    }
+}

@@ -1,0 +1,60 @@
+//! What is done now and then, beside the requests: forgetting what is over, removing what a crash left behind.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::db;
+use crate::records::{events, links, mail_budgets, outbox, sign_ins, users, verifications};
+
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Sweeps, then every ten minutes again.
+pub async fn work(app: App) {
+    loop {
+        if let Err(error) = sweep(&app).await {
+            log::warn!("housekeeping failed: {error}");
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Forgets unverified accounts after 72 hours, and everything else after its time.
+///
+/// # Errors
+/// The database's. What was done stays done.
+pub async fn sweep(app: &App) -> Result<(), db::Error> {
+    let now = app.clock.now();
+    // One transaction each, so that none holds the lock for long.
+    let sweeps = [
+        users::remove_stale,
+        verifications::sweep,
+        links::sweep,
+        sign_ins::sweep,
+        mail_budgets::sweep,
+        outbox::sweep,
+        events::sweep,
+    ];
+    for sweep in sweeps {
+        app.db.write(move |conn| Ok::<_, db::Error>(sweep(conn, now)?)).await?;
+    }
+    sweep_pictures(app).await
+}
+
+/// A crash between writing a picture and writing its row, or after the row and before the old file's end,
+/// leaves a file that no row names.
+async fn sweep_pictures(app: &App) -> Result<(), db::Error> {
+    let files = match app.pictures.settled() {
+        Ok(files) => files,
+        Err(error) => {
+            log::debug!("the folder of pictures cannot be read: {error}");
+            return Ok(());
+        }
+    };
+    for (path, name) in files {
+        let owner = app.db.read(move |conn| Ok::<_, db::Error>(users::picture_owner(conn, &name)?)).await?;
+        if owner.is_none() {
+            app.pictures.remove_file(path).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The optional details of a person.
+
+use super::Message;
+
+macro_rules! detail {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// As it is stored and shown.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+detail! {
+    /// At most 100 characters on one line; may be empty.
+    FullName
+}
+detail! {
+    /// A number in E.164 form (`+` and 8 to 15 digits), or empty.
+    Phone
+}
+detail! {
+    /// At most 500 characters, line breaks allowed; may be empty.
+    About
+}
+detail! {
+    /// Why something was done to an account: 1 to 200 characters on one line.
+    Reason
+}
+
+impl FullName {
+    /// Trimmed; no control characters.
+    pub fn parse(typed: &str) -> Result<Self, Message> {
+        line(typed, 100).map(Self)
+    }
+}
+
+impl Phone {
+    /// Blanks, hyphens and brackets are ignored, as people write them.
+    pub fn parse(typed: &str) -> Result<Self, Message> {
+        let number: String =
+            typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/' | '\u{a0}')).collect();
+        let is_e164 = number.strip_prefix('+').is_some_and(|digits| {
+            (8..=15).contains(&digits.len())
+                && digits.chars().all(|c| c.is_ascii_digit())
+                && !digits.starts_with('0')
+        });
+        if number.is_empty() || is_e164 {
+            Ok(Self(number))
+        } else {
+            Err("Enter the number with its country code, like +49 30 1234567.".into())
+        }
+    }
+}
+
+impl About {
+    /// Trimmed; line ends become `\n`.
+    pub fn parse(typed: &str) -> Result<Self, Message> {
+        let text = typed.replace("\r\n", "\n").trim().to_owned();
+        if text.chars().any(|c| is_unprintable(c) && c != '\n' && c != '\t') {
+            return Err("This text holds characters that cannot be shown.".into());
+        }
+        at_most(text, 500).map(Self)
+    }
+}
+
+impl Reason {
+    /// Trimmed; must not be empty.
+    pub fn parse(typed: &str) -> Result<Self, Message> {
+        let reason = line(typed, 200)?;
+        if reason.is_empty() { Err("Say why.".into()) } else { Ok(Self(reason)) }
+    }
+}
+
+fn line(typed: &str, limit: usize) -> Result<String, Message> {
+    let text = typed.trim().to_owned();
+    if text.chars().any(is_unprintable) {
+        return Err("This text holds characters that cannot be shown.".into());
+    }
+    at_most(text, limit)
+}
+
+fn at_most(text: String, limit: usize) -> Result<String, Message> {
+    if text.chars().count() <= limit {
+        Ok(text)
+    } else {
+        Err(Message::new("This is too long: {limit} characters are the limit.").with("limit", limit))
+    }
+}
+
+/// Control characters, and those that turn the direction of a text or hide in it (Unicode TR 36).
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phones_are_kept_in_one_form() {
+        assert_eq!(Phone::parse("+49 (30) 123-4567").unwrap().as_str(), "+49301234567");
+        assert_eq!(Phone::parse("").unwrap().as_str(), "");
+        for bad in ["030 1234567", "+0123456789", "+1234", "+1234567890123456", "+49x301234567"] {
+            assert!(Phone::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_and_texts_have_limits_and_no_tricks() {
+        assert_eq!(FullName::parse("  Ann Lee ").unwrap().as_str(), "Ann Lee");
+        assert!(FullName::parse(&"é".repeat(100)).is_ok());
+        assert!(FullName::parse(&"é".repeat(101)).is_err());
+        assert!(FullName::parse("Ann\u{202e}eeL").is_err());
+        assert_eq!(About::parse("a\r\nb").unwrap().as_str(), "a\nb");
+        assert!(About::parse("a\u{1b}[31m").is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! A point in time, in UTC, to the microsecond: the finest that all three databases keep.
+
+use std::fmt;
+use std::time::Duration;
+
+use diesel::sql_types::Timestamp;
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+/// A UTC time cut to whole microseconds.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = Timestamp)]
+pub struct Moment(PrimitiveDateTime);
+
+impl Moment {
+    /// `at`, cut to microseconds.
+    pub fn new(at: OffsetDateTime) -> Self {
+        let utc = at.to_offset(time::UtcOffset::UTC);
+        Self::from_stored(PrimitiveDateTime::new(utc.date(), utc.time()))
+    }
+
+    /// A time as a database gave it back.
+    pub fn from_stored(at: PrimitiveDateTime) -> Self {
+        let micros = at.microsecond();
+        Self(at.replace_microsecond(micros).unwrap_or(at))
+    }
+
+    /// The value to store.
+    pub fn stored(&self) -> &PrimitiveDateTime {
+        &self.0
+    }
+
+    /// This moment and `span` later, or the end of time.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        let span = time::Duration::try_from(span).unwrap_or(time::Duration::MAX);
+        Self(self.0.saturating_add(span))
+    }
+
+    /// This moment less `span`, or the beginning of time.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        let span = time::Duration::try_from(span).unwrap_or(time::Duration::MAX);
+        Self(self.0.saturating_sub(span))
+    }
+
+    /// How long ago `earlier` was; nothing when it is still to come.
+    pub fn since(self, earlier: Self) -> Duration {
+        (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
+    }
+
+    /// Microseconds since 1970, for compact storage.
+    pub fn micros(self) -> i64 {
+        i64::try_from(self.0.assume_utc().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+    }
+
+    /// The other way from [`Moment::micros`]; `None` when out of range.
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok().map(Self::new)
+    }
+}
+
+impl fmt::Display for Moment {
+    /// `23 November 2026, 08:45 UTC`: readable, and with its zone (a mail is read anywhere).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const READABLE: &[time::format_description::BorrowedFormatItem<'_>] =
+            format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+        f.write_str(&self.0.format(READABLE).map_err(|_| fmt::Error)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_moment_keeps_microseconds_and_no_more() {
+        let fine = Moment::new(datetime!(2026-11-23 08:45:01.123_456_789 UTC));
+        assert_eq!(fine, Moment::new(datetime!(2026-11-23 08:45:01.123_456 UTC)));
+        assert_eq!(Moment::from_micros(fine.micros()), Some(fine));
+    }
+
+    #[test]
+    fn a_moment_is_told_with_its_zone() {
+        let moment = Moment::new(datetime!(2026-11-03 10:45 +02:00));
+        assert_eq!(moment.to_string(), "3 November 2026, 08:45 UTC");
+    }
+}

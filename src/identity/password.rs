@@ -1,0 +1,146 @@
+//! Passwords: what is accepted, and the form in which they are hashed.
+
+use diesel::sql_types::Text;
+use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::UnicodeNormalization;
+
+use super::Message;
+
+/// The longest accepted password, in code points (NIST SP 800-63B asks for at least 64).
+const MAX_LENGTH: usize = 128;
+
+/// A password in Unicode form NFC, so that the same letters typed on two machines are the same password
+/// (NIST SP 800-63B-4, 3.1.1.2).
+#[derive(Clone)]
+pub struct Password(SecretString);
+
+/// How a password is stored. A [`Password`] is another type, so that storing a plain one does not compile.
+#[derive(Clone, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub struct PasswordHash(String);
+
+/// What the operator asks of a new password.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordRules {
+    /// The least number of code points.
+    pub min_length: usize,
+}
+
+impl Password {
+    /// A password as somebody gave it to be checked: no rule applies.
+    pub fn entered(typed: &str) -> Self {
+        Self(SecretString::from(typed.nfc().collect::<String>()))
+    }
+
+    /// A new password, or why it cannot be used. `own_words` are the person's names and addresses, which make
+    /// a password guessable.
+    pub fn choose(typed: &str, rules: PasswordRules, own_words: &[&str]) -> Result<Self, Message> {
+        if typed.is_empty() {
+            return Err("Choose a password.".into());
+        }
+        // Bytes first: nothing below may be made to work on a megabyte (Django's CVE-2021-45115).
+        if typed.len() > 4 * MAX_LENGTH {
+            return Err(too_long());
+        }
+        let password = Self::entered(typed);
+        let length = password.expose().chars().count();
+        if length > MAX_LENGTH {
+            return Err(too_long());
+        }
+        if length < rules.min_length {
+            return Err(Message::new("Use at least {least} characters.").with("least", rules.min_length));
+        }
+        password.refuse_if_guessable(own_words)?;
+        Ok(password)
+    }
+
+    /// The text, for the hasher alone.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Refused under a zxcvbn score of 3 (about 10⁸ guesses), with the reason told.
+    fn refuse_if_guessable(&self, own_words: &[&str]) -> Result<(), Message> {
+        let words = words_of(own_words);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let estimate = zxcvbn::zxcvbn(self.expose(), &words);
+        if estimate.score() >= zxcvbn::Score::Three {
+            return Ok(());
+        }
+        let lower = self.expose().to_lowercase();
+        if words.iter().any(|word| word.len() >= 4 && lower.contains(&word.to_lowercase())) {
+            return Err("This is too easy to guess: it holds your own name or address, or ours.".into());
+        }
+        let warning = estimate.feedback().and_then(|feedback| feedback.warning());
+        Err(match warning {
+            Some(warning) => Message::new("This is too easy to guess. {reason}").with("reason", warning),
+            None => "This is too easy to guess. Add a few more words; unusual ones are best.".into(),
+        })
+    }
+}
+
+/// The words themselves, and the parts of addresses and names that people build passwords from.
+fn words_of(own_words: &[&str]) -> Vec<String> {
+    let mut words = vec!["latchkey".to_owned(), "accounts".to_owned()];
+    for word in own_words {
+        words.push((*word).to_owned());
+        words.extend(word.split(['@', '.', '-', '_', '+', ' ']).filter(|part| part.len() > 2).map(str::to_owned));
+    }
+    words
+}
+
+fn too_long() -> Message {
+    Message::new("Use at most {most} characters.").with("most", MAX_LENGTH)
+}
+
+impl PasswordHash {
+    /// As stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As a database gave it back, or as the hasher made it.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+hide_in_debug!(Password, PasswordHash);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(typed: &str) -> Result<Password, Message> {
+        Password::choose(typed, PasswordRules { min_length: 8 }, &["annalena", "anna.lena@example.org"])
+    }
+
+    #[test]
+    fn guessable_passwords_are_refused_whatever_their_signs() {
+        let guessable =
+            ["", "short7!", "password", "Password1", "Passw0rd!", "12345678", "qwertyuiop", "annalena1", "Latchkey2026!"];
+        for bad in guessable {
+            assert!(choose(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_characters_make_a_password() {
+        for good in ["violet canyon umbrella", "  lead and trail 9 ", "🦉🐘🌵🎻🛶🧭🪁🥁", "größtenteils_Nebelkrähe"] {
+            assert!(choose(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn length_is_counted_in_code_points() {
+        let long: String = "🦉🐘🌵🎻🛶🧭🪁🥁".chars().cycle().take(128).collect();
+        assert!(choose(&long).is_ok());
+        assert!(choose(&format!("{long}x")).is_err());
+        assert!(choose(&"x".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn the_same_letters_are_the_same_password() {
+        assert_eq!(Password::entered("caf\u{e9}").expose(), Password::entered("cafe\u{301}").expose());
+    }
+}

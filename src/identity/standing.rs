@@ -1,0 +1,23 @@
+//! Whether an account may be used.
+
+/// Where an account stands. Blocked outweighs unverified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The address has not been confirmed yet.
+    Unverified,
+    /// In good standing.
+    Active,
+    /// Shut by a superuser, with the reason that the person is told.
+    Blocked(String),
+}
+
+impl Standing {
+    /// The word shown and filtered by.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Active => "active",
+            Self::Blocked(_) => "blocked",
+        }
+    }
+}

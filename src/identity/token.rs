@@ -1,0 +1,142 @@
+//! Identifiers, and the secrets in links.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use diesel::sql_types::Text;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::Purpose;
+
+/// A UUIDv7 in its 36 characters: made here and not by a database, so that all three work alike, and
+/// growing with time, so that an index stays compact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub struct Id(String);
+
+impl Id {
+    /// A new one.
+    #[expect(clippy::new_without_default, reason = "each is another one, which no default should be")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7().to_string())
+    }
+
+    /// The identifier in an address, if it has the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::try_parse(text).ok()?.to_string();
+        (id == text).then_some(Self(id))
+    }
+
+    /// The 36 characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As a database gave it back.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// The secret part of a link: 256 bits in base64url.
+#[derive(Clone)]
+pub struct LinkToken([u8; 32]);
+
+/// What is stored of a random token: its SHA-256 (enough for 256 random bits, OWASP ASVS 5.0, 11.5.1).
+#[derive(Clone, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub struct TokenDigest(String);
+
+impl LinkToken {
+    /// A new token from the system's generator.
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// The token of a flow, made from a key instead of stored, so that the same link can be mailed again.
+    pub fn of_flow(key: &[u8; 32], flow: &Id, purpose: Purpose) -> Self {
+        Self(flow_mac(key, flow, purpose).finalize().into_bytes().into())
+    }
+
+    /// The token in an address, if it has the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    /// Whether this is the token of that flow; takes the same time either way.
+    pub fn is_of_flow(&self, key: &[u8; 32], flow: &Id, purpose: Purpose) -> bool {
+        flow_mac(key, flow, purpose).verify_slice(&self.0).is_ok()
+    }
+
+    /// What to store of it.
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest(URL_SAFE_NO_PAD.encode(Sha256::digest(self.0)))
+    }
+
+    /// The text for the one link that carries it.
+    pub fn expose(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
+impl TokenDigest {
+    /// As stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As a database gave it back.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// A name that cannot be guessed, for a picture: 128 random bits in base64url.
+pub fn random_name() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
+}
+
+fn flow_mac(key: &[u8; 32], flow: &Id, purpose: Purpose) -> Hmac<Sha256> {
+    keyed_mac(key, &[purpose.as_str(), flow.as_str()])
+}
+
+/// HMAC-SHA-256 over `parts`, each ended by a NUL so that no two lists are hashed alike.
+pub fn keyed_mac(key: &[u8; 32], parts: &[&str]) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
+    for part in parts {
+        mac.update(part.as_bytes());
+        mac.update(&[0]);
+    }
+    mac
+}
+
+hide_in_debug!(LinkToken, TokenDigest);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_of_one_flow_opens_no_other() {
+        let (key, flow) = ([1; 32], Id::new());
+        let token = LinkToken::parse(&LinkToken::of_flow(&key, &flow, Purpose::SignUp).expose()).unwrap();
+        assert!(token.is_of_flow(&key, &flow, Purpose::SignUp));
+        assert!(!token.is_of_flow(&key, &Id::new(), Purpose::SignUp));
+        assert!(!token.is_of_flow(&key, &flow, Purpose::ChangeEmail));
+        assert!(!token.is_of_flow(&[2; 32], &flow, Purpose::SignUp));
+    }
+
+    #[test]
+    fn only_whole_tokens_and_identifiers_are_read() {
+        assert!(LinkToken::parse(&LinkToken::random().expose()).is_some());
+        for bad in ["", "short", "not/base64url+not/base64url+not/base64url+nn", &"A".repeat(44)] {
+            assert!(LinkToken::parse(bad).is_none(), "{bad}");
+        }
+        let id = Id::new();
+        assert_eq!(Id::parse(id.as_str()), Some(id.clone()));
+        assert_eq!(Id::parse(&id.as_str().to_uppercase()), None);
+        assert_eq!(Id::parse("1"), None);
+    }
+}

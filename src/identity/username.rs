@@ -1,0 +1,95 @@
+//! The public name of an account.
+
+use super::Message;
+
+/// Names that could be mistaken for the operator or for a part of the site (OWASP ASVS 5.0, 2.2.1).
+const RESERVED: &[&str] = &[
+    "about", "abuse", "account", "accounts", "admin", "administrator", "anonymous", "api", "auth", "billing",
+    "bot", "contact", "daemon", "dev", "guest", "help", "helpdesk", "home", "hostmaster", "info", "latchkey",
+    "login", "logout", "mail", "mailer-daemon", "me", "merchant", "moderator", "news", "no-reply", "nobody",
+    "noreply", "null", "official", "operator", "owner", "password", "postmaster", "privacy", "profile", "root",
+    "sales", "secure", "security", "self", "service", "settings", "sign-in", "sign-out", "sign-up", "signin",
+    "signup", "site", "staff", "static", "status", "superuser", "support", "sysadmin", "system", "team",
+    "undefined", "user", "user-profile", "users", "verify", "webmaster", "www",
+];
+
+/// 4–30 of `A–Z a–z 0–9 _ . -`, at least one letter, starting and ending with a letter or digit.
+///
+/// It can hold no `@`, so that a username can never shadow somebody's e-mail address at sign-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// The name as typed, blanks around it ignored, or the rule that it breaks.
+    pub fn parse(typed: &str) -> Result<Self, Message> {
+        let name = typed.trim_matches(' ');
+        let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let at_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        if name.is_empty() {
+            return Err("Choose a username.".into());
+        }
+        if !name.chars().all(inside) {
+            return Err("Use only the letters A to Z, digits, “_”, “.” and “-”.".into());
+        }
+        if !(4..=30).contains(&name.len()) {
+            return Err("A username has 4 to 30 characters.".into());
+        }
+        if !at_end(name.chars().next()) || !at_end(name.chars().last()) {
+            return Err("Start and end the username with a letter or a digit.".into());
+        }
+        if !name.chars().any(|c| c.is_ascii_alphabetic()) {
+            return Err("A username needs at least one letter.".into());
+        }
+        let name = Self(name.to_owned());
+        if RESERVED.contains(&name.canonical().as_str()) {
+            return Err("This name is reserved. Please choose another one.".into());
+        }
+        Ok(name)
+    }
+
+    /// The name that an account has already: whatever rule let it in then, it is theirs to keep.
+    pub fn kept(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// As typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that is unique: lower case.
+    pub fn canonical(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_rule_of_usernames() {
+        for good in ["anna", "A.nna-9_x", "0abc", "x".repeat(30).as_str(), " anna "] {
+            assert!(Username::parse(good).is_ok(), "{good}");
+        }
+        let bad = [
+            "", "abc", "1234", ".anna", "anna-", "an na", "anna@example.org", "ännä", "admin", "RooT",
+            "anna\u{200b}", "anna\0", "аnna", "x".repeat(31).as_str(),
+        ]
+        .map(str::to_owned);
+        for bad in bad {
+            assert!(Username::parse(&bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_accepted_is_plain_ascii_and_never_an_address(typed in "\\PC{0,40}") {
+            if let Ok(name) = Username::parse(&typed) {
+                prop_assert!(name.as_str().is_ascii() && !name.as_str().contains('@'));
+                prop_assert_eq!(Username::parse(&name.canonical()).map(|n| n.canonical()), Ok(name.canonical()));
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Mails: what they say, how they are queued, and how they leave.
+//!
+//! A mail is queued in the same transaction as what it tells ([`queue`]); the [`courier`] renders and sends it
+//! later, so that no page waits for a mail server and no mail is lost with it.
+
+pub mod courier;
+mod letter;
+pub mod mailbox;
+mod recovery;
+pub mod transport;
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+use serde::{Deserialize, Serialize};
+
+pub use letter::{Letter, Stationery, masked};
+
+use crate::db::Connection;
+use crate::identity::{Id, LinkToken, Moment, Otp};
+use crate::records::outbox::{self, NewMail};
+use crate::records::users::User;
+
+/// Every mail that there is, with what it says. The secret it carries is kept apart, to be erased.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "mail", rename_all = "kebab-case")]
+pub enum Mail {
+    /// The code that confirms the address of a new account; its secret is the code.
+    VerifyAddress {
+        /// Whom it greets.
+        username: String,
+        /// The flow whose page takes the code.
+        flow: String,
+    },
+    /// Somebody tried to sign up with an address that has an account.
+    AccountExists {
+        /// Whom it greets.
+        username: String,
+    },
+    /// The way to a new password; its secret is the link's token.
+    ResetPassword {
+        /// Whom it greets.
+        username: String,
+        /// The link.
+        link: String,
+    },
+    /// The password was changed. Carries no link that does anything.
+    PasswordChanged {
+        /// Whom it greets.
+        username: String,
+        /// When.
+        at: String,
+        /// From which address.
+        from: String,
+    },
+    /// The code that confirms another address of an account; its secret is the code.
+    ConfirmNewAddress {
+        /// Whom it greets.
+        username: String,
+    },
+    /// The address was changed, told to the old one; its secret is the token of the link that undoes it.
+    AddressChanged {
+        /// Whom it greets.
+        username: String,
+        /// The new address, as far as the old one's reader may see it.
+        new_address: String,
+        /// The link.
+        link: String,
+    },
+    /// Somebody asked for a new password. No mail: the courier answers it with one, or with nothing, so that
+    /// the page that asked did the same work for everybody. Its secret is what was typed.
+    RecoveryAsked,
+    /// That mail works at all, for `latchkey send-test-mail`.
+    Test,
+}
+
+impl Mail {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::VerifyAddress { .. } => "verify-address",
+            Self::AccountExists { .. } => "account-exists",
+            Self::ResetPassword { .. } => "reset-password",
+            Self::PasswordChanged { .. } => "password-changed",
+            Self::ConfirmNewAddress { .. } => "confirm-new-address",
+            Self::AddressChanged { .. } => "address-changed",
+            Self::RecoveryAsked => "recovery-asked",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// To whom a mail goes, and for how long it makes sense to send it.
+pub struct Posting<'a> {
+    /// Whom it is about.
+    pub user: Option<&'a Id>,
+    /// The address.
+    pub to: &'a str,
+    /// The code or token that it carries.
+    pub secret: Option<&'a str>,
+    /// For how long it is worth sending.
+    pub lifetime: Option<Duration>,
+    /// Whether it is only written for the sake of equal work.
+    pub withheld: bool,
+}
+
+impl<'a> Posting<'a> {
+    /// A notice to a person, worth sending whenever it can be.
+    pub fn to(user: &'a Id, address: &'a str) -> Self {
+        Self { user: Some(user), to: address, secret: None, lifetime: None, withheld: false }
+    }
+
+    /// The same with a secret that is good for so long.
+    #[must_use]
+    pub fn with_secret(self, secret: &'a str, lifetime: Duration) -> Self {
+        Self { secret: Some(secret), lifetime: Some(lifetime), ..self }
+    }
+}
+
+/// Queues a mail.
+pub fn queue(conn: &mut Connection, mail: &Mail, posting: &Posting<'_>, now: Moment) -> QueryResult<()> {
+    let fields = serde_json::to_string(mail).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+    let new = NewMail {
+        kind: mail.kind(),
+        user: posting.user,
+        recipient: posting.to,
+        fields,
+        secret: posting.secret,
+        expires_at: posting.lifetime.map(|lifetime| now.plus(lifetime)),
+        withheld: posting.withheld,
+    };
+    outbox::insert(conn, &new, now)
+}
+
+/// Queues the code of a sign-up; `None` queues nothing that will ever be sent, with the same work.
+pub fn queue_code(
+    conn: &mut Connection,
+    user: &User,
+    flow: &Id,
+    (address, code): (&str, Option<&Otp>),
+    lifetime: Duration,
+    now: Moment,
+) -> QueryResult<()> {
+    let mail = Mail::VerifyAddress { username: user.username.clone(), flow: flow.as_str().to_owned() };
+    let posting = Posting {
+        withheld: code.is_none(),
+        ..Posting::to(&user.id, address).with_secret(code.map_or("", Otp::expose), lifetime)
+    };
+    queue(conn, &mail, &posting, now)
+}
+
+/// Queues the link of a recovery.
+fn queue_reset(
+    conn: &mut Connection,
+    user: &User,
+    (address, link, token): (&str, &Id, &LinkToken),
+    lifetime: Duration,
+    now: Moment,
+) -> QueryResult<()> {
+    let mail = Mail::ResetPassword { username: user.username.clone(), link: link.as_str().to_owned() };
+    queue(conn, &mail, &Posting::to(&user.id, address).with_secret(&token.expose(), lifetime), now)
+}

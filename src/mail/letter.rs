@@ -1,0 +1,176 @@
+//! What each mail says. All have one shape: a greeting, paragraphs, perhaps a code or a button, and what to do
+//! when it was not you. One text and one HTML template therefore serve them all.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::Mail;
+use crate::config::PublicUrl;
+use crate::identity::{Id, LinkToken, Message, Purpose};
+use crate::keys::Keys;
+use crate::paths::{self, route};
+use crate::web::fault::human_wait;
+use crate::web::filters;
+use crate::web::language::Language;
+
+/// What every letter is written with.
+#[derive(Clone)]
+pub struct Stationery {
+    /// The origin of every link.
+    pub public_url: PublicUrl,
+    /// For the tokens of verification links.
+    pub keys: Keys,
+    /// The language it is written in.
+    pub language: Language,
+}
+
+/// A mail's content.
+#[derive(Debug)]
+pub struct Letter {
+    /// The subject line.
+    pub subject: Message,
+    /// Whom it greets.
+    pub greeting: String,
+    /// What it is about.
+    pub paragraphs: Vec<Message>,
+    /// A code to type, in one piece.
+    pub code: Option<String>,
+    /// A link: its label and its address.
+    pub button: Option<(Message, String)>,
+    /// How long it is good, and what to do when it was not you.
+    pub notes: Vec<Message>,
+    /// Where it came from.
+    pub site: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct Text<'a> {
+    letter: &'a Letter,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct Html<'a> {
+    letter: &'a Letter,
+}
+
+impl Letter {
+    /// The subject in the reader's language.
+    pub fn subject(&self, language: Language) -> String {
+        self.subject.render(|sentence| language.translate(sentence).to_owned())
+    }
+
+    /// The plain part.
+    ///
+    /// # Errors
+    /// When the template fails.
+    pub fn text(&self, language: Language) -> askama::Result<String> {
+        Text { letter: self }.render_with_values(&language)
+    }
+
+    /// The HTML part.
+    ///
+    /// # Errors
+    /// When the template fails.
+    pub fn html(&self, language: Language) -> askama::Result<String> {
+        Html { letter: self }.render_with_values(&language)
+    }
+}
+
+impl Stationery {
+    /// Writes a mail; `secret` is the code or token that it carries, `left` how long that is still good.
+    /// `None` for what is no mail.
+    pub fn write(&self, mail: &Mail, secret: &str, left: Duration) -> Option<Letter> {
+        let at = |path: &str| paths::absolute(&self.public_url, path);
+        let lifetime = human_wait(left);
+        let letter = match mail {
+            Mail::RecoveryAsked => return None,
+            Mail::VerifyAddress { username, flow } => {
+                let flow = Id::parse(flow)?;
+                let token = LinkToken::of_flow(&self.keys.link, &flow, Purpose::SignUp);
+                self.letter(username, Message::new("{code} is your code for Latchkey").with("code", secret))
+                    .say("Enter this code to confirm your e-mail address and finish signing up:")
+                    .code(secret)
+                    .button("Enter the code", at(&paths::verify(&flow, &token)))
+                    .note(Message::new("The code is good for {lifetime}. Only the newest one works.").with("lifetime", lifetime))
+                    .note("It was not you? Then ignore this mail: without the code nothing happens, and the account goes away by itself. Never tell the code to anybody.")
+            }
+            Mail::AccountExists { username } => self
+                .letter(username, "You already have an account".into())
+                .say("Somebody, perhaps you, just tried to sign up with this e-mail address. You already have an account, so nothing was made and nothing was changed.")
+                .button("Sign in", at(&paths::sign_in(crate::identity::Role::User)))
+                .note("If you forgot your password, choose “Forgot your password?” on the sign-in page.")
+                .note("It was not you? Then there is nothing to do: whoever tried was told nothing about you."),
+            Mail::ResetPassword { username, link } => self
+                .letter(username, "Choose a new password".into())
+                .say("Somebody asked for a new password for your account. If it was you, choose it here:")
+                .button("Choose a new password", at(&paths::reset(&Id::parse(link)?, secret)))
+                .note(Message::new("The link is good for {lifetime} and works once.").with("lifetime", lifetime))
+                .note("It was not you? Then ignore this mail: your password stays as it is."),
+            Mail::PasswordChanged { username, at: when, from } => self
+                .letter(username, "Your password was changed".into())
+                .say(Message::new("The password of your account was changed on {when} from the address {from}.").with("when", when).with("from", from))
+                .note("It was you? Then there is nothing to do.")
+                .note(Message::new("It was not you? Then go to {site} now and choose “Forgot your password?” on the sign-in page. That signs every browser out.").with("site", at(route::HOME))),
+            Mail::ConfirmNewAddress { username } => self
+                .letter(username, Message::new("{code} is your code for Latchkey").with("code", secret))
+                .say("Enter this code on your profile page to make this your new e-mail address:")
+                .code(secret)
+                .button("Go to your profile", at(route::CHANGE_EMAIL))
+                .note(Message::new("The code is good for {lifetime}. Only the newest one works.").with("lifetime", lifetime))
+                .note("It was not you? Then ignore this mail: without the code nothing happens. Never tell the code to anybody."),
+            Mail::AddressChanged { username, new_address, link } => self
+                .letter(username, "Your e-mail address was changed".into())
+                .say(Message::new("The e-mail address of your account is now {address}. Mail from us goes there from now on.").with("address", new_address))
+                .note("It was you? Then there is nothing to do.")
+                .say("It was not you? Then bring this address back. Every browser is signed out, and you choose a new password.")
+                .button("Bring this address back", at(&paths::undo_email(&Id::parse(link)?, secret)))
+                .note(Message::new("The link is good for {lifetime}.").with("lifetime", lifetime)),
+            Mail::Test => self
+                .letter("", "A test mail from Latchkey".into())
+                .say("This mail shows that Latchkey can send mail with the settings it has."),
+        };
+        Some(letter)
+    }
+
+    fn letter(&self, greeting: &str, subject: Message) -> Letter {
+        Letter {
+            subject,
+            greeting: greeting.to_owned(),
+            paragraphs: Vec::new(),
+            code: None,
+            button: None,
+            notes: Vec::new(),
+            site: paths::absolute(&self.public_url, route::HOME),
+        }
+    }
+}
+
+impl Letter {
+    fn say(mut self, paragraph: impl Into<Message>) -> Self {
+        self.paragraphs.push(paragraph.into());
+        self
+    }
+
+    fn code(self, code: &str) -> Self {
+        Self { code: Some(code.to_owned()), ..self }
+    }
+
+    fn button(self, label: &'static str, address: String) -> Self {
+        Self { button: Some((label.into(), address)), ..self }
+    }
+
+    fn note(mut self, note: impl Into<Message>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// An address for the eyes of somebody who may no longer be its owner: `a•••@example.org`.
+pub fn masked(address: &str) -> String {
+    let (local, domain) = address.split_once('@').unwrap_or((address, ""));
+    let first: String = local.chars().take(1).collect();
+    format!("{first}•••@{domain}")
+}

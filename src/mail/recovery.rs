@@ -1,0 +1,70 @@
+//! "I forgot my password", answered outside the request.
+//!
+//! The page writes one row, whatever was typed; only here is it looked up. So neither the answer nor its time
+//! can tell whether there is such an account.
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+
+use super::{queue_code, queue_reset};
+use crate::db::Connection;
+use crate::identity::{Moment, Purpose, Standing};
+use crate::keys::Keys;
+use crate::records::events::{self, Kind, Origin};
+use crate::records::mail_budgets::{self, Budget};
+use crate::records::users::{self, User};
+use crate::records::{links, verifications};
+
+/// How long what is mailed here is good.
+#[derive(Clone, Copy)]
+pub(super) struct Lifetimes {
+    pub otp: Duration,
+    pub reset: Duration,
+}
+
+/// Queues what helps the person who typed `login`: a reset link, the code of an unfinished sign-up, or nothing.
+pub(super) fn answer(
+    conn: &mut Connection,
+    login: &str,
+    keys: &Keys,
+    lifetimes: Lifetimes,
+    now: Moment,
+) -> QueryResult<()> {
+    let canonical = login.trim().to_ascii_lowercase();
+    let user = if canonical.contains('@') {
+        users::by_email(conn, &canonical)?
+    } else {
+        users::by_username(conn, &canonical)?
+    };
+    let Some(user) = user else { return Ok(()) };
+    match user.standing() {
+        Standing::Active => send_reset(conn, &user, lifetimes, now),
+        Standing::Unverified => send_code(conn, &user, keys, lifetimes, now),
+        // A reset must be no way around a block.
+        Standing::Blocked(_) => Ok(()),
+    }
+}
+
+fn send_reset(conn: &mut Connection, user: &User, lifetimes: Lifetimes, now: Moment) -> QueryResult<()> {
+    // To the address that we know, never to the one that was typed.
+    let Some(address) = user.email.as_deref() else { return Ok(()) };
+    if mail_budgets::take(conn, &address.to_ascii_lowercase(), Budget::Reset, now)?.is_err() {
+        return Ok(());
+    }
+    // One live link for a person: the newest.
+    links::revoke(conn, &user.id, Purpose::ResetPassword, now)?;
+    let (link, token) = links::issue(conn, &user.id, Purpose::ResetPassword, address, lifetimes.reset, now)?;
+    events::note(conn, Kind::ResetSent, Some(&user.id), &Origin("-".to_owned()), "", now)?;
+    queue_reset(conn, user, (address, &link, &token), lifetimes.reset, now)
+}
+
+fn send_code(conn: &mut Connection, user: &User, keys: &Keys, lifetimes: Lifetimes, now: Moment) -> QueryResult<()> {
+    let Some(flow) = verifications::pending(conn, &user.id, Purpose::SignUp)? else { return Ok(()) };
+    if mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?.is_err() {
+        return Ok(());
+    }
+    let (code, digest) = flow.new_code(&keys.code).unzip();
+    verifications::replace_code(conn, &flow, digest.as_ref(), lifetimes.otp, now)?;
+    queue_code(conn, user, &flow.id, (&flow.address, code.as_ref()), lifetimes.otp, now)
+}

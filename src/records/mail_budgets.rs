@@ -1,0 +1,129 @@
+//! How much mail of a kind one address may be sent: a defence of mailboxes, not of us.
+//!
+//! Exact sliding windows: the last ten times stand in one row, replaced by one conditional UPDATE. Whoever
+//! loses that race asked within the same minute as the winner, so that the answer "no" is right.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use crate::db::Connection;
+use crate::db::schema::mail_budgets;
+use crate::identity::Moment;
+
+/// The kinds that are counted; notices of something done are never held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// One-time codes.
+    Code,
+    /// Links to choose a new password.
+    Reset,
+    /// "You already have an account."
+    AccountExists,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Budget {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::Reset => "reset",
+            Self::AccountExists => "account-exists",
+        }
+    }
+
+    /// So many in such a span.
+    fn rules(self) -> &'static [(usize, Duration)] {
+        match self {
+            Self::Code | Self::Reset => &[(1, MINUTE), (5, HOUR), (10, DAY)],
+            Self::AccountExists => &[(1, HOUR), (10, DAY)],
+        }
+    }
+
+    /// How long to wait until one more is allowed; nothing when it is now. `recent` is in order of time.
+    fn wait(self, recent: &[Moment], now: Moment) -> Duration {
+        let waits = self.rules().iter().filter_map(|(most, span)| {
+            let nth_last = recent.iter().rev().nth(most - 1)?;
+            Some(nth_last.plus(*span).since(now))
+        });
+        waits.max().unwrap_or_default()
+    }
+}
+
+/// Takes one mail from the budget of that address, or tells how long to wait for the next.
+pub fn take(conn: &mut Connection, address: &str, budget: Budget, now: Moment) -> QueryResult<Result<(), Duration>> {
+    let row = mail_budgets::table.find((address, budget.as_str()));
+    let stored: Option<String> = row.select(mail_budgets::recent).get_result(conn).optional()?;
+    let mut recent = stored.as_deref().map(parse).unwrap_or_default();
+    let wait = budget.wait(&recent, now);
+    if !wait.is_zero() {
+        return Ok(Err(wait));
+    }
+    recent.push(now);
+    let kept = recent.len().saturating_sub(10);
+    let text = print(recent.iter().skip(kept));
+    let rows = match stored {
+        Some(old) => diesel::update(row.filter(mail_budgets::recent.eq(old)))
+            .set((mail_budgets::recent.eq(text), mail_budgets::touched_at.eq(now)))
+            .execute(conn)?,
+        None => diesel::insert_into(mail_budgets::table)
+            .values((
+                mail_budgets::address.eq(address),
+                mail_budgets::kind.eq(budget.as_str()),
+                mail_budgets::recent.eq(text),
+                mail_budgets::touched_at.eq(now),
+            ))
+            .execute(conn)?,
+    };
+    Ok(if rows == 1 { Ok(()) } else { Err(MINUTE) })
+}
+
+/// How long to wait until one more is allowed; nothing when it is now.
+pub fn wait(conn: &mut Connection, address: &str, budget: Budget, now: Moment) -> QueryResult<Duration> {
+    let row = mail_budgets::table.find((address, budget.as_str()));
+    let stored: Option<String> = row.select(mail_budgets::recent).get_result(conn).optional()?;
+    Ok(budget.wait(&stored.as_deref().map(parse).unwrap_or_default(), now))
+}
+
+/// Forgets what no rule asks about any more.
+pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
+    diesel::delete(mail_budgets::table.filter(mail_budgets::touched_at.lt(now.minus(DAY)))).execute(conn)
+}
+
+fn parse(text: &str) -> Vec<Moment> {
+    text.split(' ').filter_map(|micros| Moment::from_micros(micros.parse().ok()?)).collect()
+}
+
+fn print<'a>(moments: impl Iterator<Item = &'a Moment>) -> String {
+    moments.map(|moment| moment.micros().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn one_a_minute_five_an_hour_ten_a_day() {
+        let start = Moment::new(datetime!(2026-11-23 08:00 UTC));
+        let mut sent: Vec<Moment> = Vec::new();
+        for minute in 0..2 * 24 * 60 {
+            for second in [0, 30] {
+                let now = start.plus(Duration::from_secs(minute * 60 + second));
+                if Budget::Code.wait(&sent, now).is_zero() {
+                    sent.push(now);
+                }
+            }
+        }
+        let most_within = |span: Duration| {
+            sent.iter().map(|from| sent.iter().filter(|at| **at >= *from && **at < from.plus(span)).count()).max()
+        };
+        assert_eq!(most_within(MINUTE), Some(1));
+        assert_eq!(most_within(HOUR), Some(5));
+        assert_eq!(most_within(DAY), Some(10));
+        assert_eq!(sent.len(), 20, "all that two days allow");
+    }
+}

@@ -1,0 +1,130 @@
+//! Change username, name, phone number and the text about oneself.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::identity::{About, FullName, Phone, Username};
+use crate::paths::{self, route};
+use crate::records::events::{self, Kind};
+use crate::records::users::{self, User};
+use crate::records::verifications;
+use crate::web::client::Client;
+use crate::web::fault::{Fault, Refusal};
+use crate::web::forms::{Form, Problems};
+use crate::web::page::{self, Chrome};
+use crate::web::viewer::Viewer;
+use crate::web::{filters, routes};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::form(route::DETAILS, show, submit));
+}
+
+#[derive(Template)]
+#[template(path = "profile/details.html")]
+struct DetailsPage {
+    chrome: Chrome,
+    form: DetailsForm,
+    problems: Problems,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct DetailsForm {
+    username: String,
+    full_name: String,
+    phone: String,
+    about: String,
+}
+
+struct Details {
+    username: Username,
+    full_name: FullName,
+    phone: Phone,
+    about: About,
+}
+
+async fn show(viewer: Viewer) -> HttpResponse {
+    let chrome = Chrome::of(Some(&viewer));
+    page::ok(&DetailsPage { chrome, form: DetailsForm::of(viewer.user), problems: Problems::default() })
+}
+
+async fn submit(
+    app: Data<App>,
+    viewer: Viewer,
+    client: Client,
+    Form(form): Form<DetailsForm>,
+) -> Result<HttpResponse, Fault> {
+    match change(&app, &viewer, &client, &form).await {
+        Ok(()) => Ok(page::see_other(&paths::with_notice(route::PROFILE, "saved"))),
+        Err(refusal) => {
+            let problems = refusal.problems()?;
+            Ok(page::refused(&DetailsPage { chrome: Chrome::of(Some(&viewer)), form, problems }))
+        }
+    }
+}
+
+async fn change(app: &App, viewer: &Viewer, client: &Client, form: &DetailsForm) -> Result<(), Refusal> {
+    let details = form.parse(&viewer.user)?;
+    let (user, origin, now) = (viewer.user.clone(), client.origin(), app.clock.now());
+    app.db
+        .write(move |conn| {
+            let holder = users::by_username(conn, &details.username.canonical())?.filter(|holder| holder.id != user.id);
+            if let Some(holder) = holder {
+                if verifications::holds_username(conn, &holder, now)? {
+                    return Err(Refusal::at("username", "This username is taken. Please choose another one."));
+                }
+                users::remove_unverified(conn, &holder.id)?;
+            }
+            let Details { username, full_name, phone, about } = &details;
+            users::set_details(conn, &user.id, username, (full_name, phone, about))?;
+            let detail = details.differences(&user);
+            Ok(events::note(conn, Kind::DetailsChanged, Some(&user.id), &origin, &detail, now)?)
+        })
+        .await
+}
+
+impl Details {
+    /// The names of what changed; for the username, which is public, before and after, too.
+    fn differences(&self, user: &User) -> String {
+        let mut changed = Vec::new();
+        if self.username.as_str() != user.username {
+            changed.push(format!("username {} to {}", user.username, self.username.as_str()));
+        }
+        let others = [
+            ("full_name", self.full_name.as_str() == user.full_name),
+            ("phone", self.phone.as_str() == user.phone),
+            ("about", self.about.as_str() == user.about),
+        ];
+        changed.extend(others.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()));
+        changed.join(", ")
+    }
+}
+
+impl DetailsForm {
+    fn of(user: User) -> Self {
+        Self { username: user.username, full_name: user.full_name, phone: user.phone, about: user.about }
+    }
+
+    fn parse(&self, user: &User) -> Result<Details, Problems> {
+        let mut problems = Problems::default();
+        // A name that was given to them, reserved or not, is theirs to keep.
+        let kept = self.username == user.username;
+        let username = match Username::parse(&self.username) {
+            Err(_) if kept => Ok(Username::kept(&user.username)),
+            parsed => parsed,
+        };
+        let username = problems.take("username", username);
+        let full_name = problems.take("full_name", FullName::parse(&self.full_name));
+        let phone = problems.take("phone", Phone::parse(&self.phone));
+        let about = problems.take("about", About::parse(&self.about));
+        match (username, full_name, phone, about) {
+            (Some(username), Some(full_name), Some(phone), Some(about)) => {
+                Ok(Details { username, full_name, phone, about })
+            }
+            _ => Err(problems),
+        }
+    }
+}

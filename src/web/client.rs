@@ -1,0 +1,119 @@
+//! Who is at the other end: the address that limits and events are about.
+//!
+//! actix's own `realip_remote_addr` believes any client's word; this believes only proxies that we trust.
+
+use std::net::IpAddr;
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{HeaderMap, USER_AGENT};
+use actix_web::{FromRequest, HttpRequest, dev, web};
+use ipnet::IpNet;
+
+use super::fault::Fault;
+use crate::app::App;
+use crate::records::events::Origin;
+use crate::records::sign_ins::Device;
+
+/// The browser that asks.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its address, as far as we can know it.
+    pub address: IpAddr,
+    agent: String,
+}
+
+impl Client {
+    /// What limits count by: one IPv4 address, or the /64 that one IPv6 customer owns.
+    pub fn network(&self) -> String {
+        network(self.address)
+    }
+
+    /// For the row of a sign-in.
+    pub fn device(&self) -> Device {
+        Device { agent: self.agent.clone(), address: self.address.to_string() }
+    }
+
+    /// For the audit trail.
+    pub fn origin(&self) -> Origin {
+        Origin(self.address.to_string())
+    }
+}
+
+impl FromRequest for Client {
+    type Error = Fault;
+    type Future = std::future::Ready<Result<Self, Fault>>;
+
+    fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+        let trusted = req.app_data::<web::Data<App>>().map(|app| app.config.trusted_proxies.as_slice());
+        let peer = req.peer_addr().map(|peer| peer.ip());
+        let agent = req.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        let agent = agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
+        let address = address(peer, req.headers(), trusted.unwrap_or_default());
+        std::future::ready(Ok(Self { address, agent }))
+    }
+}
+
+/// The network of a request that no handler has seen yet.
+pub fn network_of(req: &ServiceRequest, trusted: &[IpNet]) -> String {
+    network(address(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted))
+}
+
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => IpNet::new(v6.into(), 64).map_or_else(|_| v6.to_string(), |net| net.trunc().to_string()),
+    }
+}
+
+/// The right-most address of `X-Forwarded-For` that is none of our proxies, when the peer is one of them.
+fn address(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    let mut hops: Vec<Option<IpAddr>> = headers
+        .get_all("x-forwarded-for")
+        .flat_map(|line| line.to_str().unwrap_or("?").split(','))
+        .map(|hop| hop.trim().parse().ok())
+        .collect();
+    let mut nearest = peer;
+    while let Some(Some(hop)) = hops.pop() {
+        nearest = hop.to_canonical();
+        if !is_trusted(&nearest) {
+            break;
+        }
+    }
+    nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn seen(peer: &str, forwarded: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(line).unwrap());
+        }
+        address(peer.parse().ok(), &headers, &["10.0.0.0/8".parse().unwrap()]).to_string()
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        assert_eq!(seen("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
+        assert_eq!(seen("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", &["1.2.3.4, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", &["1.2.3.4", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", &["203.0.113.9, nonsense"]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn one_customer_of_ipv6_is_one() {
+        assert_eq!(network("2001:db8:1:2:3::4".parse().unwrap()), network("2001:db8:1:2:ffff::1".parse().unwrap()));
+        assert_ne!(network("2001:db8:1:2::1".parse().unwrap()), network("2001:db8:1:3::1".parse().unwrap()));
+        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1");
+    }
+}

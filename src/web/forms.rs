@@ -1,0 +1,161 @@
+//! Forms: read within limits, kept as typed, refused with every problem at once.
+
+use std::time::Duration;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Payload;
+use actix_web::{FromRequest, HttpRequest, dev};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::fault::Fault;
+use crate::identity::Message;
+
+/// The largest form: an "about" text of 500 four-byte characters, percent-encoded, fits with room to spare.
+const MAX_BYTES: usize = 16 * 1024;
+/// How long a form may take to arrive: actix-web limits only the time of the head.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A form's fields, each as typed.
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Error = Fault;
+    type Future = LocalBoxFuture<'static, Result<Self, Fault>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let body = read(req, payload);
+        Box::pin(async move { decode(&body.await?).map(Self) })
+    }
+}
+
+fn read(req: &HttpRequest, payload: &mut dev::Payload) -> impl Future<Output = Result<Vec<u8>, Fault>> + use<> {
+    let is_form = req.headers().get(CONTENT_TYPE).is_none_or(|kind| {
+        kind.to_str().is_ok_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+    });
+    let payload = Payload::from_request(req, payload).into_inner();
+    async move {
+        if !is_form {
+            return Err(Fault::BadRequest);
+        }
+        let payload = payload.map_err(|_| Fault::BadRequest)?;
+        match tokio::time::timeout(DEADLINE, payload.to_bytes_limited(MAX_BYTES)).await {
+            Ok(Ok(Ok(body))) => Ok(body.to_vec()),
+            Ok(Ok(Err(_))) => Err(Fault::BadRequest),
+            Ok(Err(_)) => Err(Fault::TooLarge),
+            Err(_) => Err(Fault::Timeout),
+        }
+    }
+}
+
+/// Strict where the usual decoder is not: a byte that is no UTF-8 would be replaced silently, and a NUL would
+/// end a text in one database and be refused by another. A field given twice is an error, too.
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    let text = std::str::from_utf8(body).map_err(|_| Fault::BadRequest)?;
+    if text.split(['&', '=']).all(is_clean) {
+        serde_urlencoded::from_str(text).map_err(|_| Fault::BadRequest)
+    } else {
+        Err(Fault::BadRequest)
+    }
+}
+
+fn is_clean(piece: &str) -> bool {
+    let mut bytes = Vec::with_capacity(piece.len());
+    let mut rest = piece.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        let (Some(high), Some(low)) = (digit(), digit()) else { return false };
+        bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+    }
+    !bytes.contains(&0) && std::str::from_utf8(&bytes).is_ok()
+}
+
+/// What is wrong in a form, a message for a field each.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<Problem>);
+
+/// A message at a field.
+#[derive(Debug)]
+pub struct Problem {
+    /// The field's name.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub message: Message,
+    /// A page that may help: its address and the label of the link.
+    pub link: Option<(String, Message)>,
+}
+
+impl Problems {
+    /// One problem.
+    pub fn one(field: &'static str, message: impl Into<Message>) -> Self {
+        let mut problems = Self::default();
+        problems.add(field, message);
+        problems
+    }
+
+    /// The same with a link at the end of the last problem.
+    #[must_use]
+    pub fn with_link(mut self, path: String, label: impl Into<Message>) -> Self {
+        if let Some(last) = self.0.last_mut() {
+            last.link = Some((path, label.into()));
+        }
+        self
+    }
+
+    /// One more.
+    pub fn add(&mut self, field: &'static str, message: impl Into<Message>) {
+        self.0.push(Problem { field, message: message.into(), link: None });
+    }
+
+    /// The value, or one more problem.
+    pub fn take<T>(&mut self, field: &'static str, parsed: Result<T, Message>) -> Option<T> {
+        parsed.map_err(|message| self.add(field, message)).ok()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them, for the summary.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+
+    /// The first one at a field.
+    pub fn of(&self, field: &str) -> Option<&Problem> {
+        self.0.iter().find(|problem| problem.field == field)
+    }
+}
+
+/// The new password and its repetition, if the two agree; what is wrong goes to the problems.
+pub fn same_twice(problems: &mut Problems, password: &str, again: &str) {
+    if !password.is_empty() && password != again {
+        problems.add("confirm_password", "The two passwords are not the same.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Asked {
+        #[serde(default)]
+        email: String,
+    }
+
+    #[test]
+    fn a_form_is_read_strictly() {
+        let email = |body: &[u8]| decode::<Asked>(body).map(|asked| asked.email).ok();
+        assert_eq!(email(b"email=a%40b+c&more=1").as_deref(), Some("a@b c"));
+        assert_eq!(email(b"").as_deref(), Some(""));
+        for bad in [&b"email=%00"[..], b"email=%ff", b"email=%c0%80", b"email=\xff", b"email=%4", b"email=%zz", b"email=a&email=b"] {
+            assert!(email(bad).is_none(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Around everything: the page of each fault, the headers of each answer, and the last resort for a panic.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, ResponseError, web};
+use askama::Template;
+use futures_util::FutureExt;
+
+use super::fault::{DeadEnd, Fault};
+use super::page::{self, Chrome};
+use crate::app::App;
+use crate::identity::random_name;
+use crate::web::filters;
+
+#[derive(Template)]
+#[template(path = "fault.html")]
+struct FaultPage {
+    chrome: Chrome,
+    end: DeadEnd,
+    request_id: String,
+}
+
+/// Draws faults and sets headers.
+///
+/// # Errors
+/// With the finished answer inside, where the request is lost to us.
+pub async fn draw<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_https = req.app_data::<web::Data<App>>().is_some_and(|app| app.config.public_url.is_https());
+    let route = format!("{} {}", req.method(), req.match_pattern().unwrap_or_else(|| "-".to_owned()));
+    let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
+    let answered = answered.unwrap_or_else(|_| Err(Fault::Internal("a handler panicked".to_owned()).into()));
+    match answered {
+        Ok(answer) => {
+            let mut answer = match answer.response().error().and_then(fault_of) {
+                Some(fault) => {
+                    let kept = answer.headers().get_all(header::SET_COOKIE).cloned().collect::<Vec<_>>();
+                    let mut page = fault_page(&fault, &route);
+                    kept.into_iter().for_each(|cookie| page.headers_mut().append(header::SET_COOKIE, cookie));
+                    answer.into_response(page)
+                }
+                None => answer.map_into_boxed_body(),
+            };
+            set_headers(answer.headers_mut(), is_https);
+            Ok(answer)
+        }
+        // A middleware refused: the request is gone, but the error may carry the finished answer.
+        Err(error) => {
+            let fault = fault_of(&error).unwrap_or_else(|| Fault::Internal(error.to_string()));
+            let mut page = fault_page(&fault, &route);
+            set_headers(page.headers_mut(), is_https);
+            Err(InternalError::from_response("", page).into())
+        }
+    }
+}
+
+/// Our own fault, or what an error of actix means.
+fn fault_of(error: &Error) -> Option<Fault> {
+    if let Some(fault) = error.as_error::<Fault>() {
+        return Some(fault.clone());
+    }
+    match error.as_response_error().status_code() {
+        StatusCode::NOT_FOUND => Some(Fault::NotFound),
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Fault::TooLarge),
+        status if status.is_client_error() => Some(Fault::BadRequest),
+        _ => Some(Fault::Internal(error.to_string())),
+    }
+}
+
+fn fault_page(fault: &Fault, route: &str) -> HttpResponse {
+    let request_id = random_name();
+    if let Some((level, cause)) = fault.log() {
+        // The route and not the path: a path may hold the secret of a link.
+        log::log!(level, "request {request_id} to {route}: {cause}");
+    }
+    let bare = fault.error_response();
+    let Some(end) = fault.dead_end() else { return bare };
+    let mut answer = page::respond(end.status, &FaultPage { chrome: Chrome::plain(), end, request_id });
+    for (name, value) in bare.headers() {
+        answer.headers_mut().insert(name.clone(), value.clone());
+    }
+    answer
+}
+
+const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; \
+    frame-ancestors 'none'; base-uri 'none'; object-src 'none'; script-src 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// Set on every answer, unless its page set its own.
+const ALWAYS: [(HeaderName, &str); 9] = [
+    (header::CONTENT_SECURITY_POLICY, CSP),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // Not no-referrer: Chromium would send our own forms with `Origin: null`.
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+    ),
+];
+
+fn set_headers(headers: &mut HeaderMap, is_https: bool) {
+    for (name, value) in ALWAYS {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if is_https {
+        let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, two_years);
+    }
+}

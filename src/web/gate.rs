@@ -1,0 +1,108 @@
+//! What every request passes before anything else looks at it: the right host, the right origin, one session.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+
+use super::client;
+use super::fault::Fault;
+use super::limits::Limit;
+use super::session;
+use crate::app::App;
+use crate::config::Config;
+use crate::paths::route;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Lets a request in, or not. Refuses before a single byte of the body is read.
+///
+/// # Errors
+/// The faults of a request that is not let in, and the inner ones.
+pub async fn keep<B: MessageBody>(mut req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    // Health checks come from machines that know our address and not our name.
+    if !matches!(req.path(), route::HEALTHZ | route::READYZ) {
+        let Some(app) = req.app_data::<web::Data<App>>().cloned() else {
+            return Err(Fault::Internal("no application".to_owned()).into());
+        };
+        app.limits.take_here(Limit::Everything, &client::network_of(&req, &app.config.trusted_proxies))?;
+        check_host(&app.config, &req)?;
+        if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+            check_origin(&app.config, req.headers())?;
+        }
+        drop_doubled_session(&app.config, req.headers_mut());
+    }
+    next.call(req).await
+}
+
+fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
+    let mut hosts = req.headers().get_all(header::HOST);
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    let same = req.uri().authority().is_none_or(|asked| config.answers_to(asked.as_str()));
+    if host.is_some_and(|host| config.answers_to(host)) && hosts.next().is_none() && same {
+        Ok(())
+    } else {
+        Err(Fault::BadRequest)
+    }
+}
+
+/// The cross-site check, by headers alone, so that no form ever expires and no anonymous page writes anything:
+/// what the browser says in `Sec-Fetch-Site`; where it says nothing, `Origin` against `PUBLIC_URL` (never
+/// against `Host`, which proxies rewrite). With neither, only a request without cookies passes: a script can
+/// post a form, but no browser can be used against its owner. (OWASP CSRF Prevention; Go's CrossOriginProtection.)
+fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), Fault> {
+    let allowed = match (headers.get(SEC_FETCH_SITE), headers.get(header::ORIGIN)) {
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(origin)) => origin == config.public_url.origin(),
+        (None, None) => !headers.contains_key(header::COOKIE),
+    };
+    if allowed { Ok(()) } else { Err(Fault::CrossSite) }
+}
+
+/// Two session cookies mean that somebody planted one: neither counts.
+fn drop_doubled_session(config: &Config, headers: &mut HeaderMap) {
+    let name = config.cookie_name(session::COOKIE);
+    let count = headers
+        .get_all(header::COOKIE)
+        .flat_map(|line| line.to_str().unwrap_or_default().split(';'))
+        .filter(|pair| pair.trim().split('=').next() == Some(&name))
+        .count();
+    if count > 1 {
+        log::warn!("a request came with {count} session cookies; none of them counts");
+        headers.remove(header::COOKIE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    fn passes(headers: &[(&'static str, &'static str)]) -> bool {
+        let key = |name: &str| (name == "SECRET_KEY").then(|| "k".repeat(64));
+        let config = Config::from_lookup(&key).unwrap();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        check_origin(&config, &map).is_ok()
+    }
+
+    #[test]
+    fn only_our_own_pages_post() {
+        let own = "http://localhost:8000";
+        assert!(passes(&[("sec-fetch-site", "same-origin"), ("cookie", "latchkey=1")]));
+        assert!(passes(&[("sec-fetch-site", "none")]));
+        assert!(passes(&[("origin", own), ("cookie", "latchkey=1")]));
+        assert!(passes(&[]), "a script without cookies");
+        for site in ["cross-site", "same-site", "", "SAME-ORIGIN"] {
+            assert!(!passes(&[("sec-fetch-site", site), ("origin", own)]), "{site}");
+        }
+        for origin in ["null", "https://evil.example", "https://localhost:8000", "http://localhost", "http://localhost:8001"] {
+            assert!(!passes(&[("origin", origin)]), "{origin}");
+        }
+        assert!(!passes(&[("cookie", "latchkey=1")]), "neither header, with a cookie");
+    }
+}

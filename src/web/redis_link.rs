@@ -1,0 +1,114 @@
+//! One worker's connection to Redis: made when first needed, given up at the first trouble, tried again soon.
+//!
+//! A breaker keeps a Redis that hangs from holding every request for the whole timeout: after a failure the
+//! link answers "away" at once, until it is time for one more try.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
+use secrecy::ExposeSecret;
+
+use crate::config::RedisConfig;
+
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(400);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a link that failed stays shut.
+const COOLING: Duration = Duration::from_millis(300);
+
+/// Redis does not answer.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("Redis does not answer")]
+pub struct Away;
+
+/// A worker's link to Redis.
+#[derive(Clone)]
+pub struct RedisLink {
+    client: Client,
+    prefix: Arc<str>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<MultiplexedConnection>,
+    shut_until: Option<Instant>,
+    was_away: bool,
+}
+
+impl RedisLink {
+    /// A link that connects when first used.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn new(config: &RedisConfig) -> Result<Self, RedisError> {
+        let settings = TcpSettings::default().set_nodelay(true);
+        let info = config.url.expose_secret().into_connection_info()?.set_tcp_settings(settings);
+        Ok(Self { client: Client::open(info)?, prefix: config.prefix.as_str().into(), state: Arc::default() })
+    }
+
+    /// The full name of a key.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Runs `call` on the connection.
+    ///
+    /// # Errors
+    /// [`Away`] when there is no answer in time, or one that means that Redis cannot serve now.
+    pub async fn run<T>(
+        &self,
+        call: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, Away> {
+        let connection = self.connection().await?;
+        match call(connection).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    async fn connection(&self) -> Result<MultiplexedConnection, Away> {
+        {
+            let mut state = self.lock();
+            if let Some(connection) = &state.connection {
+                return Ok(connection.clone());
+            }
+            if state.shut_until.is_some_and(|until| Instant::now() < until) {
+                return Err(Away);
+            }
+            // Whoever comes while this one tries is answered at once.
+            state.shut_until = Some(Instant::now() + CONNECT_TIMEOUT + COOLING);
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        match self.client.get_multiplexed_async_connection_with_config(&config).await {
+            Ok(connection) => {
+                let mut state = self.lock();
+                state.connection = Some(connection.clone());
+                state.shut_until = None;
+                if std::mem::take(&mut state.was_away) {
+                    log::info!("Redis is back");
+                }
+                Ok(connection)
+            }
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    fn fail(&self, error: &RedisError) -> Away {
+        let mut state = self.lock();
+        state.connection = None;
+        state.shut_until = Some(Instant::now() + COOLING);
+        if !std::mem::replace(&mut state.was_away, true) {
+            log::warn!("Redis does not answer: {error}");
+        }
+        Away
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,197 @@
+//! The session: a cookie that points to a `sign_ins` row and says nothing else.
+//!
+//! actix-session carries it, over a store of our own: encrypted in the cookie itself, or in Redis under the
+//! hash of a random id. Either way the row is the authority (see [`crate::records::sign_ins`]).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_session::storage::{CookieSessionStore, LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use actix_session::{Session, SessionMiddleware};
+use actix_web::body::MessageBody;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderValue, SET_COOKIE};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+use super::redis_link::RedisLink;
+use crate::app::App;
+use crate::identity::{Id, Moment};
+use crate::records::sign_ins::{Kind, SignIn};
+
+type State = HashMap<String, String>;
+
+/// The name of the session cookie, before any `__Host-`.
+pub const COOKIE: &str = "latchkey";
+const POINTER: &str = "sign_in";
+const AWAY: &str = "redis_away";
+/// Redis' own expiry is only housekeeping: the longest idle life there is.
+const KEPT: u64 = 7 * 86_400;
+
+/// What a session says.
+pub enum Pointer {
+    /// Nothing: nobody is signed in.
+    Nobody,
+    /// The sign-in of that identifier, at that generation.
+    To(Id, i32),
+    /// Somebody may be signed in, but Redis, who knows, is away.
+    Away,
+}
+
+/// What the session of this request says.
+pub fn pointer(session: &Session) -> Pointer {
+    let entries = session.entries();
+    if entries.contains_key(AWAY) {
+        return Pointer::Away;
+    }
+    let read = || -> Option<(String, i32)> { serde_json::from_str(entries.get(POINTER)?).ok() };
+    match read().and_then(|(id, generation)| Some((Id::parse(&id)?, generation))) {
+        Some((id, generation)) => Pointer::To(id, generation),
+        None => Pointer::Nobody,
+    }
+}
+
+/// Points the session to that sign-in, under a new id. A remembered one gets a cookie that outlives the window.
+///
+/// # Errors
+/// When the session cannot hold it, which would be a mistake of ours.
+pub fn point_to(req: &HttpRequest, session: &Session, sign_in: &SignIn, now: Moment) -> Result<(), Fault> {
+    session.clear();
+    session.renew();
+    session
+        .insert(POINTER, (sign_in.id.as_str(), sign_in.generation))
+        .map_err(|error| Fault::Internal(error.to_string()))?;
+    if sign_in.kind == Kind::Remembered {
+        req.extensions_mut().insert(MaxAge(sign_in.remaining(now)));
+    }
+    Ok(())
+}
+
+/// How long the session cookie of this answer shall live.
+struct MaxAge(Duration);
+
+/// The session layer of one worker.
+pub fn layer(app: &App, redis: Option<RedisLink>) -> SessionMiddleware<Store> {
+    let store = redis.map_or_else(|| Store::Cookie(CookieSessionStore::default()), Store::Redis);
+    SessionMiddleware::builder(store, app.keys.session.clone())
+        .cookie_name(app.config.cookie_name(COOKIE))
+        .cookie_secure(app.config.public_url.is_https())
+        .cookie_http_only(true)
+        // Lax, not Strict: a link in a mail must arrive signed in. Posts are covered by the gate.
+        .cookie_same_site(SameSite::Lax)
+        .cookie_content_security(CookieContentSecurity::Private)
+        .session_lifecycle(BrowserSession::default())
+        .build()
+}
+
+/// Outside the session layer: what that layer cannot do for itself.
+///
+/// # Errors
+/// The inner ones; a store that failed is a part that is away, not a mistake.
+pub async fn around<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    match next.call(req).await {
+        Ok(mut answer) => {
+            let max_age = answer.request().extensions_mut().remove::<MaxAge>();
+            if let Some(MaxAge(life)) = max_age {
+                outlive_window(&mut answer, life);
+            }
+            Ok(answer)
+        }
+        Err(error) if error.as_error::<Fault>().is_some() => Err(error),
+        Err(error) => Err(Fault::Unavailable(format!("the session could not be stored: {error}")).into()),
+    }
+}
+
+fn outlive_window<B>(answer: &mut ServiceResponse<B>, life: Duration) {
+    let lines: Vec<HeaderValue> = answer.headers().get_all(SET_COOKIE).cloned().collect();
+    answer.headers_mut().remove(SET_COOKIE);
+    for line in lines {
+        let of_session = Cookie::parse(line.to_str().unwrap_or_default())
+            .is_ok_and(|cookie| cookie.name().trim_start_matches("__Host-") == COOKIE);
+        let longer = of_session
+            .then(|| format!("{}; Max-Age={}", line.to_str().unwrap_or_default(), life.as_secs()))
+            .and_then(|text| HeaderValue::from_str(&text).ok());
+        answer.headers_mut().append(SET_COOKIE, longer.unwrap_or(line));
+    }
+}
+
+/// Where sessions are.
+pub enum Store {
+    /// In the cookie, encrypted.
+    Cookie(CookieSessionStore),
+    /// In Redis.
+    Redis(RedisLink),
+}
+
+impl Store {
+    /// A dump of Redis holds no id that could be used.
+    fn name(link: &RedisLink, id: &str) -> String {
+        link.key(&format!("session:{}", URL_SAFE_NO_PAD.encode(Sha256::digest(id))))
+    }
+}
+
+/// Never brings a session back: an update of one that is gone writes nothing (actix-session's own Redis store
+/// saves it anew, so that a request in flight undoes a sign-out).
+impl SessionStore for Store {
+    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+        let link = match self {
+            Self::Cookie(store) => return store.load(key).await,
+            Self::Redis(link) => link,
+        };
+        let name = Self::name(link, key.as_ref());
+        let mut load = redis::cmd("GETEX");
+        load.arg(name).arg("EX").arg(KEPT);
+        match link.run(async |mut conn| load.query_async::<Option<String>>(&mut conn).await).await {
+            Ok(Some(text)) => serde_json::from_str(&text).map(Some).map_err(|e| LoadError::Deserialization(e.into())),
+            Ok(None) => Ok(None),
+            // Public pages go on without knowing who looks; the others answer 503, and the cookie stays.
+            Err(_) => Ok(Some(HashMap::from([(AWAY.to_owned(), String::new())]))),
+        }
+    }
+
+    async fn save(&self, state: State, ttl: &time::Duration) -> Result<SessionKey, SaveError> {
+        let link = match self {
+            Self::Cookie(store) => return store.save(state, ttl).await,
+            Self::Redis(link) => link,
+        };
+        let id = format!("{}{}", crate::identity::random_name(), crate::identity::random_name());
+        write(link, &id, &state, "NX").await.map_err(SaveError::Other)?;
+        SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))
+    }
+
+    async fn update(&self, key: SessionKey, state: State, ttl: &time::Duration) -> Result<SessionKey, UpdateError> {
+        match self {
+            Self::Cookie(store) => store.update(key, state, ttl).await,
+            Self::Redis(link) => {
+                write(link, key.as_ref(), &state, "XX").await.map_err(UpdateError::Other)?;
+                Ok(key)
+            }
+        }
+    }
+
+    async fn update_ttl(&self, _: &SessionKey, _: &time::Duration) -> Result<(), anyhow::Error> {
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
+        let Self::Redis(link) = self else { return Ok(()) };
+        let mut delete = redis::cmd("DEL");
+        delete.arg(Self::name(link, key.as_ref()));
+        link.run(async |mut conn| delete.query_async::<()>(&mut conn).await).await.map_err(anyhow::Error::new)
+    }
+}
+
+async fn write(link: &RedisLink, id: &str, state: &State, condition: &str) -> Result<(), anyhow::Error> {
+    let text = serde_json::to_string(state)?;
+    let mut set = redis::cmd("SET");
+    set.arg(Store::name(link, id)).arg(text).arg("EX").arg(KEPT).arg(condition);
+    // With XX, nil means that the session is gone: it stays gone.
+    link.run(async |mut conn| set.query_async::<Option<String>>(&mut conn).await).await?;
+    Ok(())
+}
