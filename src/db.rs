@@ -107,7 +107,7 @@ impl Db {
         let finds_inline = matches!(target, Target::Sqlite { .. });
         let pool = Pool::builder()
             .max_size(config.pool_size)
-            .min_idle(Some(1))
+            .min_idle(Some(0))
             .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(3))
             .error_handler(Box::new(LogErrors))

@@ -1,7 +1,5 @@
 //! For load balancers and supervisors: is the process alive, and should it get requests?
 
-use std::time::Duration;
-
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::HttpResponse;
 
@@ -30,11 +28,9 @@ async fn ready(app: Data<App>) -> HttpResponse {
         log::warn!("not ready: {error}");
         return HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).body("no database\n");
     }
-    HttpResponse::Ok().body(if redis_answers(&app).await { "ok\n" } else { "degraded: redis\n" })
-}
-
-async fn redis_answers(app: &App) -> bool {
-    let Some(redis) = &app.redis else { return true };
-    let ping = redis.run(async |mut conn| redis::cmd("PING").query_async::<String>(&mut conn).await);
-    matches!(tokio::time::timeout(Duration::from_secs(1), ping).await, Ok(Ok(_)))
+    let redis_is_away = match &app.redis {
+        Some(redis) => !redis.answers().await,
+        None => false,
+    };
+    HttpResponse::Ok().body(if redis_is_away { "degraded: redis\n" } else { "ok\n" })
 }

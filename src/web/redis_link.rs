@@ -69,6 +69,11 @@ impl RedisLink {
         }
     }
 
+    /// Whether Redis answers at all.
+    pub async fn answers(&self) -> bool {
+        self.run(async |mut conn| redis::cmd("PING").query_async::<String>(&mut conn).await).await.is_ok()
+    }
+
     async fn connection(&self) -> Result<MultiplexedConnection, Away> {
         {
             let mut state = self.lock();

@@ -1,0 +1,130 @@
+//! The command line: which commands there are, and what all of them need first.
+
+mod check;
+mod dev;
+mod environment;
+mod serve;
+mod superuser;
+
+use std::error::Error;
+use std::fmt::Display;
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::identity::Email;
+use crate::keys::Keys;
+use crate::logging;
+use crate::mail::{self, Mail, Stationery};
+use crate::web::language::Language;
+
+/// What a command ends with: its error is told on the terminal, and the process ends with 1.
+type Outcome = Result<(), Box<dyn Error>>;
+
+#[derive(Parser)]
+#[command(name = "latchkey", version, about = "Accounts as plain pages: sign-up, sign-in, recovery and profile")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Try it: serve with everything embedded under ./var/ and every mail at /dev/mail/
+    Dev,
+    /// Bring the database up to date, then serve, with the settings of the environment and of .env
+    Serve,
+    /// Bring the database up to date
+    Migrate,
+    /// Make an account that may do everything; asks for what is not given
+    CreateSuperuser(superuser::Given),
+    /// Check the settings, and that database, Redis, mail server and picture folder can be reached
+    Check,
+    /// Only deliver mail
+    Courier,
+    /// Send a mail at once, to see that the settings are right
+    SendTestMail {
+        /// Where to
+        address: String,
+    },
+}
+
+/// Runs the command that the process was called with.
+pub fn run() -> ExitCode {
+    // Database, pictures and mails are for this user's eyes only.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let command = CommandLine::parse().command;
+    match execute(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Outcome {
+    match command {
+        Command::Dev => dev::run(),
+        Command::Serve => serve::run(settings()?, |_| ()),
+        Command::Migrate => migrate(&settings()?),
+        Command::CreateSuperuser(given) => superuser::run(&settings()?, given),
+        Command::Check => in_runtime(check::run(&settings()?)),
+        Command::Courier => serve::run_courier(settings()?),
+        Command::SendTestMail { address } => in_runtime(send_test_mail(&settings()?, &address)),
+    }
+}
+
+/// The settings of a production; logging starts with them.
+fn settings() -> Result<Config, Box<dyn Error>> {
+    let environment = environment::with_env_file()?;
+    let config = Config::from_lookup(&environment)?;
+    logging::start(&environment, &config)?;
+    Ok(config)
+}
+
+fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+    actix_web::rt::System::new().block_on(work)
+}
+
+fn migrate(config: &Config) -> Outcome {
+    let count = Db::open(&config.database)?.migrate()?;
+    say(format_args!("The database is up to date; {count} migrations ran."));
+    Ok(())
+}
+
+async fn send_test_mail(config: &Config, address: &str) -> Outcome {
+    let to = Email::parse(address).map_err(|message| message.render(str::to_owned))?;
+    let language = Language::default();
+    let keys = Keys::derive(&config.secret_key);
+    let stationery = Stationery { public_url: config.public_url.clone(), keys, language };
+    let letter = stationery.write(&Mail::Test, "", std::time::Duration::ZERO).ok_or("there is no test mail")?;
+    let id = crate::identity::Id::new();
+    let message = mail::transport::build(&letter, &config.mail.from, to.as_str(), id.as_str(), language)?;
+    mail::transport::Transport::open(&config.mail)?.send(message).await?;
+    say(format_args!("A mail to {} is on its way.", to.as_str()));
+    Ok(())
+}
+
+/// Says something to whoever called the command. A terminal that went away is no reason to stop.
+fn say(line: impl Display) {
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        log::debug!("standard output is closed: {error}");
+    }
+}
+
+fn complain(error: &dyn Display) {
+    if let Err(closed) = writeln!(std::io::stderr(), "latchkey: {error}") {
+        log::debug!("standard error is closed: {closed}");
+    }
+}
+
+/// The system's clock: a command is where time begins.
+fn clock() -> Clock {
+    Clock::system()
+}

@@ -1,0 +1,92 @@
+//! Try it: no file, no service and no question. Everything is kept under `./var/`.
+//!
+//! Only the process' environment can change something here: a `.env` may be a production's, and its database,
+//! Redis and mail server are not for trying things out.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::{Outcome, clock, environment, in_runtime, say, serve, superuser};
+use crate::app::App;
+use crate::config::Config;
+use crate::identity::{Email, Password, Role, Username, random_name};
+use crate::logging;
+use crate::paths::{absolute, route};
+use crate::records::users;
+
+const FOLDER: &str = "var";
+const SUPERUSER: &str = "keeper";
+
+pub(super) fn run() -> Outcome {
+    let folder = Path::new(FOLDER);
+    fs::create_dir_all(folder).map_err(|error| format!("the folder {FOLDER} cannot be made: {error}"))?;
+    let secret_key = kept_key(&folder.join("secret-key"))?;
+    let lookup = move |name: &str| {
+        environment::of_process(name).or_else(|| {
+            let embedded = match name {
+                "SECRET_KEY" => secret_key.clone(),
+                "DEBUG" => "on".to_owned(),
+                "DATABASE_URL" => format!("sqlite://{FOLDER}/latchkey.sqlite3"),
+                "EMAIL_BACKEND" => "file".to_owned(),
+                "EMAIL_FILE_PATH" => format!("{FOLDER}/mails"),
+                "MEDIA_ROOT" => format!("{FOLDER}/media"),
+                _ => return None,
+            };
+            Some(embedded)
+        })
+    };
+    let config = Config::from_lookup(&lookup)?;
+    logging::start(&lookup, &config)?;
+    // Made by a short runtime of its own, before the one that serves.
+    let first_password = in_other_runtime(&config)?;
+    serve::run(config, |app| greet(app, first_password.as_deref()))
+}
+
+fn in_other_runtime(config: &Config) -> Result<Option<String>, Box<dyn std::error::Error>> {
+    let mut made = None;
+    in_runtime(async {
+        made = first_superuser(config).await?;
+        Ok(())
+    })?;
+    Ok(made)
+}
+
+/// Makes a superuser where there is none; its password.
+async fn first_superuser(config: &Config) -> Result<Option<String>, Box<dyn std::error::Error>> {
+    let app = App::new(config.clone(), clock())?;
+    app.db.migrate()?;
+    let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::census(conn)?)).await?;
+    if census.by_role.iter().any(|(role, count)| *role == Role::Superuser && *count > 0) {
+        return Ok(None);
+    }
+    let password = random_name();
+    let email = Email::parse("keeper@localhost.invalid").map_err(|message| message.render(str::to_owned))?;
+    superuser::create(&app, Username::kept(SUPERUSER), email, Password::entered(&password)).await?;
+    Ok(Some(password))
+}
+
+fn greet(app: &App, first_password: Option<&str>) {
+    let at = |path| absolute(&app.config.public_url, path);
+    say(format_args!("\n  Latchkey      {}", at(route::HOME)));
+    say(format_args!("  Mailbox       {}", at(route::DEV_MAILS)));
+    say(format_args!("  Admin         {}", at(route::ADMIN)));
+    match first_password {
+        Some(password) => say(format_args!("  Superuser     {SUPERUSER}, password {password} (shown only now)")),
+        None => say(format_args!("  Superuser     {SUPERUSER}, with the password shown at the first run")),
+    }
+    say(format_args!("\n  All is kept in ./{FOLDER}/; remove it to begin anew. Stop with Ctrl+C.\n"));
+}
+
+/// The key in that file, made at the first run.
+fn kept_key(path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Ok(key) => Ok(key.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key: String = (0..4).map(|_| random_name()).collect();
+            fs::write(path, &key)?;
+            Ok(key)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,74 @@
+//! Serve until a signal says stop; then finish what is under way.
+
+use std::net::TcpListener;
+
+use actix_web::dev::ServerHandle;
+use actix_web::rt::System;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Outcome, clock};
+use crate::app::{self, App};
+use crate::config::Config;
+use crate::mail::courier::Bell;
+
+/// Serves with these settings. `when_ready` runs before the first request, with the database up to date.
+pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let (bind, url) = (config.bind, config.public_url.origin().to_owned());
+    let listener = TcpListener::bind(bind)
+        .map_err(|error| format!("cannot listen on {bind}: {error}; choose another address with BIND"))?;
+    System::new().block_on(async move {
+        let app = App::new(config, clock())?;
+        app.pictures.prepare().map_err(|error| format!("MEDIA_ROOT cannot be written to: {error}"))?;
+        let migrated = app.db.migrate()?;
+        if migrated > 0 {
+            log::info!("the database was brought up to date by {migrated} migrations");
+        }
+        when_ready(&app);
+        log::info!("listening on {bind} for {url}");
+        let bell = app.bell.clone();
+        app::serve(app, listener, |server| drop(actix_web::rt::spawn(stop_on_signal(server, bell)))).await?;
+        log::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Only delivers mail, whatever `COURIER` says.
+pub(super) fn run_courier(config: Config) -> Outcome {
+    System::new().block_on(async move {
+        let app = App::new(config, clock())?;
+        app.db.migrate()?;
+        log::info!("delivering mail");
+        let couriers = app::start_couriers(&app)?;
+        stop_signal().await?;
+        app.bell.stop();
+        for courier in couriers {
+            courier.await?;
+        }
+        Ok(())
+    })
+}
+
+async fn stop_on_signal(server: ServerHandle, bell: Bell) {
+    if let Err(error) = stop_signal().await {
+        log::error!("signals cannot be received: {error}");
+        return;
+    }
+    log::info!("stopping; what is under way is finished first");
+    bell.stop();
+    server.stop(true).await;
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
