@@ -1,0 +1,181 @@
+//! A small SMTP server, and the mails that it was given.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mail_parser::MessageParser;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A mail as it arrived.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    pub message_id: String,
+    pub raw: String,
+}
+
+impl Mail {
+    /// The six digits in it.
+    pub fn code(&self) -> String {
+        let digits: String = self.subject.chars().take_while(char::is_ascii_digit).collect();
+        assert_eq!(digits.len(), 6, "a code in {:?}", self.subject);
+        digits
+    }
+
+    /// The path of the first link to a page of that kind.
+    pub fn link(&self, kind: &str) -> String {
+        let start = self.text.find(kind).unwrap_or_else(|| panic!("a link to {kind} in {}", self.text));
+        self.text[start..].split_whitespace().next().expect("a link").to_owned()
+    }
+}
+
+/// How the server takes mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Good,
+    /// Puts off mail to this address with 451.
+    Later(&'static str),
+    /// Refuses mail to this address with 550.
+    Never(&'static str),
+    /// Hangs up on everybody.
+    Away,
+}
+
+/// A mail server.
+#[derive(Clone)]
+pub struct MailServer {
+    pub port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    mood: Mood,
+    mails: Vec<Mail>,
+    /// How many of the mails a test has looked at.
+    read: Vec<bool>,
+    attempts: usize,
+}
+
+impl MailServer {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let state = State { mood: Mood::Good, mails: Vec::new(), read: Vec::new(), attempts: 0 };
+        let server = Self { port, state: Arc::new(Mutex::new(state)) };
+        let receiving = server.clone();
+        actix_web::rt::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let receiving = receiving.clone();
+                actix_web::rt::spawn(async move { receiving.converse(stream).await.unwrap_or_default() });
+            }
+        });
+        server
+    }
+
+    pub fn be(&self, mood: Mood) {
+        self.state.lock().unwrap().mood = mood;
+    }
+
+    /// How many mails it was offered.
+    pub fn attempts(&self) -> usize {
+        self.state.lock().unwrap().attempts
+    }
+
+    /// All mails to that address so far.
+    pub fn all_to(&self, address: &str) -> Vec<Mail> {
+        self.state.lock().unwrap().mails.iter().filter(|mail| mail.to == address).cloned().collect()
+    }
+
+    /// The next mail to that address that was not looked at yet; waits for it.
+    pub async fn next_to(&self, address: &str) -> Mail {
+        for _ in 0..1000 {
+            if let Some(mail) = self.unread(address) {
+                return mail;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no mail to {address}; there are {:?}", self.state.lock().unwrap().mails);
+    }
+
+    fn unread(&self, address: &str) -> Option<Mail> {
+        let mut state = self.state.lock().unwrap();
+        let index = (0..state.mails.len()).find(|&index| !state.read[index] && state.mails[index].to == address)?;
+        state.read[index] = true;
+        Some(state.mails[index].clone())
+    }
+
+    async fn converse(&self, stream: TcpStream) -> std::io::Result<()> {
+        let mood = self.state.lock().unwrap().mood;
+        if mood == Mood::Away {
+            return Ok(());
+        }
+        let mut stream = BufReader::new(stream);
+        stream.write_all(b"220 test\r\n").await?;
+        let (mut line, mut to) = (String::new(), String::new());
+        loop {
+            line.clear();
+            if stream.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+            let answer = match verb.as_str() {
+                "EHLO" => "250-test\r\n250 8BITMIME\r\n",
+                "RCPT" => {
+                    to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+                    let mut state = self.state.lock().unwrap();
+                    state.attempts += 1;
+                    match state.mood {
+                        Mood::Later(address) if address == to => "451 later\r\n",
+                        Mood::Never(address) if address == to => "550 never\r\n",
+                        Mood::Away => return Ok(()),
+                        _ => "250 ok\r\n",
+                    }
+                }
+                "DATA" => {
+                    stream.write_all(b"354 go on\r\n").await?;
+                    let raw = read_data(&mut stream).await?;
+                    self.keep(&to, &raw);
+                    "250 ok\r\n"
+                }
+                "QUIT" => {
+                    stream.write_all(b"221 bye\r\n").await?;
+                    return Ok(());
+                }
+                _ => "250 ok\r\n",
+            };
+            stream.write_all(answer.as_bytes()).await?;
+        }
+    }
+
+    fn keep(&self, to: &str, raw: &str) {
+        let parsed = MessageParser::default().parse(raw.as_bytes()).expect("a mail that can be read");
+        let body = |body: Option<std::borrow::Cow<'_, str>>| body.map(|text| text.replace("\r\n", "\n")).unwrap_or_default();
+        let mail = Mail {
+            to: to.to_owned(),
+            subject: parsed.subject().unwrap_or_default().to_owned(),
+            text: body(parsed.body_text(0)),
+            html: body(parsed.body_html(0)),
+            message_id: parsed.message_id().unwrap_or_default().to_owned(),
+            raw: raw.to_owned(),
+        };
+        let mut state = self.state.lock().unwrap();
+        state.mails.push(mail);
+        state.read.push(false);
+    }
+}
+
+async fn read_data(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+    let mut raw = String::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        if line == ".\r\n" || line.is_empty() {
+            return Ok(raw);
+        }
+        raw.push_str(line.strip_prefix('.').unwrap_or(&line));
+    }
+}

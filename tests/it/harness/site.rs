@@ -1,0 +1,191 @@
+//! The real server on a free port, with a database, a Redis prefix, a clock and a mailbox of its own.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use diesel::RunQueryDsl;
+use latchkey::app::{self, App};
+use latchkey::clock::Clock;
+use latchkey::config::Config;
+use latchkey::db;
+use latchkey::identity::{Email, Id, Password, Role, Username};
+use latchkey::records::users::{self, NewUser};
+
+use super::mailbox::{Mail, MailServer};
+use super::services::Redis;
+use super::visitor::Visitor;
+use super::{OTHER_PASSWORD, PASSWORD};
+
+/// A running site.
+pub struct Site {
+    pub app: App,
+    pub url: String,
+    pub mail: MailServer,
+    pub folder: tempfile::TempDir,
+    server: Option<(ServerHandle, actix_web::rt::task::JoinHandle<std::io::Result<()>>)>,
+    visitors: Cell<u32>,
+}
+
+/// Runs a story on a site of its own, with Redis or with everything embedded.
+pub fn run(with_redis: bool, story: impl AsyncFnOnce(&Site)) {
+    let redis = if with_redis {
+        let Some(redis) = Redis::shared() else { return };
+        Some(redis)
+    } else {
+        None
+    };
+    run_alone(async || {
+        let mut settings = HashMap::new();
+        if let Some(redis) = redis {
+            settings.insert("REDIS_URL", redis.url());
+            settings.insert("REDIS_KEY_PREFIX", format!("{}:", Id::new().as_str()));
+        }
+        let site = Site::start(settings).await;
+        story(&site).await;
+        site.stop().await;
+    });
+}
+
+/// Runs something that starts its own sites.
+pub fn run_alone(story: impl AsyncFnOnce()) {
+    actix_web::rt::System::new().block_on(story());
+}
+
+impl Site {
+    /// A site with these settings over those that tests usually have.
+    pub async fn start(settings: HashMap<&'static str, String>) -> Self {
+        let mail = MailServer::start().await;
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), mail, settings).await
+    }
+
+    /// A site with the database of another one that has stopped.
+    pub async fn start_in(
+        folder: tempfile::TempDir,
+        mail: MailServer,
+        settings: HashMap<&'static str, String>,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let inside = |name: &str| folder.path().join(name).display().to_string();
+        let mut all = HashMap::from([
+            ("SECRET_KEY", "k".repeat(64)),
+            ("PUBLIC_URL", format!("http://localhost:{port}")),
+            // Visitors come through a proxy, each from an address of their own.
+            ("TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
+            ("DATABASE_URL", format!("sqlite://{}", inside("db.sqlite3"))),
+            ("MEDIA_ROOT", inside("media")),
+            ("EMAIL_HOST", "127.0.0.1".to_owned()),
+            ("EMAIL_PORT", mail.port.to_string()),
+            ("EMAIL_USE_TLS", "off".to_owned()),
+            ("BCRYPT_COST", "4".to_owned()),
+        ]);
+        all.extend(settings);
+        let config = Config::from_lookup(&|name| all.get(name).cloned()).expect("settings");
+        let app = App::new(config, Clock::system()).expect("an application");
+        app.db.migrate().expect("a database");
+        app.pictures.prepare().expect("a picture folder");
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let serving = app::serve(app.clone(), listener, |server| drop(tell.send(server)));
+        let serving = actix_web::rt::spawn(serving);
+        let server = told.await.expect("a server");
+        let url = app.config.public_url.origin().to_owned();
+        Self { app, url, mail, folder, server: Some((server, serving)), visitors: Cell::new(0) }
+    }
+
+    /// Stops as after SIGTERM; what is left can be started again.
+    pub async fn stop(mut self) -> (tempfile::TempDir, MailServer) {
+        if let Some((server, serving)) = self.server.take() {
+            self.app.bell.stop();
+            server.stop(true).await;
+            serving.await.expect("the server ends").expect("the server ends well");
+        }
+        (self.folder, self.mail)
+    }
+
+    /// Somebody new, with an empty cookie jar and an address of their own.
+    pub fn visitor(&self) -> Visitor {
+        self.visitors.set(self.visitors.get() + 1);
+        let number = self.visitors.get();
+        Visitor::new(self.url.clone(), format!("10.{}.{}.7", number / 250, number % 250))
+    }
+
+    /// Somebody who signed up with that name, confirmed `<name>@example.org`, and is signed in.
+    pub async fn member(&self, name: &str) -> Visitor {
+        let mut visitor = self.visitor();
+        visitor.sign_up(name, &format!("{name}@example.org"), PASSWORD).await;
+        let code = self.code_to(&format!("{name}@example.org")).await;
+        visitor.fill("Code", &code).press("Confirm").await;
+        assert!(visitor.path().starts_with("/user-profile/"), "{}", visitor.page());
+        visitor
+    }
+
+    /// Somebody of a role that nobody signs up for, with [`OTHER_PASSWORD`].
+    pub async fn appoint(&self, role: Role, name: &str) {
+        let hash = self.app.hasher.hash(Password::entered(OTHER_PASSWORD)).await.expect("a hash");
+        let username = Username::parse(name).expect("a name");
+        let email = Email::parse(&format!("{name}@example.org")).expect("an address");
+        let now = self.app.clock.now();
+        let write = self.app.db.write(move |conn| {
+            let new = NewUser {
+                id: &Id::new(),
+                username: &username,
+                email: Some(&email),
+                password_hash: &hash,
+                role,
+                verified_at: Some(now),
+            };
+            Ok::<_, db::Error>(users::insert(conn, &new, now)?)
+        });
+        write.await.expect("a new account");
+    }
+
+    /// The next mail to that address.
+    pub async fn mail_to(&self, address: &str) -> Mail {
+        self.mail.next_to(address).await
+    }
+
+    /// The code in the next mail to that address.
+    pub async fn code_to(&self, address: &str) -> String {
+        self.mail_to(address).await.code()
+    }
+
+    /// Lets time pass at once.
+    pub fn wait(&self, span: Duration) {
+        self.app.clock.advance(span);
+        self.app.bell.ring();
+    }
+
+    /// What the admin pages will do one day.
+    pub async fn sql(&self, statement: &'static str) -> usize {
+        let run = move |conn: &mut db::Connection| Ok::<_, db::Error>(diesel::sql_query(statement).execute(conn)?);
+        self.app.db.write(run).await.expect(statement)
+    }
+
+    /// The number that a query gives.
+    pub async fn count(&self, query: &'static str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            number: i64,
+        }
+        let run = move |conn: &mut db::Connection| {
+            Ok::<_, db::Error>(diesel::sql_query(format!("SELECT ({query}) AS number")).get_result::<Row>(conn)?.number)
+        };
+        self.app.db.read(run).await.expect(query)
+    }
+}
+
+pub fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub fn minutes(count: u64) -> Duration {
+    seconds(60 * count)
+}
+
+pub fn hours(count: u64) -> Duration {
+    minutes(60 * count)
+}
