@@ -29,6 +29,7 @@ pub struct RedisLink {
     client: Client,
     prefix: Arc<str>,
     state: Arc<Mutex<State>>,
+    connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -46,7 +47,7 @@ impl RedisLink {
     pub fn new(config: &RedisConfig) -> Result<Self, RedisError> {
         let settings = TcpSettings::default().set_nodelay(true);
         let info = config.url.expose_secret().into_connection_info()?.set_tcp_settings(settings);
-        Ok(Self { client: Client::open(info)?, prefix: config.prefix.as_str().into(), state: Arc::default() })
+        Ok(Self { client: Client::open(info)?, prefix: config.prefix.as_str().into(), state: Arc::default(), connecting: Arc::default() })
     }
 
     /// The full name of a key.
@@ -75,16 +76,13 @@ impl RedisLink {
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection, Away> {
-        {
-            let mut state = self.lock();
-            if let Some(connection) = &state.connection {
-                return Ok(connection.clone());
-            }
-            if state.shut_until.is_some_and(|until| Instant::now() < until) {
-                return Err(Away);
-            }
-            // Whoever comes while this one tries is answered at once.
-            state.shut_until = Some(Instant::now() + CONNECT_TIMEOUT + COOLING);
+        if let Some(connection) = self.open()? {
+            return Ok(connection);
+        }
+        // One connects; whoever comes meanwhile waits for what it finds.
+        let _turn = self.connecting.lock().await;
+        if let Some(connection) = self.open()? {
+            return Ok(connection);
         }
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -100,6 +98,16 @@ impl RedisLink {
                 Ok(connection)
             }
             Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    /// The connection, if there is one; nothing when it is time to make one.
+    fn open(&self) -> Result<Option<MultiplexedConnection>, Away> {
+        let state = self.lock();
+        match (&state.connection, state.shut_until) {
+            (Some(connection), _) => Ok(Some(connection.clone())),
+            (None, Some(until)) if Instant::now() < until => Err(Away),
+            (None, _) => Ok(None),
         }
     }
 

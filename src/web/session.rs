@@ -109,13 +109,14 @@ pub async fn around<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Resul
 }
 
 fn outlive_window<B>(answer: &mut ServiceResponse<B>, life: Duration) {
+    let seconds = life.as_secs() + u64::from(life.subsec_nanos() > 0);
     let lines: Vec<HeaderValue> = answer.headers().get_all(SET_COOKIE).cloned().collect();
     answer.headers_mut().remove(SET_COOKIE);
     for line in lines {
         let of_session = Cookie::parse(line.to_str().unwrap_or_default())
             .is_ok_and(|cookie| cookie.name().trim_start_matches("__Host-") == COOKIE);
         let longer = of_session
-            .then(|| format!("{}; Max-Age={}", line.to_str().unwrap_or_default(), life.as_secs()))
+            .then(|| format!("{}; Max-Age={seconds}", line.to_str().unwrap_or_default()))
             .and_then(|text| HeaderValue::from_str(&text).ok());
         answer.headers_mut().append(SET_COOKIE, longer.unwrap_or(line));
     }

@@ -5,3 +5,6 @@ mod harness;
 
 mod journey;
 mod pictures;
+mod sign_in;
+mod sign_up;
+mod verification;

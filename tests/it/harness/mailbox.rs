@@ -80,6 +80,10 @@ impl MailServer {
         self.state.lock().unwrap().mood = mood;
     }
 
+    pub fn is_good(&self) -> bool {
+        self.state.lock().unwrap().mood == Mood::Good
+    }
+
     /// How many mails it was offered.
     pub fn attempts(&self) -> usize {
         self.state.lock().unwrap().attempts

@@ -152,8 +152,12 @@ impl Site {
         self.mail_to(address).await.code()
     }
 
-    /// Lets time pass at once.
-    pub fn wait(&self, span: Duration) {
+    /// Lets time pass at once. Mail that is on its way arrives first: its courier does not expect hours to pass.
+    pub async fn wait(&self, span: Duration) {
+        let on_its_way = "SELECT COUNT(*) FROM outbox WHERE state = 'waiting'";
+        while self.mail.is_good() && self.count(on_its_way).await > 0 {
+            tokio::time::sleep(seconds(1) / 100).await;
+        }
         self.app.clock.advance(span);
         self.app.bell.ring();
     }

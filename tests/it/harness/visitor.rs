@@ -76,6 +76,11 @@ impl Visitor {
         Self { cookies: self.cookies.clone(), path: self.path.clone(), page: self.page.clone(), ..twin }
     }
 
+    /// The same person at the same address with another browser.
+    pub fn other_browser(&self) -> Self {
+        Self::new(self.site.clone(), self.address.clone())
+    }
+
     pub fn page(&self) -> &Page {
         &self.page
     }

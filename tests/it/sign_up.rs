@@ -1,0 +1,225 @@
+//! Sign-up: what is told, what is never told, and what becomes of two people who want the same.
+
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, run_alone, stories};
+
+/// A sign-up as a script would send it.
+async fn post(visitor: &Visitor, name: &str, address: &str) -> reqwest::Response {
+    let form = [("username", name), ("email", address), ("password", PASSWORD), ("confirm_password", PASSWORD)];
+    let body = serde_urlencoded::to_string(form).unwrap();
+    let request = visitor.request(Method::POST, "/auth/sign-up/user/");
+    request.header("Content-Type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+}
+
+stories! {
+    async fn what_is_wrong_is_told_at_once_and_nothing_typed_is_lost_but_passwords(site: &Site) {
+        let mut ann = site.visitor();
+        ann.visit("/auth/sign-up/user/").await;
+        ann.fill("Username", "a b").fill("E-mail", "<ann>").fill("Password", "short").fill("Password again", "other");
+        ann.press("Create account").await;
+        ann.status(422).see("Please look at this again");
+        assert_eq!(ann.written("Username"), "a b");
+        assert_eq!(ann.written("E-mail"), "<ann>");
+        assert_eq!(ann.written("Password"), "");
+        for label in ["Username", "E-mail", "Password", "Password again"] {
+            assert_ne!(ann.problem(label), "", "{label}");
+        }
+        assert!(!ann.page().body.contains("short"));
+    }
+
+    async fn a_guessable_password_is_refused_with_the_reason(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalena", "annalena@example.org", "annalena2026").await;
+        ann.status(422);
+        assert!(ann.problem("Password").contains("your own name or address"), "{}", ann.problem("Password"));
+        ann.sign_up("annalena", "annalena@example.org", "qwertyuiop").await;
+        assert!(ann.problem("Password").contains("easy to guess"), "{}", ann.problem("Password"));
+    }
+
+    async fn a_merchant_signs_up_at_a_door_of_their_own(site: &Site) {
+        let mut mia = site.visitor();
+        mia.visit("/auth/sign-up/merchant/").await;
+        mia.see("Create your merchant account");
+        mia.fill("Username", "mialee").fill("E-mail", "mia@example.org");
+        mia.fill("Password", PASSWORD).fill("Password again", PASSWORD).press("Create account").await;
+        let code = site.code_to("mia@example.org").await;
+        mia.fill("Code", &code).press("Confirm").await;
+        mia.status(200).see("@mialee Merchant");
+        for role in ["staff", "superuser", "admin", "User"] {
+            let mut stranger = site.visitor();
+            stranger.visit(&format!("/auth/sign-up/{role}/")).await;
+            stranger.status(404);
+        }
+    }
+
+    async fn a_taken_username_is_told_in_any_spelling(site: &Site) {
+        site.member("annalee").await;
+        let mut bob = site.visitor();
+        bob.sign_up("AnnaLee", "bob@example.org", PASSWORD).await;
+        bob.status(422);
+        assert_eq!(bob.problem("Username"), "This username is taken. Please choose another one.");
+        bob.sign_up("admin", "bob@example.org", PASSWORD).await;
+        assert_ne!(bob.problem("Username"), "", "reserved names are nobody's");
+    }
+
+    async fn an_address_with_an_account_looks_like_any_other_and_its_owner_is_told_once_an_hour(site: &Site) {
+        site.member("annalee").await;
+        site.wait(minutes(2)).await;
+        let (mut bob, mut eve) = (site.visitor(), site.visitor());
+        bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+        eve.sign_up("evelyn", "ANNALEE@example.org", PASSWORD).await;
+        let alike = |visitor: &Visitor, address: &str| visitor.page().text().replace(address, "-");
+        assert_eq!(alike(&eve, "ANNALEE@example.org"), alike(&bob, "bob@example.org"));
+
+        let told = site.mail_to("annalee@example.org").await;
+        assert_eq!(told.subject, "You already have an account");
+        assert!(!told.text.contains("evelyn"), "a stranger's words are not mailed to others");
+        eve.fill("Code", "123456").press("Confirm").await;
+        eve.status(422).see("4 tries are left");
+        eve.press("Send another code").await;
+        eve.see("You can ask for another code in");
+        site.wait(minutes(2)).await;
+        eve.press("Send another code").await;
+        eve.see("A new code is on its way.");
+
+        // Its name and password behave like those of any account that waits for its code.
+        let mut elsewhere = site.visitor();
+        elsewhere.sign_in("evelyn", PASSWORD).await;
+        elsewhere.see("Confirm your e-mail address");
+
+        site.wait(minutes(20)).await;
+        site.visitor().sign_up("another1", "annalee@example.org", PASSWORD).await;
+        site.wait(minutes(50)).await;
+        site.visitor().sign_up("another2", "annalee@example.org", PASSWORD).await;
+        site.mail_to("annalee@example.org").await;
+        assert_eq!(site.mail.all_to("annalee@example.org").len(), 3, "one code, two notices");
+        assert_eq!(site.mail.all_to("ANNALEE@example.org").len(), 0);
+    }
+
+    async fn who_mistyped_corrects_it_in_the_same_browser(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@exmaple.org", PASSWORD).await;
+        ann.follow("Start again").await;
+        ann.fill("Username", "annalee").fill("E-mail", "ann@example.org");
+        ann.fill("Password", OTHER_PASSWORD).fill("Password again", OTHER_PASSWORD).press("Create account").await;
+        ann.status(200).see("ann@example.org");
+        let code = site.code_to("ann@example.org").await;
+        ann.fill("Code", &code).press("Confirm").await;
+        ann.see("Welcome!");
+        assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
+        ann.press("Sign out").await;
+        ann.sign_in("annalee", OTHER_PASSWORD).await;
+        ann.status(200);
+    }
+
+    async fn a_double_click_is_a_repeat(site: &Site) {
+        let ann = site.visitor();
+        let clicks = [post(&ann, "annalee", "ann@example.org"), post(&ann, "annalee", "ann@example.org")];
+        let answers = join_all(clicks).await;
+        let to: Vec<_> = answers.iter().map(|answer| answer.headers().get("location").cloned()).collect();
+        assert!(to[0].is_some() && to[0] == to[1], "{to:?}");
+        assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
+        site.mail_to("ann@example.org").await;
+    }
+
+    async fn a_name_is_free_again_when_the_code_of_its_sign_up_ran_out(site: &Site) {
+        let (mut ann, mut bob) = (site.visitor(), site.visitor());
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let link = ann.path().to_owned();
+        bob.sign_up("annalee", "bob@example.org", PASSWORD).await;
+        bob.status(422);
+        site.wait(minutes(11)).await;
+        bob.sign_up("annalee", "bob@example.org", PASSWORD).await;
+        bob.status(200).see("bob@example.org");
+        ann.visit(&link).await;
+        ann.status(410).see("This sign-up is over");
+        ann.follow("Sign up again").await;
+        ann.status(200);
+    }
+
+    async fn an_unconfirmed_sign_up_does_not_hold_its_address(site: &Site) {
+        let (mut eve, mut ann) = (site.visitor(), site.visitor());
+        eve.sign_up("evelyn", "ann@example.org", PASSWORD).await;
+        let squatted = eve.path().to_owned();
+        let first = site.code_to("ann@example.org").await;
+
+        // Within the minute no further code may be mailed there: the earlier sign-up stays.
+        ann.sign_up("annalee", "ann@example.org", OTHER_PASSWORD).await;
+        ann.fill("Code", &first).press("Confirm").await;
+        ann.status(422).see("This is not the code.");
+        eve.visit(&squatted).await;
+        eve.status(200);
+
+        site.wait(minutes(2)).await;
+        let mut ann = site.visitor();
+        ann.sign_up("annalee2", "ann@example.org", OTHER_PASSWORD).await;
+        let code = site.code_to("ann@example.org").await;
+        eve.visit(&squatted).await;
+        eve.status(410);
+        ann.fill("Code", &code).press("Confirm").await;
+        ann.see("@annalee2");
+    }
+
+    async fn accounts_that_nobody_confirms_go_away(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.mail_to("ann@example.org").await;
+        let link = ann.path().to_owned();
+        site.wait(hours(73)).await;
+        latchkey::housekeeping::sweep(&site.app).await.unwrap();
+        assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 0);
+        ann.visit(&link).await;
+        ann.status(410);
+    }
+
+    async fn ten_sign_ups_from_one_address_and_then_one_every_six_minutes(site: &Site) {
+        let visitor = site.visitor();
+        for number in 0..10 {
+            let answer = post(&visitor.other_browser(), &format!("person{number}"), &format!("p{number}@example.org")).await;
+            assert_eq!(answer.status().as_u16(), 303, "{number}");
+        }
+        let refused = post(&visitor.other_browser(), "person10", "p10@example.org").await;
+        assert_eq!(refused.status().as_u16(), 429);
+        assert!(refused.headers().contains_key("retry-after"));
+        assert!(refused.text().await.unwrap().contains("Too many tries"));
+    }
+}
+
+#[test]
+fn two_hundred_sign_ups_at_once_for_one_address_make_one_account() {
+    for with_redis in [false, true] {
+        crate::harness::run(with_redis, async |site: &Site| {
+            let visitors: Vec<Visitor> = (0..200).map(|_| site.visitor()).collect();
+            let names: Vec<String> = (0..200).map(|number| format!("person{number}")).collect();
+            let sign_ups = visitors.iter().zip(&names).map(|(visitor, name)| post(visitor, name, "ann@example.org"));
+            let statuses: Vec<u16> = join_all(sign_ups).await.iter().map(|answer| answer.status().as_u16()).collect();
+            // All wait for the hashers; those beyond their queue would be told to come back.
+            assert!(statuses.iter().all(|status| *status == 303), "{statuses:?}");
+            let owners = site.count("SELECT COUNT(*) FROM users WHERE email_canon = 'ann@example.org'").await;
+            assert_eq!(owners, 1);
+            let codes = "SELECT COUNT(*) FROM verifications WHERE code_digest IS NOT NULL";
+            assert_eq!(site.count(codes).await, 1, "one of them can ever be confirmed");
+            site.mail_to("ann@example.org").await;
+        });
+    }
+}
+
+#[test]
+fn sign_up_can_be_closed() {
+    run_alone(async || {
+        let site = Site::start(HashMap::from([("SIGN_UP", "closed".to_owned())])).await;
+        let mut ann = site.visitor();
+        ann.visit("/auth/sign-up/user/").await;
+        ann.status(403).see("Sign-up is closed");
+        assert_eq!(post(&ann, "annalee", "ann@example.org").await.status().as_u16(), 403);
+        ann.visit("/auth/sign-up/merchant/").await;
+        ann.follow("Sign in").await;
+        ann.status(200);
+        assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 0);
+        site.stop().await;
+    });
+}

@@ -1,0 +1,173 @@
+//! Confirming an address: a code works once, five tries are five tries, and nobody confirms for a stranger.
+
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, future::join_all, stream};
+use reqwest::{Method, RequestBuilder};
+
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, seconds, stories};
+
+/// The code entered by a script on the page where the visitor is.
+fn attempt(visitor: &Visitor, code: &str) -> RequestBuilder {
+    let path = visitor.path().split('?').next().unwrap().to_owned();
+    let request = visitor.request(Method::POST, &path).header("Content-Type", "application/x-www-form-urlencoded");
+    request.body(format!("otp={code}"))
+}
+
+/// A six-digit code that is not this one.
+fn wrong(code: &str, number: u32) -> String {
+    let number = (code.parse::<u32>().unwrap() + 1 + number % 999_999) % 1_000_000;
+    format!("{number:06}")
+}
+
+stories! {
+    async fn tries_are_counted_told_and_used_up(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let code = site.code_to("ann@example.org").await;
+        ann.fill("Code", "12345").press("Confirm").await;
+        ann.status(422);
+        for (number, told) in ["4 tries are left", "3 tries are left", "2 tries are left", "One try is left"].iter().enumerate() {
+            ann.fill("Code", &wrong(&code, number as u32)).press("Confirm").await;
+            ann.status(422).see(told);
+        }
+        ann.fill("Code", &wrong(&code, 5)).press("Confirm").await;
+        ann.status(422).see("All tries for this code are used up.");
+        let late = attempt(&ann, &code).send().await.unwrap();
+        assert_eq!(late.status().as_u16(), 422, "the right one comes too late");
+
+        site.wait(minutes(1)).await;
+        ann.press("Send another code").await;
+        ann.see("A new code is on its way.");
+        let newer = site.code_to("ann@example.org").await;
+        ann.fill("Code", &newer).press("Confirm").await;
+        ann.see("Welcome!");
+    }
+
+    async fn a_code_runs_out_and_another_one_is_sent_once_a_minute(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let page = ann.path().to_owned();
+        let old = site.code_to("ann@example.org").await;
+        ann.press("Send another code").await;
+        ann.status(422).see("You can ask for another code in");
+        site.wait(minutes(10)).await;
+        ann.fill("Code", &old).press("Confirm").await;
+        ann.status(422).see("This code has run out. Ask for a new one.");
+        ann.visit(&page).await;
+        ann.see("This code has run out. We can send you another one.");
+        ann.press("Send another code").await;
+        ann.see("A new code is on its way.");
+        let newer = site.code_to("ann@example.org").await;
+        if old != newer {
+            ann.fill("Code", &old).press("Confirm").await;
+            ann.status(422);
+        }
+        ann.fill("Code", &newer).press("Confirm").await;
+        ann.see("Welcome!");
+    }
+
+    async fn a_code_is_mailed_five_times_an_hour_at_most(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let page = ann.path().to_owned();
+        for _ in 0..9 {
+            site.wait(seconds(61)).await;
+            ann.visit(&page).await;
+            ann.press("Send another code").await;
+        }
+        ann.status(422).see("You can ask for another code in");
+        for _ in 0..5 {
+            site.mail_to("ann@example.org").await;
+        }
+        assert_eq!(site.mail.all_to("ann@example.org").len(), 5);
+    }
+
+    async fn another_browser_must_give_the_password_chosen_at_sign_up(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let mail = site.mail_to("ann@example.org").await;
+        let mut phone = site.visitor();
+        phone.visit(&mail.link("/auth/verify-otp/")).await;
+        phone.see("This is another browser than the one where you signed up");
+        for _ in 0..4 {
+            phone.fill("The password that you chose", OTHER_PASSWORD).fill("Code", &mail.code()).press("Confirm").await;
+            phone.status(422).see("This is not the password that was chosen at sign-up.");
+        }
+        let tries = "SELECT tries FROM verifications";
+        assert_eq!(site.count(tries).await, 0, "a wrong password costs no try");
+        phone.fill("The password that you chose", PASSWORD).fill("Code", &mail.code()).press("Confirm").await;
+        phone.status(200).see("Welcome!");
+        assert!(!ann.is_signed_in().await, "only the browser that confirmed is in");
+    }
+
+    async fn a_used_link_says_so_and_leads_on(site: &Site) {
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let link = ann.path().to_owned();
+        let code = site.code_to("ann@example.org").await;
+        ann.fill("Code", &code).press("Confirm").await;
+        let mut other = site.visitor();
+        other.visit(&link).await;
+        other.status(410).see("This address is confirmed already");
+        other.follow("Sign in").await;
+        other.status(200);
+        let unknown = format!("{}x/", link.trim_end_matches('/').get(..link.len() - 2).unwrap());
+        for unknown in [unknown.as_str(), "/auth/verify-otp/a/b/", "/auth/verify-otp/%00/%ff/"] {
+            other.visit(unknown).await;
+            other.status(404).see("This link is not known");
+        }
+    }
+
+    async fn where_to_go_next_survives_sign_up(site: &Site) {
+        let mut ann = site.visitor();
+        ann.visit("/user-profile/update/").await;
+        assert_eq!(ann.path(), "/auth/sign-in/user/?next=/user-profile/update/");
+        ann.follow("Create an account").await;
+        ann.fill("Username", "annalee").fill("E-mail", "ann@example.org");
+        ann.fill("Password", PASSWORD).fill("Password again", PASSWORD).press("Create account").await;
+        let code = site.code_to("ann@example.org").await;
+        ann.fill("Code", &code).press("Confirm").await;
+        assert_eq!(ann.path(), "/user-profile/update/");
+    }
+}
+
+#[test]
+fn one_code_entered_two_hundred_times_at_once_signs_in_once() {
+    for with_redis in [false, true] {
+        crate::harness::run(with_redis, async |site: &Site| {
+            let mut ann = site.visitor();
+            ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+            let code = site.code_to("ann@example.org").await;
+            // From many addresses: it is the code that must hold, not a limit.
+            let copies = (0..200).map(|number| {
+                attempt(&ann, &code).header("X-Forwarded-For", format!("10.9.{}.{}", number / 100, number % 100)).send()
+            });
+            let answers = join_all(copies).await;
+            let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect();
+            assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
+            assert!(statuses.iter().all(|status| *status < 500), "{statuses:?}");
+            assert_eq!(site.count("SELECT COUNT(*) FROM sign_ins").await, 1);
+        });
+    }
+}
+
+#[test]
+fn of_ten_thousand_wrong_codes_at_once_five_are_evaluated_and_the_right_one_comes_too_late() {
+    crate::harness::run_alone(async || {
+        let site = Site::start(HashMap::from([("RATE_LIMITS", "off".to_owned())])).await;
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let code = site.code_to("ann@example.org").await;
+        let guesses = (0..10_000).map(|number| attempt(&ann, &wrong(&code, number)).send());
+        let statuses: Vec<u16> =
+            stream::iter(guesses).buffer_unordered(256).map(|answer| answer.unwrap().status().as_u16()).collect().await;
+        assert!(statuses.iter().all(|status| *status == 422), "no guess gets in, and none fails otherwise");
+        let evaluated = "SELECT COUNT(*) FROM events WHERE kind = 'code-wrong'";
+        assert_eq!(site.count(evaluated).await, 5, "the trail has one line for each that was looked at");
+        let late = attempt(&ann, &code).send().await.unwrap();
+        assert_eq!(late.status().as_u16(), 422);
+        assert_eq!(site.count("SELECT COUNT(*) FROM sign_ins").await, 0);
+        site.stop().await;
+    });
+}
