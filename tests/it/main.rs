@@ -5,6 +5,9 @@ mod harness;
 
 mod journey;
 mod pictures;
+mod profile;
+mod recovery;
+mod sessions;
 mod sign_in;
 mod sign_up;
 mod verification;

@@ -102,7 +102,9 @@ impl MailServer {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("no mail to {address}; there are {:?}", self.state.lock().unwrap().mails);
+        let state = self.state.lock().unwrap();
+        let others: Vec<_> = state.mails.iter().map(|mail| (mail.to.as_str(), mail.subject.as_str())).collect();
+        panic!("no mail to {address} within ten seconds; all mails: {others:?}");
     }
 
     fn unread(&self, address: &str) -> Option<Mail> {

@@ -185,7 +185,7 @@ impl Visitor {
         let filled = std::mem::take(&mut self.filled);
         let request = self.request(method, &path);
         let request = if form.attr("enctype") == Some("multipart/form-data") {
-            request.multipart(multipart(values, filled))
+            request.multipart(multipart(form, values, filled))
         } else {
             for (name, value) in filled {
                 let Value::Text(text) = value else { panic!("a file in a plain form") };
@@ -287,9 +287,15 @@ fn defaults(form: ElementRef<'_>) -> BTreeMap<String, String> {
     values
 }
 
-fn multipart(values: BTreeMap<String, String>, filled: BTreeMap<String, Value>) -> Form {
-    let form = values.into_iter().fold(Form::new(), |form, (name, value)| form.text(name, value));
-    filled.into_iter().fold(form, |form, (field, value)| match value {
+fn multipart(form: ElementRef<'_>, values: BTreeMap<String, String>, mut filled: BTreeMap<String, Value>) -> Form {
+    // As browsers do: a file field without a file is sent as an empty one.
+    for field in form.select(&selector("input[type=file]")) {
+        let name = field.attr("name").unwrap_or_default().to_owned();
+        let kind = "application/octet-stream".to_owned();
+        filled.entry(name).or_insert(Value::File { name: String::new(), kind, bytes: Vec::new() });
+    }
+    let texts = values.into_iter().fold(Form::new(), |form, (name, value)| form.text(name, value));
+    filled.into_iter().fold(texts, |form, (field, value)| match value {
         Value::Text(text) => form.text(field, text),
         Value::File { name, kind, bytes } => {
             form.part(field, Part::bytes(bytes).file_name(name).mime_str(&kind).expect("a media type"))
