@@ -53,11 +53,12 @@ impl ManageConnection for Manager {
     fn connect(&self) -> Result<DbConnection, Self::Error> {
         let Target::Sqlite { path } = &self.0;
         let mut conn = SqliteConnection::establish(path).map_err(diesel::r2d2::Error::ConnectionError)?;
-        // FULL: what was acknowledged survives a power cut. busy_timeout first: the others may have to wait.
+        // FULL: what was acknowledged survives a power cut. secure_delete: what is erased is gone from the file, too.
+        // busy_timeout first: the others may have to wait.
         let busy = BUSY.as_millis();
         conn.batch_execute(&format!(
             "PRAGMA busy_timeout = {busy}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+             PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"
         ))
         .map_err(diesel::r2d2::Error::QueryError)?;
         Ok(DbConnection::Sqlite(conn))

@@ -5,10 +5,10 @@ mod services;
 mod site;
 mod visitor;
 
-pub use mailbox::{Mail, MailServer, Mood};
-pub use services::Redis;
+pub use mailbox::{MailServer, Mood};
+pub use services::{Redis, free_port, wait_for_port};
 pub use site::{Site, hours, minutes, run, run_alone, seconds};
-pub use visitor::{Page, Visitor};
+pub use visitor::Visitor;
 
 /// A password that nobody guesses.
 pub const PASSWORD: &str = "violet canyon umbrella";

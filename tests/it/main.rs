@@ -3,11 +3,16 @@
 
 mod harness;
 
+mod commands;
+
+mod http;
 mod journey;
+mod mail;
 mod pictures;
 mod profile;
 mod recovery;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod storage;
 mod verification;

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -23,6 +23,7 @@ use super::{OTHER_PASSWORD, PASSWORD};
 pub struct Site {
     pub app: App,
     pub url: String,
+    listens_at: SocketAddr,
     pub mail: MailServer,
     pub folder: tempfile::TempDir,
     server: Option<(ServerHandle, actix_web::rt::task::JoinHandle<std::io::Result<()>>)>,
@@ -61,6 +62,13 @@ impl Site {
         Self::start_in(tempfile::tempdir().expect("a temporary folder"), mail, settings).await
     }
 
+    /// A site that the world knows under that address, by way of a proxy.
+    pub async fn start_at(public_url: &str) -> Self {
+        let site = Self::start(HashMap::from([("PUBLIC_URL", public_url.to_owned())])).await;
+        let url = format!("http://{}", site.listens_at);
+        Self { url, ..site }
+    }
+
     /// A site with the database of another one that has stopped.
     pub async fn start_in(
         folder: tempfile::TempDir,
@@ -68,7 +76,8 @@ impl Site {
         settings: HashMap<&'static str, String>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
+        let listens_at = listener.local_addr().expect("an address");
+        let port = listens_at.port();
         let inside = |name: &str| folder.path().join(name).display().to_string();
         let mut all = HashMap::from([
             ("SECRET_KEY", "k".repeat(64)),
@@ -92,7 +101,7 @@ impl Site {
         let serving = actix_web::rt::spawn(serving);
         let server = told.await.expect("a server");
         let url = app.config.public_url.origin().to_owned();
-        Self { app, url, mail, folder, server: Some((server, serving)), visitors: Cell::new(0) }
+        Self { app, url, listens_at, mail, folder, server: Some((server, serving)), visitors: Cell::new(0) }
     }
 
     /// Stops as after SIGTERM; what is left can be started again.
@@ -154,7 +163,7 @@ impl Site {
 
     /// Lets time pass at once. Mail that is on its way arrives first: its courier does not expect hours to pass.
     pub async fn wait(&self, span: Duration) {
-        let on_its_way = "SELECT COUNT(*) FROM outbox WHERE state = 'waiting'";
+        let on_its_way = "SELECT COUNT(*) FROM outbox WHERE state = 'waiting' AND tries = 0";
         while self.mail.is_good() && self.count(on_its_way).await > 0 {
             tokio::time::sleep(seconds(1) / 100).await;
         }

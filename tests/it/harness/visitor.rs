@@ -41,10 +41,6 @@ impl Page {
     pub fn sees(&self, text: &str) -> bool {
         self.text().contains(text)
     }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
 }
 
 enum Value {

@@ -1,0 +1,137 @@
+//! What is kept: nothing in clear that must not be, and nothing lost that was acknowledged.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::harness::{MailServer, OTHER_PASSWORD, PASSWORD, Site, Visitor, free_port, minutes, run_alone, wait_for_port};
+
+/// Every byte that the database has on the disk.
+fn everything_in(folder: &Path) -> Vec<u8> {
+    ["db.sqlite3", "db.sqlite3-wal"].iter().flat_map(|name| std::fs::read(folder.join(name)).unwrap_or_default()).collect()
+}
+
+#[test]
+fn neither_passwords_nor_links_can_be_read_in_the_database() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/auth/forgot-password/").await;
+        ann.fill("Username or e-mail", "annalee").press("Send the link").await;
+        let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
+        let token = link.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
+        ann.visit("/user-profile/update-password/").await;
+        ann.fill("Current password", PASSWORD);
+        ann.fill("New password", OTHER_PASSWORD).fill("New password again", OTHER_PASSWORD).press("Change password").await;
+        site.wait(minutes(1)).await;
+        let (folder, _) = site.stop().await;
+        while folder.path().join("db.sqlite3-wal").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let kept = everything_in(folder.path());
+        let holds = |secret: &str| kept.windows(secret.len()).any(|bytes| bytes == secret.as_bytes());
+        assert!(holds("annalee@example.org"), "we look in the right place");
+        for secret in [PASSWORD, OTHER_PASSWORD, token.as_str()] {
+            assert!(!holds(secret), "{secret} is in the database");
+        }
+    });
+}
+
+/// The real program, with the settings of a production.
+struct Program(Child);
+
+impl Program {
+    fn serve(folder: &Path, port: u16, mail: &MailServer) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_latchkey"))
+            .arg("serve")
+            .current_dir(folder)
+            .env_clear()
+            .envs(settings(port, mail.port))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program");
+        wait_for_port(port);
+        Self(child)
+    }
+
+    fn kill(mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+}
+
+fn settings(port: u16, mail_port: u16) -> HashMap<&'static str, String> {
+    HashMap::from([
+        ("SECRET_KEY", "k".repeat(64)),
+        ("BIND", format!("127.0.0.1:{port}")),
+        ("DATABASE_URL", "sqlite://db.sqlite3".to_owned()),
+        ("EMAIL_HOST", "127.0.0.1".to_owned()),
+        ("EMAIL_PORT", mail_port.to_string()),
+        ("EMAIL_USE_TLS", "off".to_owned()),
+        ("BCRYPT_COST", "4".to_owned()),
+        ("TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
+        ("RUST_LOG", "error".to_owned()),
+    ])
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_and_its_mail_arrives_afterwards() {
+    run_alone(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let mail = MailServer::start().await;
+        let mut acknowledged = Vec::new();
+        for round in 0..3 {
+            let port = free_port();
+            let program = Program::serve(folder.path(), port, &mail);
+            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+            let burst: Vec<_> = (0..64)
+                .map(|number| {
+                    let tell = tell.clone();
+                    actix_web::rt::spawn(async move {
+                        let name = format!("person{round}-{number}");
+                        let visitor = Visitor::new(format!("http://localhost:{port}"), format!("10.{round}.{number}.1"));
+                        let form = [("username", name.as_str()), ("email", &format!("{name}@example.org")), ("password", PASSWORD), ("confirm_password", PASSWORD)];
+                        let request = visitor.request(reqwest::Method::POST, "/auth/sign-up/user/");
+                        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                        let answer = request.body(serde_urlencoded::to_string(form).unwrap()).send().await;
+                        if answer.is_ok_and(|answer| answer.status().as_u16() == 303) {
+                            tell.send(name).expect("somebody listens");
+                        }
+                    })
+                })
+                .collect();
+            // In the middle of the burst, when some have their answer and others do not.
+            let mut count = 0;
+            while count < 8 + 12 * round {
+                acknowledged.push(told.recv().await.expect("an acknowledgement"));
+                count += 1;
+            }
+            program.kill();
+            for visitor in burst {
+                visitor.await.unwrap();
+            }
+            drop(tell);
+            while let Some(name) = told.recv().await {
+                acknowledged.push(name);
+            }
+        }
+        let program = Program::serve(folder.path(), free_port(), &mail);
+        for name in &acknowledged {
+            tokio::time::timeout(Duration::from_secs(60), arrived(&mail, name)).await.expect("its mail");
+        }
+        program.kill();
+        let kept = everything_in(folder.path());
+        for name in &acknowledged {
+            assert!(kept.windows(name.len()).any(|bytes| bytes == name.as_bytes()), "{name} is kept");
+        }
+        assert!(acknowledged.len() >= 60, "{} acknowledged", acknowledged.len());
+    });
+}
+
+async fn arrived(mail: &MailServer, name: &str) {
+    while mail.all_to(&format!("{name}@example.org")).is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
