@@ -129,10 +129,10 @@ impl Config {
             secret_key: secret_key(&mut read),
             debug,
             bind,
-            allowed_hosts: read.list("ALLOWED_HOSTS").into_iter().map(|host| host.to_ascii_lowercase()).collect(),
+            allowed_hosts: allowed_hosts(&mut read),
             trusted_proxies: read.parsed_list("TRUSTED_PROXIES", "a list of networks like 10.0.0.0/8"),
             database: DatabaseConfig {
-                url: read.text("DATABASE_URL", "sqlite://latchkey.sqlite3").into(),
+                url: database_url(&mut read).into(),
                 pool_size: read.number("DATABASE_POOL_SIZE", default_pool_size(), 2..=1000),
             },
             redis: redis(&mut read),
@@ -175,6 +175,22 @@ impl Config {
     pub fn cookie_name(&self, name: &str) -> String {
         if self.public_url.is_https() { format!("__Host-{name}") } else { name.to_owned() }
     }
+}
+
+fn allowed_hosts(read: &mut Reader<'_>) -> Vec<String> {
+    let hosts: Vec<Option<String>> = read.list("ALLOWED_HOSTS").iter().map(|host| origin::host_name(host)).collect();
+    if hosts.contains(&None) {
+        read.mistake("ALLOWED_HOSTS", "must be a list of names like accounts.example.org");
+    }
+    hosts.into_iter().flatten().collect()
+}
+
+fn database_url(read: &mut Reader<'_>) -> String {
+    let url = read.text("DATABASE_URL", "sqlite://latchkey.sqlite3");
+    if !url.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty()) {
+        read.mistake("DATABASE_URL", "must be like sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3");
+    }
+    url
 }
 
 fn secret_key(read: &mut Reader<'_>) -> SecretString {

@@ -10,7 +10,7 @@ pub(crate) mod columns;
 mod connection;
 pub mod schema;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::TransactionManager;
 use diesel::r2d2::{Pool, PooledConnection};
@@ -40,7 +40,12 @@ pub enum Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
-        use diesel::result::Error::{BrokenTransactionManager, DatabaseError};
+        use diesel::result::Error::{BrokenTransactionManager, DatabaseError, RollbackErrorOnCommit};
+        let error = match error {
+            // A full disk rolls back by itself; the cause is what counts.
+            RollbackErrorOnCommit { commit_error, .. } => *commit_error,
+            error => error,
+        };
         let away = match &error {
             DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction, _)
             | BrokenTransactionManager => true,
@@ -76,18 +81,6 @@ impl Failure for Error {
     fn database(&self) -> Option<&Error> {
         Some(self)
     }
-}
-
-/// Whether `error` is a second row in the unique index `<table>_<column>`.
-///
-/// SQLite tells the column in the message, the others the name of the index.
-pub fn violates(error: &diesel::result::Error, table: &str, column: &str) -> bool {
-    use diesel::result::Error::DatabaseError;
-    let DatabaseError(DatabaseErrorKind::UniqueViolation, info) = error else { return false };
-    let index = format!("{table}_{column}");
-    info.constraint_name() == Some(index.as_str())
-        || info.message().contains(&format!("{table}.{column}"))
-        || info.message().contains(&index)
 }
 
 /// The database.
@@ -167,12 +160,12 @@ impl Db {
         T: Send + 'static,
         E: Failure + Send + 'static,
     {
-        let db = self.clone();
+        let (db, deadline) = (self.clone(), Instant::now() + PATIENCE);
         off_the_loop(move || {
             let mut conn = db.connection()?;
             let mut run = 1;
             loop {
-                match transaction(&mut conn, &work) {
+                match transaction(&mut conn, &work, deadline) {
                     Err(error) if run < RUNS && error.database().is_some_and(Error::lost_a_race) => run += 1,
                     done => return done,
                 }
@@ -186,19 +179,32 @@ impl Db {
     }
 }
 
-fn transaction<T, E: Failure>(conn: &mut Connection, work: impl Fn(&mut Connection) -> Result<T, E>) -> Result<T, E> {
+/// Nothing is committed after `deadline`: whoever waited has been told by then that nothing happened.
+fn transaction<T, E: Failure>(
+    conn: &mut Connection,
+    work: impl Fn(&mut Connection) -> Result<T, E>,
+    deadline: Instant,
+) -> Result<T, E> {
     type Transactions = <Connection as diesel::Connection>::TransactionManager;
+    let in_time = || if Instant::now() < deadline { Ok(()) } else { Err(E::from(too_late())) };
+    in_time()?;
     conn.begin_write().map_err(Error::from)?;
-    match work(conn) {
+    match work(conn).and_then(|value| in_time().map(|()| value)) {
         Ok(value) => {
             Transactions::commit_transaction(conn).map_err(Error::from)?;
             Ok(value)
         }
         Err(refusal) => {
-            Transactions::rollback_transaction(conn).map_err(Error::from)?;
+            if let Err(error) = Transactions::rollback_transaction(conn) {
+                log::warn!("a transaction was rolled back already: {error}");
+            }
             Err(refusal)
         }
     }
+}
+
+fn too_late() -> Error {
+    Error::Unavailable("no answer within five seconds".to_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the database is one of the few that may")]
@@ -208,11 +214,10 @@ where
     T: Send + 'static,
     E: Failure + Send + 'static,
 {
-    let given_up = |why: &str| E::from(Error::Unavailable(why.to_owned()));
     match tokio::time::timeout(PATIENCE, actix_web::web::block(work)).await {
         Ok(Ok(done)) => done,
-        Ok(Err(_)) => Err(given_up("the query panicked")),
-        Err(_) => Err(given_up("no answer within five seconds")),
+        Ok(Err(_)) => Err(Error::Unavailable("the query panicked".to_owned()).into()),
+        Err(_) => Err(too_late().into()),
     }
 }
 

@@ -5,6 +5,7 @@
 //! wait longer than [`PATIENCE`] is told to come back instead. Nobody else's page waits for it.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -85,10 +86,12 @@ impl Hasher {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
         let job = move || {
-            // Nobody waits for the answer any more: the browser went away, and so does the work.
-            if !answer.is_closed() {
+            // When nobody waits for the answer any more, the browser went away, and so does the work.
+            let is_wanted = !answer.is_closed();
+            if is_wanted {
                 drop(answer.send(work()));
             }
+            is_wanted
         };
         self.door.0.push(Box::new(job))?;
         answered.await.map_err(|_| Busy)
@@ -106,7 +109,8 @@ impl Drop for Door {
 }
 
 struct Job {
-    work: Box<dyn FnOnce() + Send>,
+    /// Tells whether there was anything to do.
+    work: Box<dyn FnOnce() -> bool + Send>,
     queued: Instant,
 }
 
@@ -126,7 +130,7 @@ struct Line {
 }
 
 impl Queue {
-    fn push(&self, work: Box<dyn FnOnce() + Send>) -> Result<(), Busy> {
+    fn push(&self, work: Box<dyn FnOnce() -> bool + Send>) -> Result<(), Busy> {
         let mut line = self.lock();
         let waiting = u32::try_from(line.jobs.len()).unwrap_or(u32::MAX);
         let expected_wait = line.typical.saturating_mul(waiting) / line.threads.max(1);
@@ -150,9 +154,15 @@ impl Queue {
                 continue;
             }
             let started = Instant::now();
-            (job.work)();
-            let mut line = self.lock();
-            line.typical = (line.typical * 7 + started.elapsed()) / 8;
+            match std::panic::catch_unwind(AssertUnwindSafe(job.work)) {
+                Ok(true) => {
+                    let mut line = self.lock();
+                    line.typical = (line.typical * 7 + started.elapsed()) / 8;
+                }
+                // Nobody waited any more.
+                Ok(false) => {}
+                Err(_) => log::error!("hashing a password panicked"),
+            }
         }
     }
 
@@ -183,17 +193,20 @@ struct Recipe {
     version: String,
 }
 
+/// The key of all passwords without a pepper: a fixed label, so that a lost `SECRET_KEY` never costs anybody theirs.
+const LABEL: &[u8] = b"latchkey password v1";
+const PLAIN: &str = "v1";
+
 impl Recipe {
-    /// A fixed label, so that a lost `SECRET_KEY` never costs anybody the password; the pepper joins it.
     fn new(config: &PasswordConfig) -> Self {
         let pepper = config.pepper.expose_secret();
-        let mut key = b"latchkey password v1".to_vec();
+        let mut key = LABEL.to_vec();
         key.extend_from_slice(pepper.as_bytes());
         let version = if pepper.is_empty() {
-            "v1".to_owned()
+            PLAIN.to_owned()
         } else {
             let id: String = Sha256::digest(&key).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            format!("v1.{id}")
+            format!("{PLAIN}.{id}")
         };
         Self { cost: config.cost, key, version }
     }
@@ -201,12 +214,12 @@ impl Recipe {
     /// A hash that no password has: bcrypt's text form with the current cost, made without a quarter of a
     /// second at every start.
     fn dummy(&self) -> PasswordHash {
-        let blank = "abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
+        let blank = "abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01232";
         PasswordHash::from_stored(format!("{}$2b${:02}${blank}", self.version, self.cost))
     }
 
     fn hash(&self, password: &Password) -> Option<PasswordHash> {
-        match bcrypt::hash(self.prepared(password), self.cost) {
+        match bcrypt::hash(prepared(&self.key, password), self.cost) {
             Ok(hash) => Some(PasswordHash::from_stored(format!("{}{hash}", self.version))),
             Err(error) => {
                 log::error!("a password could not be hashed: {error}");
@@ -217,28 +230,45 @@ impl Recipe {
 
     fn verify(&self, password: &Password, stored: &PasswordHash) -> Verdict {
         let (version, hash) = stored.as_str().split_once('$').unwrap_or_default();
-        let hash = format!("${hash}");
-        let matches = bcrypt::verify(self.prepared(password), &hash).unwrap_or_else(|error| {
+        // Made before there was a pepper: it counts, and is hashed anew.
+        let key = if version == PLAIN { LABEL } else { &self.key };
+        let is_current = version == self.version && hash.starts_with(&format!("2b${:02}$", self.cost));
+        let matches = bcrypt::verify(prepared(key, password), &format!("${hash}")).unwrap_or_else(|error| {
             log::error!("a stored password hash cannot be read: {error}");
             false
         });
-        if version != self.version {
+        if version != self.version && version != PLAIN {
             log::error!("a stored password hash was made with another PASSWORD_PEPPER");
             return Verdict::Wrong;
         }
-        match (matches, hash.starts_with(&format!("$2b${:02}$", self.cost))) {
-            (false, _) => Verdict::Wrong,
+        match (matches, is_current) {
+            (false, true) => Verdict::Wrong,
+            (false, false) => {
+                self.make_up_for(hash);
+                Verdict::Wrong
+            }
             (true, true) => Verdict::Right,
             (true, false) => Verdict::RightButOld,
         }
     }
 
-    fn prepared(&self, password: &Password) -> String {
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha384>::new_from_slice(&self.key).expect("a key");
-        mac.update(password.expose().as_bytes());
-        STANDARD_NO_PAD.encode(mac.finalize().into_bytes())
+    /// A wrong password takes the same time whatever the cost of the stored hash: the steps from its cost to the
+    /// current one add up to the difference.
+    fn make_up_for(&self, hash: &str) {
+        let done = hash.split('$').nth(1).and_then(|cost| cost.parse().ok()).unwrap_or(self.cost);
+        for cost in done..self.cost {
+            if let Err(error) = bcrypt::hash_with_salt("", cost, [0; 16]) {
+                log::error!("a password could not be hashed: {error}");
+            }
+        }
     }
+}
+
+fn prepared(key: &[u8], password: &Password) -> String {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac = Hmac::<Sha384>::new_from_slice(key).expect("a key");
+    mac.update(password.expose().as_bytes());
+    STANDARD_NO_PAD.encode(mac.finalize().into_bytes())
 }
 
 #[cfg(test)]
@@ -270,6 +300,14 @@ mod tests {
         assert_eq!(recipe(5, "a").verify(&password, &hash), Verdict::RightButOld);
         assert_eq!(recipe(4, "b").verify(&password, &hash), Verdict::Wrong);
         assert_eq!(recipe(4, "").verify(&password, &hash), Verdict::Wrong);
+    }
+
+    #[test]
+    fn a_pepper_can_be_added_later() {
+        let (password, before) = (Password::entered("violet canyon"), recipe(4, ""));
+        let hash = before.hash(&password).unwrap();
+        assert_eq!(recipe(4, "a").verify(&password, &hash), Verdict::RightButOld);
+        assert_eq!(recipe(4, "a").verify(&Password::entered("x"), &hash), Verdict::Wrong);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is done now and then, beside the requests: forgetting what is over, removing what a crash left behind.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::app::App;
@@ -43,16 +44,24 @@ pub async fn sweep(app: &App) -> Result<(), db::Error> {
 /// A crash between writing a picture and writing its row, or after the row and before the old file's end,
 /// leaves a file that no row names.
 async fn sweep_pictures(app: &App) -> Result<(), db::Error> {
-    let files = match app.pictures.settled() {
+    let files = match app.pictures.settled().await {
         Ok(files) => files,
         Err(error) => {
             log::debug!("the folder of pictures cannot be read: {error}");
             return Ok(());
         }
     };
+    let mut used = HashSet::new();
+    for some in files.chunks(200) {
+        let names: Vec<String> = some.iter().map(|(_, name)| name.clone()).collect();
+        used.extend(app.db.read(move |conn| Ok::<_, db::Error>(users::pictures_among(conn, &names)?)).await?);
+    }
+    // A folder of which nothing is in use is more likely another site's than full of what crashes left.
+    if used.is_empty() {
+        return Ok(());
+    }
     for (path, name) in files {
-        let owner = app.db.read(move |conn| Ok::<_, db::Error>(users::picture_owner(conn, &name)?)).await?;
-        if owner.is_none() {
+        if !used.contains(&name) {
             app.pictures.remove_file(path).await;
         }
     }

@@ -25,7 +25,7 @@ mod standing;
 mod token;
 mod username;
 
-pub use details::{About, FullName, Phone, Reason};
+pub use details::{About, FullName, Phone};
 pub use email::Email;
 pub use message::{Message, fill};
 pub use moment::Moment;

@@ -8,11 +8,11 @@ pub mod route {
     #![expect(missing_docs, reason = "the names say it")]
     pub const HOME: &str = "/";
     pub const SIGN_UP_ANY: &str = "/auth/sign-up/";
-    pub const SIGN_UP: &str = "/auth/sign-up/{role}/";
+    pub const SIGN_UP: &str = "/auth/sign-up/{role:user|merchant}/";
     pub const VERIFY: &str = "/auth/verify-otp/{uid}/{token}/";
     pub const RESEND: &str = "/auth/resend-otp/{uid}/{token}/";
     pub const SIGN_IN_ANY: &str = "/auth/sign-in/";
-    pub const SIGN_IN: &str = "/auth/sign-in/{role}/";
+    pub const SIGN_IN: &str = "/auth/sign-in/{role:user|merchant|staff|superuser}/";
     pub const SIGN_OUT: &str = "/auth/sign-out/";
     pub const FORGOT: &str = "/auth/forgot-password/";
     pub const RESET: &str = "/auth/reset-password/{uid}/{token}/";
@@ -114,6 +114,12 @@ impl Next {
         } else {
             Self::default()
         }
+    }
+
+    /// What `?next=` of a query asks for.
+    pub fn of_query(query: &str) -> Self {
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+        pairs.iter().find(|(name, _)| name == "next").map_or_else(Self::default, |(_, asked)| Self::parse(asked))
     }
 
     /// The path, or nothing.

@@ -38,43 +38,31 @@ pub(super) fn run() -> Outcome {
     };
     let config = Config::from_lookup(&lookup)?;
     logging::start(&lookup, &config)?;
-    // Made by a short runtime of its own, before the one that serves.
-    let first_password = in_other_runtime(&config)?;
-    serve::run(config, |app| greet(app, first_password.as_deref()))
+    in_runtime(first_superuser(&config))?;
+    serve::run(config, greet)
 }
 
-fn in_other_runtime(config: &Config) -> Result<Option<String>, Box<dyn std::error::Error>> {
-    let mut made = None;
-    in_runtime(async {
-        made = first_superuser(config).await?;
-        Ok(())
-    })?;
-    Ok(made)
-}
-
-/// Makes a superuser where there is none; its password.
-async fn first_superuser(config: &Config) -> Result<Option<String>, Box<dyn std::error::Error>> {
+/// Makes a superuser where there is none, and tells the password.
+async fn first_superuser(config: &Config) -> Outcome {
     let app = App::new(config.clone(), clock())?;
     app.db.migrate()?;
     let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::census(conn)?)).await?;
     if census.by_role.iter().any(|(role, count)| *role == Role::Superuser && *count > 0) {
-        return Ok(None);
+        return Ok(());
     }
     let password = random_name();
     let email = Email::parse("keeper@localhost.invalid").map_err(|message| message.render(str::to_owned))?;
     superuser::create(&app, Username::kept(SUPERUSER), email, Password::entered(&password)).await?;
-    Ok(Some(password))
+    say(format_args!("\n  The first superuser is {SUPERUSER}, password {password} (shown only now)"));
+    Ok(())
 }
 
-fn greet(app: &App, first_password: Option<&str>) {
+fn greet(app: &App) {
     let at = |path| absolute(&app.config.public_url, path);
     say(format_args!("\n  Latchkey      {}", at(route::HOME)));
     say(format_args!("  Mailbox       {}", at(route::DEV_MAILS)));
     say(format_args!("  Admin         {}", at(route::ADMIN)));
-    match first_password {
-        Some(password) => say(format_args!("  Superuser     {SUPERUSER}, password {password} (shown only now)")),
-        None => say(format_args!("  Superuser     {SUPERUSER}, with the password shown at the first run")),
-    }
+    say(format_args!("  Superuser     {SUPERUSER}, with the password shown at the first run"));
     say(format_args!("\n  All is kept in ./{FOLDER}/; remove it to begin anew. Stop with Ctrl+C.\n"));
 }
 

@@ -39,6 +39,8 @@ pub struct Smtp {
     pub port: u16,
     /// Plain, STARTTLS required, or TLS from the first byte.
     pub security: SmtpSecurity,
+    /// How we name ourselves to it.
+    pub hello: String,
     /// User and password, when the server wants them.
     pub login: Option<(String, SecretString)>,
 }
@@ -57,7 +59,7 @@ pub enum SmtpSecurity {
 impl MailConfig {
     pub(super) fn read(read: &mut Reader<'_>, public_url: &PublicUrl) -> Self {
         let backend = read.text("EMAIL_BACKEND", "smtp").to_ascii_lowercase();
-        let smtp = smtp(read);
+        let smtp = smtp(read, public_url);
         let folder = read.text("EMAIL_FILE_PATH", "mails");
         let transport = match backend.as_str() {
             "smtp" | "django.core.mail.backends.smtp.emailbackend" => TransportKind::Smtp(smtp),
@@ -72,7 +74,7 @@ impl MailConfig {
     }
 }
 
-fn smtp(read: &mut Reader<'_>) -> Smtp {
+fn smtp(read: &mut Reader<'_>, public_url: &PublicUrl) -> Smtp {
     let starttls = read.flag("EMAIL_USE_TLS", true);
     // As in Django the two exclude each other, but the default of the first must not be in the way.
     let tls = read.flag("EMAIL_USE_SSL", false);
@@ -81,6 +83,7 @@ fn smtp(read: &mut Reader<'_>) -> Smtp {
     let port = read.number("EMAIL_PORT", 587, 1..=65_535);
     Smtp {
         host: read.text("EMAIL_HOST", "localhost"),
+        hello: public_url.host().to_owned(),
         port: u16::try_from(port).unwrap_or(587),
         security: match (tls, starttls) {
             (true, _) => SmtpSecurity::Tls,

@@ -29,10 +29,6 @@ detail! {
     /// At most 500 characters, line breaks allowed; may be empty.
     About
 }
-detail! {
-    /// Why something was done to an account: 1 to 200 characters on one line.
-    Reason
-}
 
 impl FullName {
     /// Trimmed; no control characters.
@@ -67,14 +63,6 @@ impl About {
             return Err("This text holds characters that cannot be shown.".into());
         }
         at_most(text, 500).map(Self)
-    }
-}
-
-impl Reason {
-    /// Trimmed; must not be empty.
-    pub fn parse(typed: &str) -> Result<Self, Message> {
-        let reason = line(typed, 200)?;
-        if reason.is_empty() { Err("Say why.".into()) } else { Ok(Self(reason)) }
     }
 }
 

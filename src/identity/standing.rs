@@ -10,14 +10,3 @@ pub enum Standing {
     /// Shut by a superuser, with the reason that the person is told.
     Blocked(String),
 }
-
-impl Standing {
-    /// The word shown and filtered by.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Unverified => "unverified",
-            Self::Active => "active",
-            Self::Blocked(_) => "blocked",
-        }
-    }
-}

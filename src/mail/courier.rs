@@ -7,10 +7,12 @@
 //!   at once. Neither holds up another.
 //! - A code that ran out is dropped, not sent. Secrets are erased at the end of each mail, whatever end.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 use super::letter::Stationery;
@@ -32,7 +34,8 @@ pub const HANDS: usize = 3;
 /// How often the outbox is looked at when nobody in this process wrote to it: another instance may have.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const PROBE_AT_MOST: Duration = Duration::from_secs(30);
-const GIVE_UP: Duration = Duration::from_secs(86_400);
+/// How often a mail is put off before it is given up; with [`delay`], after about a day.
+const TRIES: i32 = 30;
 
 /// How pages tell couriers that there is something to do, and the process that there is nothing more.
 #[derive(Clone, Default)]
@@ -109,13 +112,15 @@ impl Courier {
     /// Works until the bell says that the process ends. Run by [`HANDS`] tasks at once.
     pub async fn work(&self) {
         while !self.bell.is_stopping() {
-            match self.step().await {
-                Ok(Step::Done) => {}
-                Ok(Step::Idle(wait)) => self.rest(wait).await,
-                Err(error) => {
+            match AssertUnwindSafe(self.step()).catch_unwind().await {
+                Ok(Ok(Step::Done)) => {}
+                Ok(Ok(Step::Idle(wait))) => self.rest(wait).await,
+                Ok(Err(error)) => {
                     log::warn!("the outbox cannot be read: {error}");
                     self.rest(LOOK_AGAIN).await;
                 }
+                // Logged already; the mail comes up again when its lease is over.
+                Err(_) => self.rest(LOOK_AGAIN).await,
             }
         }
     }
@@ -162,7 +167,7 @@ impl Courier {
                 let due = self.not_reached(now, &why);
                 self.db.write(move |conn| Ok(outbox::postpone(conn, &mail, due, false, &why)?)).await
             }
-            Err(Trouble::Later(why)) if now.since(mail.created_at) < GIVE_UP => {
+            Err(Trouble::Later(why)) if mail.tries < TRIES => {
                 let due = now.plus(delay(mail.tries));
                 log::info!("mail {} was put off: {why}", mail.id.as_str());
                 self.db.write(move |conn| Ok(outbox::postpone(conn, &mail, due, true, &why)?)).await
@@ -179,7 +184,9 @@ impl Courier {
         let language = self.stationery.language;
         let message = build(&letter, &self.from, &mail.recipient, mail.id.as_str(), language)?;
         let headers = message.headers().to_string();
-        self.transport.send(message).await?;
+        if let Err(trouble) = self.transport.send(message).await {
+            return Err(self.about_whom(trouble).await);
+        }
         if let Some(sent) = &self.sent {
             sent.keep(SentMail {
                 number: 0,
@@ -192,6 +199,14 @@ impl Courier {
             });
         }
         Ok(())
+    }
+
+    /// A server that turns everybody away (a wrong password, no room) says nothing about this mail.
+    async fn about_whom(&self, trouble: Trouble) -> Trouble {
+        match (&trouble, self.transport.probe().await) {
+            (Trouble::Unreachable(_), _) | (_, Ok(())) => trouble,
+            (_, Err(of_server)) => Trouble::Unreachable(of_server.to_string()),
+        }
     }
 
     async fn answer_recovery(&self, asked: Outgoing) -> Result<(), db::Error> {

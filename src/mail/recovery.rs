@@ -12,9 +12,10 @@ use crate::db::Connection;
 use crate::identity::{Moment, Purpose, Standing};
 use crate::keys::Keys;
 use crate::records::events::{self, Kind, Origin};
+use crate::records::links;
 use crate::records::mail_budgets::{self, Budget};
 use crate::records::users::{self, User};
-use crate::records::{links, verifications};
+use crate::records::verifications::{self, Verification};
 
 /// How long what is mailed here is good.
 #[derive(Clone, Copy)]
@@ -31,16 +32,23 @@ pub(super) fn answer(
     lifetimes: Lifetimes,
     now: Moment,
 ) -> QueryResult<()> {
-    let canonical = login.trim().to_ascii_lowercase();
+    let canonical = login.trim_matches(' ').to_ascii_lowercase();
     let user = if canonical.contains('@') {
-        users::by_email(conn, &canonical)?
+        // Whether or not the address has an owner besides: what the sign-up's page shows afterwards must not tell.
+        if let Some((flow, claimant)) = verifications::claiming(conn, &canonical)? {
+            send_code(conn, &claimant, &flow, keys, lifetimes, now)?;
+        }
+        users::by_email(conn, &canonical)?.filter(|owner| owner.verified_at.is_some())
     } else {
         users::by_username(conn, &canonical)?
     };
     let Some(user) = user else { return Ok(()) };
     match user.standing() {
         Standing::Active => send_reset(conn, &user, lifetimes, now),
-        Standing::Unverified => send_code(conn, &user, keys, lifetimes, now),
+        Standing::Unverified => match verifications::pending(conn, &user.id, Purpose::SignUp)? {
+            Some(flow) => send_code(conn, &user, &flow, keys, lifetimes, now),
+            None => Ok(()),
+        },
         // A reset must be no way around a block.
         Standing::Blocked(_) => Ok(()),
     }
@@ -59,12 +67,23 @@ fn send_reset(conn: &mut Connection, user: &User, lifetimes: Lifetimes, now: Mom
     queue_reset(conn, user, (address, &link, &token), lifetimes.reset, now)
 }
 
-fn send_code(conn: &mut Connection, user: &User, keys: &Keys, lifetimes: Lifetimes, now: Moment) -> QueryResult<()> {
-    let Some(flow) = verifications::pending(conn, &user.id, Purpose::SignUp)? else { return Ok(()) };
+fn send_code(
+    conn: &mut Connection,
+    user: &User,
+    flow: &Verification,
+    keys: &Keys,
+    lifetimes: Lifetimes,
+    now: Moment,
+) -> QueryResult<()> {
+    if user.blocked_at.is_some() {
+        return Ok(());
+    }
     if mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?.is_err() {
         return Ok(());
     }
     let (code, digest) = flow.new_code(&keys.code).unzip();
-    verifications::replace_code(conn, &flow, digest.as_ref(), lifetimes.otp, now)?;
-    queue_code(conn, user, &flow.id, (&flow.address, code.as_ref()), lifetimes.otp, now)
+    if verifications::replace_code(conn, flow, digest.as_ref(), lifetimes.otp, now)? {
+        queue_code(conn, user, &flow.id, (&flow.address, code.as_ref()), lifetimes.otp, now)?;
+    }
+    Ok(())
 }

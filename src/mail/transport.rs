@@ -1,11 +1,13 @@
 //! The ways in which a mail leaves: SMTP, standard output, a folder.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::ExposeSecret;
@@ -16,7 +18,7 @@ use crate::identity::Email;
 use crate::web::language::Language;
 
 /// How long a mail server may take for one mail.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a mail did not leave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +98,8 @@ fn open_smtp(config: &Smtp) -> Result<AsyncSmtpTransport<Tokio1Executor>, Troubl
     };
     let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(config.host.clone())
         .port(config.port)
+        // RFC 5321, 4.1.4: the client's own name, which a bare container does not know.
+        .hello_name(ClientId::Domain(config.hello.clone()))
         .tls(tls)
         .timeout(Some(TIMEOUT));
     let builder = match &config.login {
@@ -112,10 +116,9 @@ fn open_folder(folder: &Path) -> Result<AsyncFileTransport<Tokio1Executor>, Trou
     Ok(AsyncFileTransport::new(folder))
 }
 
-#[expect(clippy::print_stdout, reason = "EMAIL_BACKEND=console asks for it")]
 fn print(mail: &Message) -> Result<(), Trouble> {
-    println!("{}", String::from_utf8_lossy(&mail.formatted()));
-    Ok(())
+    let text = mail.formatted();
+    writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(&text)).map_err(|error| Trouble::Unreachable(error.to_string()))
 }
 
 /// What the server said is about the mail; everything else is about the way there.

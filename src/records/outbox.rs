@@ -12,7 +12,7 @@ use crate::db::schema::outbox;
 use crate::identity::{Id, Moment};
 
 /// How long a courier has for one mail; then another may take it.
-pub const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(30);
 /// How long mail that was sent or given up stays listed.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
@@ -170,8 +170,13 @@ pub fn postpone(
         .map(drop)
 }
 
-/// Forgets mail a month after it was written, unless it still waits.
+/// Erases what is worth nothing any more, also while no courier comes by; forgets mail a month after it was written,
+/// unless it still waits.
 pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
+    let too_late = outbox::table.filter(outbox::state.eq(State::Waiting)).filter(outbox::expires_at.lt(now));
+    diesel::update(too_late)
+        .set((outbox::state.eq(State::Expired), outbox::secret.eq(None::<String>), outbox::ended_at.eq(now)))
+        .execute(conn)?;
     let old = outbox::created_at.lt(now.minus(KEPT));
     diesel::delete(outbox::table.filter(old).filter(outbox::state.ne(State::Waiting))).execute(conn)
 }

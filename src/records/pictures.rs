@@ -11,7 +11,7 @@ use std::sync::Arc;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::identity::random_name;
 
@@ -62,8 +62,21 @@ impl Pictures {
     /// # Errors
     /// When it is no picture that we take.
     pub async fn draw(&self, upload: Vec<u8>) -> Result<Vec<u8>, Unfit> {
-        let _turn = self.turn.acquire().await;
-        off_the_loop(move || draw(&upload)).await.unwrap_or(Err(Unfit::Broken))
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let (answer, answered) = oneshot::channel();
+        // A thread of its own: those that serve the database have no time for it. The turn ends with the work, also
+        // when nobody waits for it any more.
+        let work = move || {
+            drop(answer.send(draw(&upload)));
+            drop(turn);
+        };
+        match std::thread::Builder::new().name("picture".to_owned()).spawn(work) {
+            Ok(_) => answered.await.unwrap_or(Err(Unfit::Broken)),
+            Err(error) => {
+                log::error!("no thread for a picture: {error}");
+                Err(Unfit::Broken)
+            }
+        }
     }
 
     /// Keeps a drawn picture, safe on the disk when this returns; its random name.
@@ -109,28 +122,35 @@ impl Pictures {
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn settled(&self) -> io::Result<Vec<(PathBuf, String)>> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&*self.folder)? {
-            let entry = entry?;
-            let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
-            let path = entry.path();
-            let ours = path.extension().is_some_and(|kind| kind == "jpg" || kind == "part");
-            if let Some(name) = path.file_stem().and_then(|name| name.to_str())
-                && ours
-                && age.as_secs() >= 3600
-            {
-                files.push((path.clone(), name.to_owned()));
-            }
-        }
-        Ok(files)
+    pub async fn settled(&self) -> io::Result<Vec<(PathBuf, String)>> {
+        let folder = Arc::clone(&self.folder);
+        off_the_loop(move || settled(&folder)).await?
     }
 
     /// Only names that we gave are names of files: no path can be built from anything else.
     fn path(&self, name: &str) -> Option<PathBuf> {
-        let ours = name.len() == 22 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        ours.then(|| self.folder.join(format!("{name}.jpg")))
+        is_ours(name).then(|| self.folder.join(format!("{name}.jpg")))
     }
+}
+
+/// Whether it is a name of the kind that [`keep`] gives.
+fn is_ours(name: &str) -> bool {
+    name.len() == 22 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+fn settled(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+        let path = entry.path();
+        let kind_is_ours = path.extension().is_some_and(|kind| kind == "jpg" || kind == "part");
+        let name = path.file_stem().and_then(|name| name.to_str()).filter(|name| is_ours(name)).map(str::to_owned);
+        if let Some(name) = name.filter(|_| kind_is_ours && age.as_secs() >= 3600) {
+            files.push((path, name));
+        }
+    }
+    Ok(files)
 }
 
 fn draw(upload: &[u8]) -> Result<Vec<u8>, Unfit> {
@@ -144,14 +164,19 @@ fn draw(upload: &[u8]) -> Result<Vec<u8>, Unfit> {
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED);
     let mut reader = ImageReader::with_format(Cursor::new(upload), format);
-    reader.limits(limits);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(|error| unfit(&error))?;
+    // The decoder does not count the pixels themselves.
+    limits.reserve(decoder.total_bytes()).map_err(|error| unfit(&error))?;
     let orientation = decoder.orientation().map_err(|error| unfit(&error))?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| unfit(&error))?;
     // Crop and shrink before turning: the same pixels with a fraction of the work.
     let side = picture.width().min(picture.height());
     let (left, top) = ((picture.width() - side) / 2, (picture.height() - side) / 2);
-    picture = picture.crop_imm(left, top, side, side).resize_exact(SIDE, SIDE, FilterType::Triangle);
+    if picture.width() != picture.height() {
+        picture = picture.crop_imm(left, top, side, side);
+    }
+    picture = picture.resize_exact(SIDE, SIDE, FilterType::Triangle);
     picture.apply_orientation(orientation);
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, 85).encode_image(&on_white(&picture)).map_err(|error| unfit(&error))?;

@@ -17,6 +17,8 @@ use crate::identity::{Id, Moment, Role};
 const AT_ONCE: i64 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
+/// How long a remembered sign-in lives without a request.
+pub const REMEMBERED_IDLE: Duration = Duration::from_secs(7 * 86_400);
 
 /// How long a sign-in lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
@@ -57,7 +59,7 @@ impl Kind {
     pub fn idle(self, config: SessionConfig) -> Duration {
         match self {
             Self::Normal => config.idle,
-            Self::Remembered => 7 * DAY,
+            Self::Remembered => REMEMBERED_IDLE,
             Self::Privileged => 15 * MINUTE,
         }
     }

@@ -117,16 +117,31 @@ pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Us
     users::table.filter(users::email_canon.eq(canonical)).select(User::as_select()).get_result(conn).optional()
 }
 
-/// Removes an account that was never verified, with all that hangs on it; tells whether there was one.
+/// Whether the account is still as it was read, as far as it says who may sign in: same password, role and standing.
+/// Asked inside a transaction, for what was checked before it.
+pub fn is_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
+    let now = by_id(conn, &user.id)?;
+    Ok(now.is_some_and(|now| {
+        now.password_changed_at == user.password_changed_at && now.role == user.role && now.standing() == user.standing()
+    }))
+}
+
+/// Removes an account that was never verified, with all that hangs on it; tells whether there was one. A blocked
+/// account stays, so that nobody gets around a block by signing up anew.
 pub fn remove_unverified(conn: &mut Connection, id: &Id) -> QueryResult<bool> {
-    let rows = diesel::delete(users::table.find(id).filter(users::verified_at.is_null())).execute(conn)?;
+    let rows = diesel::delete(users::table.find(id).filter(waits())).execute(conn)?;
     Ok(rows == 1)
 }
 
 /// Removes the accounts that nobody verified in time; tells how many.
 pub fn remove_stale(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
     let stale = users::created_at.lt(now.minus(UNVERIFIED_LIFETIME));
-    diesel::delete(users::table.filter(users::verified_at.is_null()).filter(stale)).execute(conn)
+    diesel::delete(users::table.filter(waits()).filter(stale)).execute(conn)
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn waits() -> _ {
+    users::verified_at.is_null().and(users::blocked_at.is_null())
 }
 
 /// A sign-up corrected in the same browser before it was verified.
@@ -140,7 +155,7 @@ pub fn correct_sign_up(
     hash: &PasswordHash,
     role: Role,
 ) -> QueryResult<()> {
-    diesel::update(users::table.find(id).filter(users::verified_at.is_null()))
+    diesel::update(users::table.find(id).filter(waits()))
         .set((
             users::username.eq(username.as_str()),
             users::username_canon.eq(username.canonical()),
@@ -215,6 +230,12 @@ pub fn set_picture(conn: &mut Connection, id: &Id, picture: Option<&str>) -> Que
 /// Whose picture that is.
 pub fn picture_owner(conn: &mut Connection, picture: &str) -> QueryResult<Option<Id>> {
     users::table.filter(users::picture.eq(picture)).select(users::id).get_result(conn).optional()
+}
+
+/// Which of these pictures are somebody's.
+pub fn pictures_among(conn: &mut Connection, names: &[String]) -> QueryResult<Vec<String>> {
+    let used: Vec<Option<String>> = users::table.filter(users::picture.eq_any(names)).select(users::picture).load(conn)?;
+    Ok(used.into_iter().flatten().collect())
 }
 
 /// How many people there are.

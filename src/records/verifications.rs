@@ -148,7 +148,6 @@ pub fn pending(conn: &mut Connection, user: &Id, purpose: Purpose) -> QueryResul
         .filter(verifications::purpose.eq(purpose))
         .filter(verifications::ended_at.is_null())
         .order(verifications::id.desc())
-        .limit(1)
         .select(Verification::as_select())
         .get_result(conn)
         .optional()
@@ -183,22 +182,28 @@ pub fn attempt(
     Ok(if end(conn, &flow.id, now)? { Attempt::Right } else { Attempt::Refused(CodeState::Ended) })
 }
 
-/// Another code for a flow: the old one is worth nothing from now on.
+/// Another code for a flow: the old one is worth nothing from now on. Tells whether the flow still lives.
 pub fn replace_code(
     conn: &mut Connection,
     flow: &Verification,
     digest: Option<&OtpDigest>,
     lifetime: Duration,
     now: Moment,
-) -> QueryResult<()> {
-    diesel::update(verifications::table.find(&flow.id).filter(verifications::ended_at.is_null()))
+) -> QueryResult<bool> {
+    let live = verifications::table.find(&flow.id).filter(verifications::ended_at.is_null());
+    let rows = diesel::update(live)
         .set((
             verifications::code_digest.eq(digest),
             verifications::code_expires_at.eq(now.plus(lifetime)),
             verifications::tries.eq(0),
         ))
-        .execute(conn)
-        .map(drop)
+        .execute(conn)?;
+    Ok(rows == 1)
+}
+
+/// Another place to go to afterwards.
+pub fn set_next(conn: &mut Connection, id: &Id, next: &str) -> QueryResult<()> {
+    diesel::update(verifications::table.find(id)).set(verifications::next_path.eq(next)).execute(conn).map(drop)
 }
 
 /// Ends one flow; tells whether it was this call that ended it.

@@ -97,12 +97,14 @@ pub(super) async fn check_password(
         app.limits.give_back(Limit::SignInAccount, account).await;
         return Err(too_many.into());
     }
-    if app.hasher.verify(given, Some(user.password_hash.clone())).await? == Verdict::Wrong {
+    let verdict = app.hasher.verify(given, Some(user.password_hash.clone())).await;
+    if verdict == Ok(Verdict::Wrong) {
         return Err(Refusal::at(field, wrong));
     }
+    // Right, or not looked at: only failures count.
     app.limits.give_back(Limit::SignInAccount, account).await;
     app.limits.give_back(Limit::SignInAddress, &network).await;
-    Ok(())
+    verdict.map(drop).map_err(Refusal::from)
 }
 
 /// The page of a blocked account, for its owner alone.

@@ -10,6 +10,9 @@ use crate::paths::route;
 use crate::records::users;
 use crate::web::routes;
 
+const TEXT: &str = "text/plain; charset=utf-8";
+const AGAIN: (&str, &str) = ("Retry-After", "5");
+
 /// Outside of sessions, hosts and limits.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(route::HEALTHZ, alive)).service(routes::page(route::READYZ, ready));
@@ -21,16 +24,16 @@ async fn alive() -> &'static str {
 
 async fn ready(app: Data<App>) -> HttpResponse {
     if app.bell.is_stopping() {
-        return HttpResponse::ServiceUnavailable().body("stopping\n");
+        return HttpResponse::ServiceUnavailable().insert_header(AGAIN).content_type(TEXT).body("stopping\n");
     }
     let probe = Id::from_stored(String::new());
     if let Err(error) = app.db.read(move |conn| Ok::<_, db::Error>(users::by_id(conn, &probe)?)).await {
         log::warn!("not ready: {error}");
-        return HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).body("no database\n");
+        return HttpResponse::ServiceUnavailable().insert_header(AGAIN).content_type(TEXT).body("no database\n");
     }
     let redis_is_away = match &app.redis {
         Some(redis) => !redis.answers().await,
         None => false,
     };
-    HttpResponse::Ok().body(if redis_is_away { "degraded: redis\n" } else { "ok\n" })
+    HttpResponse::Ok().content_type(TEXT).body(if redis_is_away { "degraded: redis\n" } else { "ok\n" })
 }

@@ -86,7 +86,7 @@ async fn show_ask(req: actix_web::HttpRequest) -> HttpResponse {
 }
 
 async fn ask(app: Data<App>, client: Client, Form(form): Form<AskForm>) -> Result<HttpResponse, Fault> {
-    let login = form.username.trim().to_owned();
+    let login = form.username.trim_matches(' ').to_owned();
     if login.is_empty() || login.len() > 254 {
         let problems = Problems::one("username", "Enter your username or e-mail address.");
         return Ok(page::refused(&AskPage { chrome: Chrome::plain(), form, problems }));

@@ -104,14 +104,15 @@ async fn sign_in(app: &App, client: &Client, door: Role, form: &SignInForm) -> R
     let login = form.parse()?;
     let wanted = login.clone();
     let people = app.db.read(move |conn| Ok::<_, db::Error>(People::of(conn, &wanted)?)).await?;
-    let tokens = admit(app, client, &people.bucket(&login)).await?;
-    let Some(user) = check(app, &people, &Password::entered(&form.password)).await? else {
+    let tokens = admit(app, client, people.buckets(&login)).await?;
+    let checked = check(app, &people, &Password::entered(&form.password)).await;
+    if matches!(checked, Ok(None)) {
         note(app, Kind::SignInFailed, people.owner(), client).await?;
         return Err(wrong());
-    };
-    for (limit, whom) in &tokens {
-        app.limits.give_back(*limit, whom).await;
     }
+    // Right, or not looked at: only failures count.
+    give_back(app, &tokens).await;
+    let Some(user) = checked? else { return Err(wrong()) };
     if user.role != door {
         return Err(other_door(user.role, form).into());
     }
@@ -148,18 +149,25 @@ impl People {
         self.owner.as_ref().or(self.sign_up.as_ref())
     }
 
-    /// One bucket for a person in any spelling; one of its own for each name that is nobody's.
-    fn bucket(&self, login: &str) -> String {
-        self.owner().map_or_else(|| format!("unknown {login}"), |user| user.id.as_str().to_owned())
+    /// The buckets that a wrong password counts in: those of everybody who may be meant, in any spelling, and for
+    /// an address or a name that is nobody's one of its own, so that no bucket tells whether there is an owner.
+    fn buckets(&self, login: &str) -> Vec<String> {
+        let people = [self.sign_up.as_ref(), self.owner.as_ref()].into_iter().flatten();
+        let mut buckets: Vec<String> = people.map(|user| user.id.as_str().to_owned()).collect();
+        if self.by_address || buckets.is_empty() {
+            buckets.insert(0, format!("login {login}"));
+        }
+        buckets
     }
 }
 
 /// Takes a token of each limit before anything is hashed; all of them, or none and the answer is "too many".
-async fn admit(app: &App, client: &Client, account: &str) -> Result<Vec<(Limit, String)>, Fault> {
+async fn admit(app: &App, client: &Client, accounts: Vec<String>) -> Result<Vec<(Limit, String)>, Fault> {
     let network = client.network();
-    let pair = format!("{network} {account}");
+    let pair = format!("{network} {}", accounts.first().map_or("", String::as_str));
     let mut tokens: Vec<(Limit, String)> = Vec::new();
-    let mut wanted = vec![(Limit::SignInAddress, network.clone()), (Limit::SignInAccount, account.to_owned())];
+    let mut wanted = vec![(Limit::SignInAddress, network.clone())];
+    wanted.extend(accounts.into_iter().map(|account| (Limit::SignInAccount, account)));
     // Another account than within the last hour: it counts among those that this address fails at.
     if app.limits.take(Limit::SignInPair, &pair).await.is_ok() {
         tokens.push((Limit::SignInPair, pair));
@@ -167,14 +175,18 @@ async fn admit(app: &App, client: &Client, account: &str) -> Result<Vec<(Limit, 
     }
     for (limit, whom) in wanted {
         if let Err(too_many) = app.limits.take(limit, &whom).await {
-            for (limit, whom) in &tokens {
-                app.limits.give_back(*limit, whom).await;
-            }
+            give_back(app, &tokens).await;
             return Err(too_many);
         }
         tokens.push((limit, whom));
     }
     Ok(tokens)
+}
+
+async fn give_back(app: &App, tokens: &[(Limit, String)]) {
+    for (limit, whom) in tokens {
+        app.limits.give_back(*limit, whom).await;
+    }
 }
 
 async fn check(app: &App, people: &People, password: &Password) -> Result<Option<User>, Fault> {
@@ -209,7 +221,8 @@ fn rehash(app: App, user: User, password: Password) {
 async fn begin_verification(app: &App, user: &User) -> Result<Welcome, Refusal> {
     let id = user.id.clone();
     let flow = app.db.read(move |conn| Ok::<_, db::Error>(verifications::pending(conn, &id, Purpose::SignUp)?)).await?;
-    let flow = flow.ok_or_else(|| Fault::Internal("an unverified account without a flow".to_owned()))?;
+    // Confirmed or replaced a moment ago, by another request.
+    let flow = flow.ok_or_else(wrong)?;
     if verification::send_code(app, &flow, user).await?.is_err() {
         log::debug!("over the budget: the newest code is the one before, and the page tells when there may be another");
     }
@@ -217,13 +230,18 @@ async fn begin_verification(app: &App, user: &User) -> Result<Welcome, Refusal> 
 }
 
 async fn let_in(app: &App, client: &Client, user: &User, remember: bool) -> Result<Welcome, Refusal> {
-    let (id, role, config, now) = (user.id.clone(), user.role, app.config.sessions, app.clock.now());
+    let (user, config, now) = (user.clone(), app.config.sessions, app.clock.now());
     let (device, origin) = (client.device(), client.origin());
     let sign_in = app
         .db
         .write(move |conn| {
-            events::note(conn, Kind::SignedIn, Some(&id), &origin, &device.agent, now)?;
-            Ok::<_, db::Error>(sign_ins::begin(conn, &id, sign_ins::Kind::of(role, remember), &device, config, now)?)
+            // Hashing took its time: what was checked must still be so, or an old password outlives its change.
+            if !users::is_unchanged(conn, &user)? {
+                return Err(wrong());
+            }
+            events::note(conn, Kind::SignedIn, Some(&user.id), &origin, &device.agent, now)?;
+            let kind = sign_ins::Kind::of(user.role, remember);
+            Ok(sign_ins::begin(conn, &user.id, kind, &device, config, now)?)
         })
         .await?;
     Ok(Welcome::In(Box::new(sign_in)))
@@ -276,7 +294,7 @@ impl SignInForm {
     /// The name or address, lower case.
     fn parse(&self) -> Result<String, Problems> {
         let mut problems = Problems::default();
-        let login = self.username.trim().to_ascii_lowercase();
+        let login = self.username.trim_matches(' ').to_ascii_lowercase();
         if login.is_empty() || login.len() > 254 {
             problems.add("username", "Enter your username or e-mail address.");
         }

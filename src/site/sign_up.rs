@@ -13,7 +13,6 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::config::Config;
 use crate::db::{self, Connection};
-use crate::hasher::Verdict;
 use crate::identity::{
     Email, Id, LinkToken, Message, Moment, Otp, Password, PasswordHash, PasswordRules, Purpose, Role, Username,
 };
@@ -24,6 +23,8 @@ use crate::records::events::{self, Kind, Origin};
 use crate::records::mail_budgets::{self, Budget};
 use crate::records::users::{self, NewUser, User};
 use crate::records::verifications::{self, NewVerification, Verification};
+use crate::site::confirm;
+use crate::web::client::Client;
 use crate::web::fault::{DeadEnd, Fault, Refusal};
 use crate::web::forms::{Form, Problems, same_twice};
 use crate::web::limits::Limit;
@@ -140,17 +141,25 @@ async fn sign_up(app: &App, browser: &Browser, role: Role, form: &SignUpForm) ->
             app.bell.ring();
             Ok(flow)
         }
-        Registered::NameHeld(holder) => same_again(app, *holder, form, new.password).await,
+        Registered::NameHeld(holder) => same_again(app, &browser.client, *holder, form, new.password).await,
     }
 }
 
 /// The name is held. A double click is no stranger: the same address and the same password mean the same
-/// sign-up once more. The password is always checked, so that the time tells nothing about the holder.
-async fn same_again(app: &App, holder: Holder, form: &SignUpForm, password: Password) -> Result<Id, Refusal> {
-    let verdict = app.hasher.verify(password, Some(holder.hash)).await?;
+/// sign-up once more. The password is always checked, so that the time tells nothing about the holder, and a wrong
+/// one counts as at sign-in, so that this is no other door to guess at.
+async fn same_again(
+    app: &App,
+    client: &Client,
+    holder: Holder,
+    form: &SignUpForm,
+    password: Password,
+) -> Result<Id, Refusal> {
+    let taken = "This username is taken. Please choose another one.";
+    confirm::check_password(app, &holder.user, password, client, ("username", taken)).await?;
     match holder.sign_up {
-        Some((flow, address)) if verdict != Verdict::Wrong && address.eq_ignore_ascii_case(form.email.trim()) => Ok(flow),
-        _ => Err(Refusal::at("username", "This username is taken. Please choose another one.")),
+        Some((flow, address)) if address.eq_ignore_ascii_case(form.email.trim_matches(' ')) => Ok(flow),
+        _ => Err(Refusal::at("username", taken)),
     }
 }
 
@@ -175,7 +184,7 @@ enum Registered {
 }
 
 struct Holder {
-    hash: PasswordHash,
+    user: User,
     /// The flow and the address, where it is a sign-up that waits for its code.
     sign_up: Option<(Id, String)>,
 }
@@ -187,9 +196,11 @@ impl Registration {
             return Ok(Registered::NameHeld(Box::new(holder)));
         }
         if let Some((flow, user)) = own {
-            if flow.address.eq_ignore_ascii_case(self.email.as_str()) {
-                // Corrected: the code that is on its way stays good.
+            let budget = mail_budgets::wait(conn, &self.email.canonical(), Budget::Code, self.now)?;
+            if flow.address.eq_ignore_ascii_case(self.email.as_str()) && !budget.is_zero() {
+                // Corrected: no other code may be mailed yet, and the one that is on its way stays good.
                 users::correct_sign_up(conn, &user.id, &self.username, &self.hash, self.role)?;
+                verifications::set_next(conn, &flow.id, self.next.as_str())?;
                 return Ok(Registered::Flow(flow.id));
             }
             users::remove_unverified(conn, &user.id)?;
@@ -219,7 +230,7 @@ impl Registration {
             Some(_) => None,
             None => verifications::pending(conn, &holder.id, Purpose::SignUp)?,
         };
-        Ok(Some(Holder { hash: holder.password_hash, sign_up: flow.map(|flow| (flow.id, flow.address)) }))
+        Ok(Some(Holder { user: holder, sign_up: flow.map(|flow| (flow.id, flow.address)) }))
     }
 
     /// The account, its flow and its mail. Where the address has an account already, or may not be mailed now,
@@ -227,9 +238,10 @@ impl Registration {
     fn begin(&self, conn: &mut Connection, config: &Config, keys: &Keys) -> Result<Id, db::Error> {
         let (address, now) = (self.email.canonical(), self.now);
         let may_mail = mail_budgets::take(conn, &address, Budget::Code, now)?.is_ok();
-        if may_mail && let Some((_, earlier)) = verifications::claiming(conn, &address)? {
-            users::remove_unverified(conn, &earlier.id)?;
-        }
+        let claims = may_mail && match verifications::claiming(conn, &address)? {
+            Some((_, earlier)) => users::remove_unverified(conn, &earlier.id)?,
+            None => true,
+        };
         let owner = users::by_email(conn, &address)?;
         let withheld = owner.is_some() || !may_mail;
         let (user, flow, code) = (Id::new(), Id::new(), Otp::random());
@@ -248,7 +260,7 @@ impl Registration {
             user_id: &user,
             purpose: Purpose::SignUp,
             address: self.email.as_str(),
-            claim: may_mail.then_some(&address),
+            claim: claims.then_some(&address),
             code_digest: (!withheld).then_some(&digest),
             lifetime: config.otp_lifetime,
             next_path: self.next.as_str(),

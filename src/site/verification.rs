@@ -120,7 +120,7 @@ async fn find(app: &App, browser: &Browser, (uid, token): &(String, String)) -> 
     let now = app.clock.now();
     // The link is one of ours, so there was such a sign-up once.
     let Some((flow, user)) = found.filter(|(flow, _)| now < flow.created_at.plus(UNVERIFIED_LIFETIME)) else {
-        let text = "It was not confirmed in time, or the same address or name was used for a newer one. Please sign up again.";
+        let text = "It was not confirmed in time, or the same address or name was used for a newer one: then please sign up again. Or it was confirmed long ago: then just sign in.";
         let gone = DeadEnd::new(StatusCode::GONE, "This sign-up is over", text);
         return Err(gone.way_on("Sign up again", route::SIGN_UP_ANY).into());
     };
@@ -171,7 +171,11 @@ async fn verify(app: &App, browser: &Browser, waiting: &Waiting, form: &VerifyFo
         .await?;
     match tried {
         (_, Some(sign_in)) => Ok(sign_in),
-        (attempt, None) => Err(refusal(attempt).unwrap_or_else(|| already_confirmed(&waiting.user).into())),
+        // Used or replaced a moment ago: what its page says now, another look tells.
+        (attempt, None) => match refusal(attempt) {
+            Some(refusal) => Err(refusal),
+            None => find(app, browser, &waiting.link()).await.and(Err(Fault::BadRequest)).map_err(Refusal::from),
+        },
     }
 }
 
@@ -200,8 +204,9 @@ pub(super) async fn send_code(app: &App, flow: &Verification, user: &User) -> Re
             let budget = mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?;
             if budget.is_ok() {
                 let (code, digest) = flow.new_code(&key).unzip();
-                verifications::replace_code(conn, &flow, digest.as_ref(), lifetime, now)?;
-                mail::queue_code(conn, &user, &flow.id, (&flow.address, code.as_ref()), lifetime, now)?;
+                if verifications::replace_code(conn, &flow, digest.as_ref(), lifetime, now)? {
+                    mail::queue_code(conn, &user, &flow.id, (&flow.address, code.as_ref()), lifetime, now)?;
+                }
             }
             Ok::<_, db::Error>(budget)
         })
@@ -211,6 +216,10 @@ pub(super) async fn send_code(app: &App, flow: &Verification, user: &User) -> Re
 }
 
 impl Waiting {
+    fn link(&self) -> (String, String) {
+        (self.flow.id.as_str().to_owned(), self.token.expose())
+    }
+
     fn page(&self, now: Moment, problems: Problems) -> VerifyPage {
         VerifyPage {
             chrome: Chrome::plain(),

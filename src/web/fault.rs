@@ -169,7 +169,7 @@ impl Fault {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooMany(wait) => Some(wait.as_secs().max(1)),
+            Self::TooMany(wait) => Some(wait.as_secs() + 1),
             Self::Unavailable(_) => Some(5),
             _ => None,
         }

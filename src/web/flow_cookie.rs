@@ -6,7 +6,8 @@ use actix_web::cookie::{Cookie, CookieJar, SameSite, time::Duration};
 use crate::app::App;
 use crate::identity::Id;
 
-const COOKIE: &str = "latchkey-flow";
+/// Its name, before any `__Host-`.
+pub const COOKIE: &str = "latchkey-flow";
 
 /// The flow that this browser began, if it began one within the last three days.
 pub fn read(app: &App, req: &HttpRequest) -> Option<Id> {

@@ -118,6 +118,10 @@ fn set_headers(headers: &mut HeaderMap, is_https: bool) {
         }
     }
     if is_https {
+        if let Some(policy) = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok()) {
+            let policy = HeaderValue::from_str(&format!("{policy}; upgrade-insecure-requests"));
+            policy.into_iter().for_each(|policy| drop(headers.insert(header::CONTENT_SECURITY_POLICY, policy)));
+        }
         let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, two_years);
     }

@@ -1,6 +1,7 @@
 //! What every request passes before anything else looks at it: the right host, the right origin, one session.
 
 use actix_web::body::MessageBody;
+use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -8,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
 use super::client;
+use super::flow_cookie;
 use super::fault::Fault;
 use super::limits::Limit;
 use super::session;
@@ -32,7 +34,7 @@ pub async fn keep<B: MessageBody>(mut req: ServiceRequest, next: Next<B>) -> Res
         if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             check_origin(&app.config, req.headers())?;
         }
-        drop_doubled_session(&app.config, req.headers_mut());
+        drop_planted_cookies(&app.config, req.headers_mut());
     }
     next.call(req).await
 }
@@ -61,24 +63,52 @@ fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), Fault> {
     if allowed { Ok(()) } else { Err(Fault::CrossSite) }
 }
 
-/// Two session cookies mean that somebody planted one: neither counts.
-fn drop_doubled_session(config: &Config, headers: &mut HeaderMap) {
-    let name = config.cookie_name(session::COOKIE);
-    let count = headers
-        .get_all(header::COOKIE)
-        .flat_map(|line| line.to_str().unwrap_or_default().split(';'))
-        .filter(|pair| pair.trim().split('=').next() == Some(&name))
-        .count();
-    if count > 1 {
-        log::warn!("a request came with {count} session cookies; none of them counts");
+/// A cookie of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a
+/// neighbouring site gets around `__Host-`), was planted: then no cookie of the request counts.
+fn drop_planted_cookies(config: &Config, headers: &mut HeaderMap) {
+    let planted = [session::COOKIE, flow_cookie::COOKIE].iter().any(|name| is_planted(&config.cookie_name(name), headers));
+    if planted {
+        log::warn!("a request came with a cookie that somebody planted; none of its cookies counts");
         headers.remove(header::COOKIE);
     }
+}
+
+fn is_planted(ours: &str, headers: &HeaderMap) -> bool {
+    let mut seen = 0;
+    for line in headers.get_all(header::COOKIE) {
+        // What is no text is read by nobody else either; better not at all.
+        let Ok(line) = std::str::from_utf8(line.as_bytes()) else { return true };
+        for pair in line.split(';') {
+            let Ok(cookie) = Cookie::parse_encoded(pair.trim()) else { continue };
+            if cookie.name() == ours {
+                seen += 1;
+                if pair.trim().split('=').next().map(str::trim) != Some(ours) {
+                    return true;
+                }
+            }
+        }
+    }
+    seen > 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::http::header::HeaderValue;
+
+    #[test]
+    fn planted_cookies_are_seen() {
+        let planted = |line: &'static [u8]| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+            is_planted("__Host-latchkey", &headers)
+        };
+        assert!(!planted(b"a=b; __Host-latchkey=x; __Host-latchkey-flow=y"));
+        assert!(planted(b"__Host-latchkey=x; __Host-latchkey=y"));
+        assert!(planted(b"%5F%5FHost-latchkey=x"));
+        assert!(planted(b"__Host-latchkey=x; a=b;%5f_Host-latchkey=y"));
+        assert!(planted(b"__Host-latchkey=x; a=\xff"));
+    }
 
     fn passes(headers: &[(&'static str, &'static str)]) -> bool {
         let key = |name: &str| (name == "SECRET_KEY").then(|| "k".repeat(64));

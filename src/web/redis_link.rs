@@ -61,13 +61,17 @@ impl RedisLink {
     /// [`Away`] when there is no answer in time, or one that means that Redis cannot serve now.
     pub async fn run<T>(
         &self,
-        call: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, RedisError>,
+        call: impl AsyncFn(MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Away> {
-        let connection = self.connection().await?;
-        match call(connection).await {
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.fail(&error)),
+        match call(self.connection().await?).await {
+            // Redis closed it, to start again or because it was idle: that alone is no trouble.
+            Err(error) if error.is_connection_dropped() => {
+                self.lock().connection = None;
+                call(self.connection().await?).await
+            }
+            answered => answered,
         }
+        .map_err(|error| self.fail(&error))
     }
 
     /// Whether Redis answers at all.
@@ -111,7 +115,12 @@ impl RedisLink {
         }
     }
 
+    /// What it says (that it is loading, or out of memory) is its answer to one call; silence shuts the link.
     fn fail(&self, error: &RedisError) -> Away {
+        if !(error.is_io_error() || error.is_timeout()) {
+            log::warn!("Redis refused: {error}");
+            return Away;
+        }
         let mut state = self.lock();
         state.connection = None;
         state.shut_until = Some(Instant::now() + COOLING);

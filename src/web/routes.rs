@@ -8,6 +8,7 @@ use actix_web::guard::{self, Guard};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 
 use super::fault::Fault;
+use crate::app::App;
 use crate::paths::route;
 
 /// A page that only shows something.
@@ -61,7 +62,9 @@ fn otherwise(resource: Resource, methods: &'static str) -> Resource {
 /// # Errors
 /// Always.
 pub async fn nowhere(req: HttpRequest) -> Result<&'static str, Fault> {
-    Err(slashed(req.path()).map_or(Fault::NotFound, Fault::Moved))
+    let debug = App::of(&req)?.config.debug;
+    let found = slashed(req.path()).filter(|path| debug || !path.starts_with(route::DEV_MAILS));
+    Err(found.map_or(Fault::NotFound, Fault::Moved))
 }
 
 fn slashed(path: &str) -> Option<String> {

@@ -23,7 +23,7 @@ use super::fault::Fault;
 use super::redis_link::RedisLink;
 use crate::app::App;
 use crate::identity::{Id, Moment};
-use crate::records::sign_ins::{Kind, SignIn};
+use crate::records::sign_ins::{self, Kind, SignIn};
 
 type State = HashMap<String, String>;
 
@@ -31,8 +31,6 @@ type State = HashMap<String, String>;
 pub const COOKIE: &str = "latchkey";
 const POINTER: &str = "sign_in";
 const AWAY: &str = "redis_away";
-/// Redis' own expiry is only housekeeping: the longest idle life there is.
-const KEPT: u64 = 7 * 86_400;
 
 /// What a session says.
 pub enum Pointer {
@@ -78,7 +76,12 @@ struct MaxAge(Duration);
 
 /// The session layer of one worker.
 pub fn layer(app: &App, redis: Option<RedisLink>) -> SessionMiddleware<Store> {
-    let store = redis.map_or_else(|| Store::Cookie(CookieSessionStore::default()), Store::Redis);
+    // Redis' own expiry is only housekeeping: the longest idle life there is.
+    let kept = app.config.sessions.idle.max(sign_ins::REMEMBERED_IDLE).as_secs();
+    let store = match redis {
+        Some(link) => Store::Redis(link, kept),
+        None => Store::Cookie(CookieSessionStore::default()),
+    };
     SessionMiddleware::builder(store, app.keys.session.clone())
         .cookie_name(app.config.cookie_name(COOKIE))
         .cookie_secure(app.config.public_url.is_https())
@@ -126,8 +129,8 @@ fn outlive_window<B>(answer: &mut ServiceResponse<B>, life: Duration) {
 pub enum Store {
     /// In the cookie, encrypted.
     Cookie(CookieSessionStore),
-    /// In Redis.
-    Redis(RedisLink),
+    /// In Redis, each for so many seconds after it was last used.
+    Redis(RedisLink, u64),
 }
 
 impl Store {
@@ -141,13 +144,13 @@ impl Store {
 /// saves it anew, so that a request in flight undoes a sign-out).
 impl SessionStore for Store {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
-        let link = match self {
+        let (link, kept) = match self {
             Self::Cookie(store) => return store.load(key).await,
-            Self::Redis(link) => link,
+            Self::Redis(link, kept) => (link, kept),
         };
         let name = Self::name(link, key.as_ref());
         let mut load = redis::cmd("GETEX");
-        load.arg(name).arg("EX").arg(KEPT);
+        load.arg(name).arg("EX").arg(kept);
         match link.run(async |mut conn| load.query_async::<Option<String>>(&mut conn).await).await {
             Ok(Some(text)) => serde_json::from_str(&text).map(Some).map_err(|e| LoadError::Deserialization(e.into())),
             Ok(None) => Ok(None),
@@ -157,20 +160,20 @@ impl SessionStore for Store {
     }
 
     async fn save(&self, state: State, ttl: &time::Duration) -> Result<SessionKey, SaveError> {
-        let link = match self {
+        let (link, kept) = match self {
             Self::Cookie(store) => return store.save(state, ttl).await,
-            Self::Redis(link) => link,
+            Self::Redis(link, kept) => (link, *kept),
         };
         let id = format!("{}{}", crate::identity::random_name(), crate::identity::random_name());
-        write(link, &id, &state, "NX").await.map_err(SaveError::Other)?;
+        write(link, &id, &state, (kept, "NX")).await.map_err(SaveError::Other)?;
         SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))
     }
 
     async fn update(&self, key: SessionKey, state: State, ttl: &time::Duration) -> Result<SessionKey, UpdateError> {
         match self {
             Self::Cookie(store) => store.update(key, state, ttl).await,
-            Self::Redis(link) => {
-                write(link, key.as_ref(), &state, "XX").await.map_err(UpdateError::Other)?;
+            Self::Redis(link, kept) => {
+                write(link, key.as_ref(), &state, (*kept, "XX")).await.map_err(UpdateError::Other)?;
                 Ok(key)
             }
         }
@@ -181,17 +184,17 @@ impl SessionStore for Store {
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        let Self::Redis(link) = self else { return Ok(()) };
+        let Self::Redis(link, _) = self else { return Ok(()) };
         let mut delete = redis::cmd("DEL");
         delete.arg(Self::name(link, key.as_ref()));
         link.run(async |mut conn| delete.query_async::<()>(&mut conn).await).await.map_err(anyhow::Error::new)
     }
 }
 
-async fn write(link: &RedisLink, id: &str, state: &State, condition: &str) -> Result<(), anyhow::Error> {
+async fn write(link: &RedisLink, id: &str, state: &State, (kept, condition): (u64, &str)) -> Result<(), anyhow::Error> {
     let text = serde_json::to_string(state)?;
     let mut set = redis::cmd("SET");
-    set.arg(Store::name(link, id)).arg(text).arg("EX").arg(KEPT).arg(condition);
+    set.arg(Store::name(link, id)).arg(text).arg("EX").arg(kept).arg(condition);
     // With XX, nil means that the session is gone: it stays gone.
     link.run(async |mut conn| set.query_async::<Option<String>>(&mut conn).await).await?;
     Ok(())

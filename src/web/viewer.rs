@@ -6,14 +6,14 @@ use actix_web::{FromRequest, HttpRequest, dev, web};
 use futures_util::future::LocalBoxFuture;
 
 use super::client::Client;
-use super::fault::Fault;
+use super::fault::{Fault, Refusal};
 use super::session::{self, Pointer};
 use crate::app::App;
-use crate::db;
-use crate::identity::{Role, Standing};
+use crate::db::{self, Connection};
+use crate::identity::{Moment, Role, Standing};
 use crate::paths::{Next, route};
 use crate::records::sign_ins::{self, SignIn};
-use crate::records::users::User;
+use crate::records::users::{self, User};
 
 /// Somebody signed in, verified and not blocked.
 #[derive(Clone)]
@@ -88,8 +88,13 @@ fn sign_in_needed(req: &HttpRequest) -> Fault {
     let is_admin = req.path().starts_with(route::ADMIN);
     let door = if is_admin { Role::Staff } else { Role::User };
     let is_page = matches!(*req.method(), Method::GET | Method::HEAD);
-    let asked = req.uri().path_and_query().filter(|_| is_page).map_or("", |path| path.as_str());
-    Fault::SignInNeeded(Next::parse(asked), door)
+    let next = match req.path() {
+        _ if !is_page => Next::default(),
+        // Signing in is giving the password.
+        route::CONFIRM => Next::of_query(req.query_string()),
+        _ => Next::parse(req.uri().path_and_query().map_or("", |asked| asked.as_str())),
+    };
+    Fault::SignInNeeded(next, door)
 }
 
 async fn look(req: &HttpRequest) -> Result<Seen, Fault> {
@@ -125,6 +130,21 @@ fn write_down(app: &web::Data<App>, sign_in: SignIn) {
 }
 
 impl Viewer {
+    /// Refuses when the sign-in ended, or the account changed hands, since this request began. Asked inside the
+    /// transaction of what a password was given for: hashing takes its time.
+    ///
+    /// # Errors
+    /// Sign in again.
+    pub fn still_may(&self, conn: &mut Connection, now: Moment) -> Result<(), Refusal> {
+        let sign_in = sign_ins::by_id(conn, &self.sign_in.id)?.map(|(sign_in, _)| sign_in);
+        let lives = sign_in.is_some_and(|it| it.generation == self.sign_in.generation && it.is_live(now));
+        if lives && users::is_unchanged(conn, &self.user)? {
+            Ok(())
+        } else {
+            Err(Fault::SignInNeeded(Next::default(), self.user.role).into())
+        }
+    }
+
     /// Gives the session a new id and a new generation, for those who are signed in and stay so. `confirmed`
     /// when the password was given just now.
     ///

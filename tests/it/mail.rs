@@ -91,10 +91,25 @@ fn a_mail_has_two_parts_and_nothing_from_elsewhere() {
         assert!(mail.text.contains("It was not you?"));
         assert!(!mail.html.contains("<img") && !mail.html.contains("<script") && !mail.html.contains("src="));
         assert!(mail.raw.contains("Auto-Submitted: auto-generated"));
+        assert!(mail.message_id.ends_with("@localhost.invalid"), "made of the mail's own id: {}", mail.message_id);
         let expected = "Hello annalee,\n\nEnter this code to confirm your e-mail address and finish signing up:\n\n    CODE\n\nEnter the code:\nLINK\n\nThe code is good for 10 minutes. Only the newest one works.\n\nIt was not you? Then ignore this mail: without the code nothing happens, and the account goes away by itself. Never tell the code to anybody.\n\n-- \nLatchkey · SITE/";
         let link = format!("{}{}", site.url, mail.link("/auth/verify-otp/"));
         let seen = mail.text.replace(&code, "CODE").replace(&link, "LINK").replace(&site.url, "SITE");
         assert_eq!(seen.trim_end(), expected);
+    });
+}
+
+#[test]
+fn a_server_that_turns_everybody_away_costs_no_mail() {
+    embedded(async |site: &Site| {
+        site.mail.be(Mood::Closed);
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        settle(site).await;
+        assert!(site.mail.attempts() > 0);
+        assert_eq!(site.count("SELECT COUNT(*) FROM outbox WHERE state = 'waiting' AND tries = 0").await, 1);
+        site.mail.be(Mood::Good);
+        site.wait(seconds(31)).await;
+        site.mail_to("ann@example.org").await;
     });
 }
 

@@ -39,6 +39,7 @@ CREATE TABLE verifications (
     ended_at TIMESTAMP                   -- used or cancelled
 );
 CREATE UNIQUE INDEX verifications_claim ON verifications (claim);
+CREATE INDEX verifications_created_at ON verifications (created_at);
 CREATE INDEX verifications_user_id ON verifications (user_id, purpose);
 
 -- Secrets that are links and no codes: reset a password, undo a change of address.
@@ -103,6 +104,7 @@ CREATE TABLE outbox (
     trouble TEXT
 );
 CREATE INDEX outbox_state ON outbox (state, due_at);
+CREATE INDEX outbox_created_at ON outbox (created_at);
 
 -- The last few times that mail of a kind was asked for to an address.
 CREATE TABLE mail_budgets (

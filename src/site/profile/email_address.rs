@@ -95,7 +95,7 @@ async fn ask(
     client: Client,
     Form(form): Form<ChangeEmailForm>,
 ) -> Result<HttpResponse, Fault> {
-    match begin(&app, &viewer.user, &client, &form).await {
+    match begin(&app, &viewer, &client, &form).await {
         Ok(()) => Ok(page::see_other(&paths::with_notice(route::CHANGE_EMAIL, "email-code-sent"))),
         Err(refusal) => {
             let problems = refusal.problems()?;
@@ -132,8 +132,9 @@ async fn resend(app: Data<App>, viewer: Viewer, client: Client) -> Result<HttpRe
             let budget = mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?;
             if budget.is_ok() {
                 let (code, digest) = flow.new_code(&key).unzip();
-                verifications::replace_code(conn, &flow, digest.as_ref(), lifetime, now)?;
-                queue_code(conn, &user, (&flow.address, code.as_ref()), lifetime, now)?;
+                if verifications::replace_code(conn, &flow, digest.as_ref(), lifetime, now)? {
+                    queue_code(conn, &user, (&flow.address, code.as_ref()), lifetime, now)?;
+                }
             }
             Ok::<_, db::Error>(budget)
         })
@@ -178,16 +179,20 @@ fn nothing_pending() -> Fault {
 }
 
 /// Begins a change; an earlier one is cancelled.
-async fn begin(app: &App, user: &User, client: &Client, form: &ChangeEmailForm) -> Result<(), Refusal> {
-    let email = form.parse(user)?;
-    confirm::current_password(app, user, &form.current_password, client).await?;
-    let (user, origin, now) = (user.clone(), client.origin(), app.clock.now());
+async fn begin(app: &App, viewer: &Viewer, client: &Client, form: &ChangeEmailForm) -> Result<(), Refusal> {
+    let email = form.parse(&viewer.user)?;
+    app.limits.take(Limit::Code, &client.network()).await?;
+    confirm::current_password(app, &viewer.user, &form.current_password, client).await?;
+    let (viewer, origin, now) = (viewer.clone(), client.origin(), app.clock.now());
     let (key, lifetime) = (app.keys.code, app.config.otp_lifetime);
     app.db
         .write(move |conn| {
+            viewer.still_may(conn, now)?;
+            let user = &viewer.user;
             verifications::end_all(conn, &user.id, Purpose::ChangeEmail, now)?;
             let may_mail = mail_budgets::take(conn, &email.canonical(), Budget::Code, now)?.is_ok();
-            let owner = users::by_email(conn, &email.canonical())?.filter(|owner| owner.verified_at.is_some());
+            let owner = users::by_email(conn, &email.canonical())?
+                .filter(|owner| owner.verified_at.is_some() && owner.id != user.id);
             let (flow, code) = (Id::new(), Otp::random());
             let digest = code.digest(&key, &flow, Purpose::ChangeEmail, email.as_str());
             let verification = NewVerification {
@@ -197,7 +202,8 @@ async fn begin(app: &App, user: &User, client: &Client, form: &ChangeEmailForm) 
                 address: email.as_str(),
                 claim: None,
                 code_digest: owner.is_none().then_some(&digest),
-                lifetime,
+                // Over the budget nothing is mailed, and nothing can be guessed: the page offers another code.
+                lifetime: if may_mail { lifetime } else { Duration::ZERO },
                 next_path: "",
             };
             verifications::insert(conn, &verification, now)?;
@@ -206,10 +212,9 @@ async fn begin(app: &App, user: &User, client: &Client, form: &ChangeEmailForm) 
                 Some(owner) if may_mail => sign_up::tell_owner(conn, owner, now)?,
                 _ => false,
             };
-            // Over the budget nothing is mailed; the page tells when another code can be asked for.
             let code = (owner.is_none() && may_mail).then_some(&code);
             if !told {
-                queue_code(conn, &user, (email.as_str(), code), lifetime, now)?;
+                queue_code(conn, user, (email.as_str(), code), lifetime, now)?;
             }
             Ok::<_, Refusal>(())
         })

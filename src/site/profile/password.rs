@@ -67,15 +67,17 @@ async fn change(app: &App, viewer: &Viewer, client: &Client, form: &PasswordForm
     }
     confirm::current_password(app, &viewer.user, &form.current_password, client).await?;
     let hash = app.hasher.hash(password).await?;
-    let (user, sign_in) = (viewer.user.clone(), viewer.sign_in.id.clone());
+    let viewer = viewer.clone();
     let (origin, now) = (client.origin(), app.clock.now());
     app.db
         .write(move |conn| {
+            let user = &viewer.user;
+            viewer.still_may(conn, now)?;
             users::set_password(conn, &user.id, &hash, now)?;
-            sign_ins::end_all(conn, &user.id, Some(&sign_in), now)?;
+            sign_ins::end_all(conn, &user.id, Some(&viewer.sign_in.id), now)?;
             recovery::forget_secrets(conn, &user.id, now)?;
             events::note(conn, Kind::PasswordChanged, Some(&user.id), &origin, "", now)?;
-            Ok::<_, Refusal>(recovery::tell_password_changed(conn, &user, &origin, now)?)
+            Ok::<_, Refusal>(recovery::tell_password_changed(conn, user, &origin, now)?)
         })
         .await?;
     app.bell.ring();

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use actix_multipart::{Field, Multipart};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use actix_web::web::{Data, Path, ServiceConfig};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
+use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use futures_util::TryStreamExt;
-use futures_util::future::LocalBoxFuture;
 
 use crate::app::App;
 use crate::db;
@@ -61,8 +60,11 @@ async fn submit(
     app: Data<App>,
     viewer: Viewer,
     client: Client,
-    form: PictureForm,
+    req: HttpRequest,
+    body: Payload,
 ) -> Result<HttpResponse, Fault> {
+    // Only now: not a byte is read for anybody who is not signed in.
+    let form = tokio::time::timeout(DEADLINE, PictureForm::read(&req, body)).await.unwrap_or(Err(Fault::Timeout))?;
     let notice = if form.remove { "picture-removed" } else { "picture-saved" };
     match change(&app, &viewer, &client, form).await {
         Ok(()) => Ok(page::see_other(&paths::with_notice(route::PROFILE, notice))),
@@ -92,8 +94,12 @@ async fn change(app: &App, viewer: &Viewer, client: &Client, form: PictureForm) 
             Ok::<_, db::Error>(users::set_picture(conn, &user, picture.as_deref())?)
         })
         .await;
-    // The file that no row names goes: the old one, or the new one when the row could not be written.
-    let unwanted = if changed.is_ok() { changed.as_ref().ok().cloned().flatten() } else { new };
+    let unwanted = match &changed {
+        Ok(old) => old.clone(),
+        Err(db::Error::Query(_)) => new,
+        // It may have been written after all: housekeeping looks later.
+        Err(db::Error::Unavailable(_)) => None,
+    };
     if let Some(name) = unwanted {
         app.pictures.remove(&name).await;
     }
@@ -117,13 +123,13 @@ impl PictureForm {
         })
     }
 
-    async fn read(req: HttpRequest, payload: dev::Payload) -> Result<Self, Fault> {
+    async fn read(req: &HttpRequest, body: Payload) -> Result<Self, Fault> {
         let declared = req.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > MAX_BYTES + ENVELOPE) {
             return Err(Fault::TooLarge);
         }
         let mut form = Self::default();
-        let mut parts = Multipart::new(req.headers(), payload);
+        let mut parts = Multipart::new(req.headers(), body);
         let (mut seen, mut left) = (0, MAX_BYTES + ENVELOPE);
         while let Some(mut part) = parts.try_next().await.map_err(|_| Fault::BadRequest)? {
             seen += 1;
@@ -152,17 +158,6 @@ impl PictureForm {
         self.too_large |= is_file && size > MAX_BYTES;
         self.remove |= is_tick && size > 0;
         Ok(())
-    }
-}
-
-impl FromRequest for PictureForm {
-    type Error = Fault;
-    type Future = LocalBoxFuture<'static, Result<Self, Fault>>;
-
-    /// Reads nothing of the body for anybody who is not signed in: `Viewer` comes before it in the handler.
-    fn from_request(req: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let read = Self::read(req.clone(), payload.take());
-        Box::pin(async move { tokio::time::timeout(DEADLINE, read).await.unwrap_or(Err(Fault::Timeout)) })
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Mood {
     Later(&'static str),
     /// Refuses mail to this address with 550.
     Never(&'static str),
+    /// Turns everybody away with 535, as for a wrong password.
+    Closed,
     /// Hangs up on everybody.
     Away,
 }
@@ -120,6 +122,11 @@ impl MailServer {
             return Ok(());
         }
         let mut stream = BufReader::new(stream);
+        if mood == Mood::Closed {
+            self.state.lock().unwrap().attempts += 1;
+            stream.write_all(b"535 who are you\r\n").await?;
+            return Ok(());
+        }
         stream.write_all(b"220 test\r\n").await?;
         let (mut line, mut to) = (String::new(), String::new());
         loop {
