@@ -133,6 +133,30 @@ stories! {
         ann.status(422).see("4 tries are left");
     }
 
+    async fn asking_again_for_an_address_gives_no_more_guesses(site: &Site) {
+        let mut ann = site.member("annalee").await;
+        let mut guesses = 0;
+        for _ in 0..4 {
+            ask_for_address(&mut ann, "stranger@example.org").await;
+            while ann.page().sees("It is good for a few minutes and five tries.") {
+                ann.fill("Code", "000000").press("Confirm").await;
+                guesses += 1;
+            }
+            ann.visit("/user-profile/change-email/").await;
+            ann.press("Cancel the change").await;
+        }
+        assert_eq!(guesses, 5, "one code was mailed, and five tries are its");
+    }
+
+    async fn ones_own_address_can_be_spelt_anew(site: &Site) {
+        let mut ann = site.member("annalee").await;
+        site.wait(minutes(2)).await;
+        ask_for_address(&mut ann, "AnnaLee@example.org").await;
+        let code = site.code_to("AnnaLee@example.org").await;
+        ann.fill("Code", &code).press("Confirm").await;
+        ann.see("Your e-mail address is changed.").see("AnnaLee@example.org");
+    }
+
     async fn a_new_password_needs_the_current_one_and_signs_others_out(site: &Site) {
         let mut ann = site.member("annalee").await;
         let mut phone = site.visitor();

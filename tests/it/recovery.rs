@@ -130,6 +130,31 @@ stories! {
         assert_eq!(links_to_ann(site), 6);
     }
 
+    async fn no_sign_in_with_the_old_password_outlives_a_reset(site: &Site) {
+        site.member("annalee").await;
+        for round in 0..10 {
+            let (old, new) = if round % 2 == 0 { (PASSWORD, OTHER_PASSWORD) } else { (OTHER_PASSWORD, PASSWORD) };
+            let mut ann = site.visitor();
+            forget(&mut ann, "annalee").await;
+            let link = site.mail_to("annalee@example.org").await;
+            let link = if link.subject.contains("changed") { site.mail_to("annalee@example.org").await } else { link };
+            ann.visit(&link.link("/auth/reset-password/")).await;
+            ann.fill("New password", new).fill("New password again", new);
+            let (reset, _) = ann.submission("Change password");
+            let thieves = (0..30).map(|_| {
+                let thief = site.visitor();
+                let form = serde_urlencoded::to_string([("username", "annalee"), ("password", old)]).unwrap();
+                let request = thief.request(reqwest::Method::POST, "/auth/sign-in/user/");
+                request.header("Content-Type", "application/x-www-form-urlencoded").body(form).send()
+            });
+            let (done, _) = tokio::join!(reset.send(), futures_util::future::join_all(thieves));
+            assert_eq!(done.unwrap().status().as_u16(), 303);
+            let left = "SELECT COUNT(*) FROM sign_ins WHERE ended_at IS NULL";
+            assert_eq!(site.count(left).await, 0, "round {round}");
+            site.wait(hours(1)).await;
+        }
+    }
+
     async fn superusers_come_back_to_their_own_door(site: &Site) {
         site.appoint(Role::Superuser, "supervisor").await;
         let mut visitor = site.visitor();

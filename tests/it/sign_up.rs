@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::future::join_all;
 use reqwest::Method;
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, run_alone, stories};
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, run_alone, seconds, stories};
 
 /// A sign-up as a script would send it.
 async fn post(visitor: &Visitor, name: &str, address: &str) -> reqwest::Response {
@@ -162,6 +162,93 @@ stories! {
         eve.status(410);
         ann.fill("Code", &code).press("Confirm").await;
         ann.see("@annalee2");
+    }
+
+    async fn what_happens_after_a_sign_up_does_not_tell_whether_its_address_has_an_account(site: &Site) {
+        site.member("ownerson").await;
+        site.wait(hours(2)).await;
+        let mut seen = Vec::new();
+        for (name, address) in [("seekerone", "ownerson@example.org"), ("seekertwo", "free@example.org")] {
+            let mut eve = site.visitor();
+            eve.sign_up(name, address, PASSWORD).await;
+            let page = eve.path().to_owned();
+            for _ in 0..5 {
+                eve.fill("Code", "000000").press("Confirm").await;
+            }
+            site.wait(minutes(2)).await;
+            // Recovery of the address, then of the name; then another code, twice.
+            for login in [address, name] {
+                let mut other = site.visitor();
+                other.visit("/auth/forgot-password/").await;
+                other.fill("Username or e-mail", login).press("Send the link").await;
+            }
+            site.wait(seconds(1)).await;
+            eve.visit(&page).await;
+            seen.push(eve.page().text().replace(address, "-"));
+            eve.press("Send another code").await;
+            seen.push(eve.page().text().replace(address, "-").replace(|c: char| c.is_ascii_digit(), "#"));
+            // Wrong passwords for the name, then for the address.
+            for _ in 0..5 {
+                site.visitor().sign_in(name, OTHER_PASSWORD).await;
+            }
+            let mut last = site.visitor();
+            last.sign_in(address, OTHER_PASSWORD).await;
+            seen.push(format!("{} {}", last.page().status, last.page().sees("Too many tries")));
+        }
+        assert_eq!(seen[..3], seen[3..]);
+    }
+
+    async fn wrong_passwords_before_a_sign_up_do_not_tell_either(site: &Site) {
+        site.member("ownerson").await;
+        site.wait(minutes(2)).await;
+        let mut seen = Vec::new();
+        for (name, address) in [("seekerone", "ownerson@example.org"), ("seekertwo", "free@example.org")] {
+            for _ in 0..5 {
+                site.visitor().sign_in(address, OTHER_PASSWORD).await;
+            }
+            site.visitor().sign_up(name, address, PASSWORD).await;
+            let mut last = site.visitor();
+            last.sign_in(address, OTHER_PASSWORD).await;
+            seen.push(last.page().status);
+        }
+        assert_eq!(seen[0], seen[1]);
+    }
+
+    async fn who_came_too_early_gets_a_code_by_sending_the_form_again_later(site: &Site) {
+        site.visitor().sign_up("evelyn", "ann@example.org", PASSWORD).await;
+        site.code_to("ann@example.org").await;
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.wait(minutes(2)).await;
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let code = site.code_to("ann@example.org").await;
+        ann.fill("Code", &code).press("Confirm").await;
+        ann.see("Welcome!");
+    }
+
+    async fn signing_up_is_no_way_around_a_block(site: &Site) {
+        site.visitor().sign_up("evelyn", "eve@example.org", PASSWORD).await;
+        site.code_to("eve@example.org").await;
+        site.sql("UPDATE users SET blocked_at = created_at, blocked_reason = 'x'").await;
+        site.wait(minutes(20)).await;
+        let mut eve = site.visitor();
+        eve.sign_up("evelyn2", "eve@example.org", PASSWORD).await;
+        eve.status(200);
+        site.wait(hours(80)).await;
+        latchkey::housekeeping::sweep(&site.app).await.unwrap();
+        assert_eq!(site.mail.all_to("eve@example.org").len(), 1);
+        assert_eq!(site.count("SELECT COUNT(*) FROM users WHERE blocked_at IS NOT NULL").await, 1);
+    }
+
+    async fn a_taken_name_is_no_other_door_to_guess_at(site: &Site) {
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let mut eve = site.visitor();
+        for _ in 0..5 {
+            eve.sign_up("annalee", "ann@example.org", OTHER_PASSWORD).await;
+            eve.status(422);
+        }
+        eve.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        eve.status(429);
     }
 
     async fn accounts_that_nobody_confirms_go_away(site: &Site) {
