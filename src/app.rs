@@ -149,7 +149,8 @@ pub async fn serve(app: App, listener: TcpListener, on_start: impl FnOnce(Server
 /// When the settings name no way out for mail.
 pub fn start_couriers(app: &App) -> io::Result<Vec<actix_web::rt::task::JoinHandle<()>>> {
     let parts = (app.db.clone(), app.clock.clone(), app.bell.clone());
-    let courier = Courier::new(&app.config, &app.keys, parts, app.sent_mails.clone()).map_err(io::Error::other)?;
+    let courier =
+        Courier::new(&app.config, &app.keys, parts, app.sent_mails.clone()).map_err(io::Error::other)?;
     let courier = Arc::new(courier);
     let hand = || {
         let courier = Arc::clone(&courier);

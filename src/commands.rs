@@ -27,7 +27,11 @@ use crate::web::language::Language;
 type Outcome = Result<(), Box<dyn Error>>;
 
 #[derive(Parser)]
-#[command(name = "latchkey", version, about = "Accounts as plain pages: sign-up, sign-in, recovery and profile")]
+#[command(
+    name = "latchkey",
+    version,
+    about = "Accounts as plain pages: sign-up, sign-in, recovery and profile"
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -103,7 +107,8 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let language = Language::default();
     let keys = Keys::derive(&config.secret_key);
     let stationery = Stationery { public_url: config.public_url.clone(), keys, language };
-    let letter = stationery.write(&Mail::Test, "", std::time::Duration::ZERO).ok_or("there is no test mail")?;
+    let letter =
+        stationery.write(&Mail::Test, "", std::time::Duration::ZERO).ok_or("there is no test mail")?;
     let id = crate::identity::Id::new();
     let message = mail::transport::build(&letter, &config.mail.from, to.as_str(), id.as_str(), language)?;
     mail::transport::Transport::open(&config.mail)?.send(message).await?;

@@ -109,7 +109,8 @@ pub enum LogFormat {
 }
 
 /// Settings that hold a secret and may therefore come as `NAME_FILE`.
-const SECRETS: [&str; 5] = ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_HOST_PASSWORD", "PASSWORD_PEPPER"];
+const SECRETS: [&str; 5] =
+    ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_HOST_PASSWORD", "PASSWORD_PEPPER"];
 
 impl Config {
     /// The settings that `lookup` gives, defaults where it gives none.
@@ -178,7 +179,8 @@ impl Config {
 }
 
 fn allowed_hosts(read: &mut Reader<'_>) -> Vec<String> {
-    let hosts: Vec<Option<String>> = read.list("ALLOWED_HOSTS").iter().map(|host| origin::host_name(host)).collect();
+    let hosts: Vec<Option<String>> =
+        read.list("ALLOWED_HOSTS").iter().map(|host| origin::host_name(host)).collect();
     if hosts.contains(&None) {
         read.mistake("ALLOWED_HOSTS", "must be a list of names like accounts.example.org");
     }
@@ -187,7 +189,7 @@ fn allowed_hosts(read: &mut Reader<'_>) -> Vec<String> {
 
 fn database_url(read: &mut Reader<'_>) -> String {
     let url = read.text("DATABASE_URL", "sqlite://latchkey.sqlite3");
-    if !url.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty()) {
+    if url.strip_prefix("sqlite://").is_none_or(str::is_empty) {
         read.mistake("DATABASE_URL", "must be like sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3");
     }
     url
@@ -238,15 +240,22 @@ mod tests {
 
     fn config(settings: &[(&str, &str)]) -> Result<Config, Mistakes> {
         let with_key = [("SECRET_KEY", "0123456789012345678901234567890123456789012345678901234567890123")];
-        let all: Vec<_> = settings.iter().chain(&with_key).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Config::from_lookup(&move |name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+        let all: Vec<_> =
+            settings.iter().chain(&with_key).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config::from_lookup(&move |name| {
+            all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        })
     }
 
     #[test]
     fn defaults_serve_this_machine() {
         let config = config(&[]).unwrap();
         assert_eq!(config.public_url.origin(), "http://localhost:8000");
-        assert!(config.answers_to("localhost:8000") && config.answers_to("127.0.0.1") && config.answers_to("[::1]:8000"));
+        assert!(
+            config.answers_to("localhost:8000")
+                && config.answers_to("127.0.0.1")
+                && config.answers_to("[::1]:8000")
+        );
         assert!(!config.answers_to("evil.example") && !config.answers_to("localhost@evil.example"));
         assert_eq!(config.cookie_name("latchkey"), "latchkey");
     }

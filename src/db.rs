@@ -7,7 +7,9 @@
 //!   again, so it must not hash, send or decode.
 
 pub(crate) mod columns;
+#[expect(missing_docs, reason = "what the derive writes has none")]
 mod connection;
+#[expect(missing_docs, reason = "generated")]
 pub mod schema;
 
 use std::time::{Duration, Instant};
@@ -47,7 +49,10 @@ impl From<diesel::result::Error> for Error {
             error => error,
         };
         let away = match &error {
-            DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction, _)
+            DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction,
+                _,
+            )
             | BrokenTransactionManager => true,
             DatabaseError(_, info) => {
                 let said = info.message();

@@ -13,11 +13,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256, Sha384};
+use sha2::Sha384;
 use tokio::sync::oneshot;
 
 use crate::config::PasswordConfig;
-use crate::identity::{Password, PasswordHash};
+use crate::identity::{Password, PasswordHash, fingerprint};
 
 /// The longest wait for a free hashing thread.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -202,12 +202,8 @@ impl Recipe {
         let pepper = config.pepper.expose_secret();
         let mut key = LABEL.to_vec();
         key.extend_from_slice(pepper.as_bytes());
-        let version = if pepper.is_empty() {
-            PLAIN.to_owned()
-        } else {
-            let id: String = Sha256::digest(&key).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            format!("{PLAIN}.{id}")
-        };
+        let version =
+            if pepper.is_empty() { PLAIN.to_owned() } else { format!("{PLAIN}.{}", fingerprint(&key)) };
         Self { cost: config.cost, key, version }
     }
 
@@ -286,7 +282,11 @@ mod tests {
     fn neither_length_nor_a_nul_byte_makes_two_passwords_equal() {
         let recipe = recipe(4, "");
         let long = "x".repeat(128);
-        let pairs = [(long.clone() + "a", long + "b"), ("x".to_owned(), "x\0x".to_owned()), ("ab\0ab".into(), "ab".into())];
+        let pairs = [
+            (long.clone() + "a", long + "b"),
+            ("x".to_owned(), "x\0x".to_owned()),
+            ("ab\0ab".into(), "ab".into()),
+        ];
         for (one, other) in pairs {
             let hash = recipe.hash(&Password::entered(&one)).unwrap();
             assert_eq!(recipe.verify(&Password::entered(&one), &hash), Verdict::Right);
@@ -296,7 +296,10 @@ mod tests {
 
     #[test]
     fn a_new_cost_asks_for_a_new_hash_and_a_lost_pepper_costs_the_password() {
-        let (password, hash) = (Password::entered("violet canyon"), recipe(4, "a").hash(&Password::entered("violet canyon")).unwrap());
+        let (password, hash) = (
+            Password::entered("violet canyon"),
+            recipe(4, "a").hash(&Password::entered("violet canyon")).unwrap(),
+        );
         assert_eq!(recipe(5, "a").verify(&password, &hash), Verdict::RightButOld);
         assert_eq!(recipe(4, "b").verify(&password, &hash), Verdict::Wrong);
         assert_eq!(recipe(4, "").verify(&password, &hash), Verdict::Wrong);
@@ -323,7 +326,11 @@ mod tests {
         let recipe = recipe(4, "");
         let dummy = recipe.dummy();
         let hash = dummy.as_str().strip_prefix("v1").unwrap();
-        assert_eq!(bcrypt::verify("x", hash).ok(), Some(false), "it is read and computed, not refused at sight");
+        assert_eq!(
+            bcrypt::verify("x", hash).ok(),
+            Some(false),
+            "it is read and computed, not refused at sight"
+        );
     }
 
     proptest! {

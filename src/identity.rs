@@ -33,5 +33,5 @@ pub use otp::{Otp, OtpDigest, Purpose};
 pub use password::{Password, PasswordHash, PasswordRules};
 pub use role::Role;
 pub use standing::Standing;
-pub use token::{Id, LinkToken, TokenDigest, keyed_mac, random_name};
+pub use token::{Id, LinkToken, TokenDigest, fingerprint, keyed_mac, random_name};
 pub use username::Username;

@@ -14,7 +14,8 @@ use crate::config::{Config, LogFormat};
 /// # Errors
 /// When logging was started already.
 pub fn start(lookup: &dyn Fn(&str) -> Option<String>, config: &Config) -> Result<(), log::SetLoggerError> {
-    let talkative = if config.debug { "info,latchkey=debug,actix_server=warn" } else { "info,actix_server=warn" };
+    let talkative =
+        if config.debug { "info,latchkey=debug,actix_server=warn" } else { "info,actix_server=warn" };
     let filter = lookup("RUST_LOG").unwrap_or_else(|| talkative.to_owned());
     let mut builder = Builder::new();
     builder.parse_filters(&filter).target(Target::Stderr);
@@ -67,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_json_record_is_an_object() {
-        let record = Record::builder().args(format_args!("a\n\"b\"")).level(log::Level::Warn).target("t").build();
+        let record =
+            Record::builder().args(format_args!("a\n\"b\"")).level(log::Level::Warn).target("t").build();
         assert_eq!(
             json("now", &record).to_string(),
             r#"{"level":"WARN","message":"a\n\"b\"","target":"t","time":"now"}"#

@@ -118,7 +118,8 @@ impl<'a> Posting<'a> {
 
 /// Queues a mail.
 pub fn queue(conn: &mut Connection, mail: &Mail, posting: &Posting<'_>, now: Moment) -> QueryResult<()> {
-    let fields = serde_json::to_string(mail).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+    let fields = serde_json::to_string(mail)
+        .map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
     let new = NewMail {
         kind: mail.kind(),
         user: posting.user,

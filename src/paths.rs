@@ -3,7 +3,7 @@
 use crate::config::PublicUrl;
 use crate::identity::{Id, LinkToken, Role};
 
-/// Patterns, as they are routed. [`ALL`] lists those that end in a slash.
+/// Patterns, as they are routed. [`route::ALL`] lists those that end in a slash.
 pub mod route {
     #![expect(missing_docs, reason = "the names say it")]
     pub const HOME: &str = "/";
@@ -37,9 +37,32 @@ pub mod route {
     pub const STATIC: &str = "/static/{name}";
 
     pub const ALL: &[&str] = &[
-        HOME, SIGN_UP_ANY, SIGN_UP, VERIFY, RESEND, SIGN_IN_ANY, SIGN_IN, SIGN_OUT, FORGOT, RESET, UNDO_EMAIL,
-        REFRESH, CONFIRM, PROFILE, DETAILS, CHANGE_EMAIL, CHANGE_EMAIL_VERIFY, CHANGE_EMAIL_RESEND,
-        CHANGE_EMAIL_CANCEL, CHANGE_PICTURE, PASSWORD, PICTURE, ADMIN, DEV_MAILS, DEV_MAIL, DEV_MAIL_HTML,
+        HOME,
+        SIGN_UP_ANY,
+        SIGN_UP,
+        VERIFY,
+        RESEND,
+        SIGN_IN_ANY,
+        SIGN_IN,
+        SIGN_OUT,
+        FORGOT,
+        RESET,
+        UNDO_EMAIL,
+        REFRESH,
+        CONFIRM,
+        PROFILE,
+        DETAILS,
+        CHANGE_EMAIL,
+        CHANGE_EMAIL_VERIFY,
+        CHANGE_EMAIL_RESEND,
+        CHANGE_EMAIL_CANCEL,
+        CHANGE_PICTURE,
+        PASSWORD,
+        PICTURE,
+        ADMIN,
+        DEV_MAILS,
+        DEV_MAIL,
+        DEV_MAIL_HTML,
     ];
 }
 
@@ -119,7 +142,10 @@ impl Next {
     /// What `?next=` of a query asks for.
     pub fn of_query(query: &str) -> Self {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
-        pairs.iter().find(|(name, _)| name == "next").map_or_else(Self::default, |(_, asked)| Self::parse(asked))
+        pairs
+            .iter()
+            .find(|(name, _)| name == "next")
+            .map_or_else(Self::default, |(_, asked)| Self::parse(asked))
     }
 
     /// The path, or nothing.
@@ -155,8 +181,15 @@ mod tests {
     #[test]
     fn next_is_a_page_of_ours_or_nothing() {
         let good = [
-            "/user-profile/", "/user-profile/update/", "/user-profile/?said=saved", "/admin/", "/admin/users/",
-            "/admin/users/?q=ann&role=user", "/admin/users/?after=0192", "/admin/users.csv", "/admin/events/",
+            "/user-profile/",
+            "/user-profile/update/",
+            "/user-profile/?said=saved",
+            "/admin/",
+            "/admin/users/",
+            "/admin/users/?q=ann&role=user",
+            "/admin/users/?after=0192",
+            "/admin/users.csv",
+            "/admin/events/",
             "/user-profile/change-email/",
         ];
         for good in good {
@@ -164,17 +197,53 @@ mod tests {
         }
         // Django's corpus of url_has_allowed_host_and_scheme, and our own.
         let bad = [
-            "", "/", "http://example.com", "http:///example.com", "https://example.com", "ftp://example.com",
-            "\\\\example.com", "\\\\\\example.com", "/\\\\/example.com", "\\\\\\example.com", "\\\\example.com",
-            "\\\\//example.com", "/\\/example.com", "\\/example.com", "/\\example.com", "http:///example.com",
-            "http:/\\//example.com", "http:\\/example.com", "http:/\\example.com", "javascript:alert(\"XSS\")",
-            "\njavascript:alert(x)", "java\nscript:alert(x)", "\x08//example.com", "http://otherserver\\@example.com",
-            "http:\\\\testserver\\@example.com", "http://testserver\\me:pass@example.com",
-            "http://testserver\\@example.com", "http:\\\\testserver\\confirm\\me@example.com", "http:999999999",
-            "ftp:9999999999", "\n", "http://[2001:cdba:0000:0000:0000:0000:3257:9652/", "//example.com",
-            "///example.com", "//user-profile/", "/%2f/evil", "/..//evil", "/user-profile/..//evil",
-            "/user-profile/../auth/", "/user-profile//evil", "/user-profile/\r\nSet-Cookie: a=b", "https:evil",
-            "/user-profile/%0d%0a", "/user-profile@evil", "/static/x", "user-profile/", "/user-profile/.env",
+            "",
+            "/",
+            "http://example.com",
+            "http:///example.com",
+            "https://example.com",
+            "ftp://example.com",
+            "\\\\example.com",
+            "\\\\\\example.com",
+            "/\\\\/example.com",
+            "\\\\\\example.com",
+            "\\\\example.com",
+            "\\\\//example.com",
+            "/\\/example.com",
+            "\\/example.com",
+            "/\\example.com",
+            "http:///example.com",
+            "http:/\\//example.com",
+            "http:\\/example.com",
+            "http:/\\example.com",
+            "javascript:alert(\"XSS\")",
+            "\njavascript:alert(x)",
+            "java\nscript:alert(x)",
+            "\x08//example.com",
+            "http://otherserver\\@example.com",
+            "http:\\\\testserver\\@example.com",
+            "http://testserver\\me:pass@example.com",
+            "http://testserver\\@example.com",
+            "http:\\\\testserver\\confirm\\me@example.com",
+            "http:999999999",
+            "ftp:9999999999",
+            "\n",
+            "http://[2001:cdba:0000:0000:0000:0000:3257:9652/",
+            "//example.com",
+            "///example.com",
+            "//user-profile/",
+            "/%2f/evil",
+            "/..//evil",
+            "/user-profile/..//evil",
+            "/user-profile/../auth/",
+            "/user-profile//evil",
+            "/user-profile/\r\nSet-Cookie: a=b",
+            "https:evil",
+            "/user-profile/%0d%0a",
+            "/user-profile@evil",
+            "/static/x",
+            "user-profile/",
+            "/user-profile/.env",
             "/user-profile/?a=\"><script>",
         ];
         for bad in bad {
@@ -186,6 +255,9 @@ mod tests {
     #[test]
     fn next_travels_in_a_query() {
         let next = Next::parse("/admin/users/?q=a&role=user");
-        assert_eq!(next.after("/auth/sign-in/staff/"), "/auth/sign-in/staff/?next=/admin/users/%3Fq%3Da%26role%3Duser");
+        assert_eq!(
+            next.after("/auth/sign-in/staff/"),
+            "/auth/sign-in/staff/?next=/admin/users/%3Fq%3Da%26role%3Duser"
+        );
     }
 }

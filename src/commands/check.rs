@@ -15,16 +15,19 @@ pub(super) async fn run(config: &Config) -> Outcome {
         say(format_args!("careful {warning}"));
     }
     let findings = [
-        report("database", database(config).await),
-        report("Redis", redis(config).await),
-        report("mail", mail(config).await),
-        report("picture folder", Pictures::new(&config.media_root).prepare().map_err(|error| error.to_string())),
+        report("database", &database(config).await),
+        report("Redis", &redis(config).await),
+        report("mail", &mail(config).await),
+        report(
+            "picture folder",
+            &Pictures::new(&config.media_root).prepare().map_err(|error| error.to_string()),
+        ),
     ];
     if findings.contains(&false) { Err("something is not as it should be".into()) } else { Ok(()) }
 }
 
-fn report(part: &str, finding: Result<(), String>) -> bool {
-    match &finding {
+fn report(part: &str, finding: &Result<(), String>) -> bool {
+    match finding {
         Ok(()) => say(format_args!("ok      {part}")),
         Err(why) => say(format_args!("FAILED  {part}: {why}")),
     }

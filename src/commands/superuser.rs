@@ -30,11 +30,14 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
     if !given.password_stdin && !io::stdin().is_terminal() {
         return Err("this is no terminal: give --username, --email and --password-stdin".into());
     }
-    let username = Username::parse(&given.username.map_or_else(|| ask("Username"), Ok)?).map_err(english)?;
-    let email = Email::parse(&given.email.map_or_else(|| ask("E-mail"), Ok)?).map_err(english)?;
+    let username = Username::parse(&given.username.map_or_else(|| ask("Username"), Ok)?)
+        .map_err(|message| english(&message))?;
+    let email =
+        Email::parse(&given.email.map_or_else(|| ask("E-mail"), Ok)?).map_err(|message| english(&message))?;
     let typed = if given.password_stdin { first_line()? } else { ask_password()? };
     let own_words = [username.as_str(), email.as_str()];
-    let password = Password::choose(&typed, config.passwords.rules, &own_words).map_err(english)?;
+    let password =
+        Password::choose(&typed, config.passwords.rules, &own_words).map_err(|message| english(&message))?;
     in_runtime(async move {
         let app = App::new(config.clone(), clock())?;
         app.db.migrate()?;
@@ -84,7 +87,7 @@ pub(super) async fn create(app: &App, username: Username, email: Email, password
     taken.map_or(Ok(()), |why| Err(why.into()))
 }
 
-fn english(message: Message) -> Box<dyn Error> {
+fn english(message: &Message) -> Box<dyn Error> {
     message.render(str::to_owned).into()
 }
 

@@ -97,7 +97,8 @@ fn smtp(read: &mut Reader<'_>, public_url: &PublicUrl) -> Smtp {
 /// `no-reply@` the host of the site; on this machine, whose name makes no address, a domain that never exists
 /// (RFC 2606).
 fn from(read: &mut Reader<'_>, public_url: &PublicUrl) -> Email {
-    let default = format!("no-reply@{}", if public_url.is_local() { "localhost.invalid" } else { public_url.host() });
+    let default =
+        format!("no-reply@{}", if public_url.is_local() { "localhost.invalid" } else { public_url.host() });
     let typed = read.text("DEFAULT_FROM_EMAIL", &default);
     Email::parse(&typed).unwrap_or_else(|_| {
         read.mistake("DEFAULT_FROM_EMAIL", "must be an address like no-reply@example.org");

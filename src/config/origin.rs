@@ -69,13 +69,14 @@ pub(super) fn host_name(authority: &str) -> Option<String> {
         }
         None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
-    let port_is_fine = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    let host_is_fine =
-        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'));
+    let port_is_fine =
+        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let host_is_fine = !host.is_empty()
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'));
     (port_is_fine && host_is_fine).then(|| host.to_ascii_lowercase())
 }
 
-/// `localhost`, 127.0.0.0/8 and ::1.
+/// `localhost`, 127.0.0.0/8 and `::1`.
 pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

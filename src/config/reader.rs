@@ -100,7 +100,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn list(&mut self, name: &str) -> Vec<String> {
-        self.text(name, "").split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        self.text(name, "")
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     pub(super) fn parsed_list<T: FromStr>(&mut self, name: &str, form: &str) -> Vec<T> {

@@ -36,9 +36,11 @@ impl Target {
             Some(("sqlite", "")) => Err("DATABASE_URL names no file".to_owned()),
             Some(("sqlite", path)) => Ok(Self::Sqlite { path: path.to_owned() }),
             Some(("postgres" | "postgresql" | "mysql", _)) => {
-                Err("DATABASE_URL names a database that this version is not built for; use sqlite://".to_owned())
+                Err("DATABASE_URL names a database that this version is not built for; use sqlite://"
+                    .to_owned())
             }
-            _ => Err("DATABASE_URL must be like sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3".to_owned()),
+            _ => Err("DATABASE_URL must be like sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3"
+                .to_owned()),
         }
     }
 }
@@ -116,7 +118,9 @@ where
         .collect();
     let applied = conn.applied_migrations().map_err(QueryBuilderError)?;
     if applied.iter().any(|version| !known.contains(&version.to_string())) {
-        return Err(QueryBuilderError("the database is newer than this program; run the newer latchkey".into()));
+        return Err(QueryBuilderError(
+            "the database is newer than this program; run the newer latchkey".into(),
+        ));
     }
     Ok(conn.run_pending_migrations(SQLITE_MIGRATIONS).map_err(QueryBuilderError)?.len())
 }

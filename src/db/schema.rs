@@ -111,5 +111,11 @@ diesel::joinable!(sign_ins -> users (user_id));
 diesel::joinable!(verifications -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
-    events, links, mail_budgets, outbox, sign_ins, users, verifications,
+    events,
+    links,
+    mail_budgets,
+    outbox,
+    sign_ins,
+    users,
+    verifications,
 );

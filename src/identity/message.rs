@@ -1,6 +1,7 @@
 //! A sentence for a person, kept apart from its arguments so that it can be translated when it is shown.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// An English sentence, which is also the key of its translation, and the values for its `{name}`s.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,16 +18,14 @@ impl Message {
 
     /// The same message with `{name}` standing for `value`.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.arguments.push((name, value.to_string()));
         self
     }
 
     /// The sentence in the reader's language, its arguments filled in.
     pub fn render(&self, translate: impl Fn(&str) -> String) -> String {
-        self.arguments
-            .iter()
-            .fold(translate(&self.sentence), |text, (name, value)| fill(&text, name, value))
+        self.arguments.iter().fold(translate(&self.sentence), |text, (name, value)| fill(&text, name, value))
     }
 }
 

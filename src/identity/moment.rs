@@ -9,7 +9,16 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// A UTC time cut to whole microseconds.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
 )]
 #[diesel(sql_type = Timestamp)]
 pub struct Moment(PrimitiveDateTime);

@@ -21,7 +21,9 @@ pub struct Otp(String);
 pub struct OtpDigest(String);
 
 /// What a code or a link is good for. One made for one purpose is worth nothing for another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = Text)]
 pub enum Purpose {
     /// Confirm the address of a new account.
@@ -118,7 +120,8 @@ mod tests {
     #[test]
     fn only_six_ascii_digits_are_a_code() {
         assert_eq!(Otp::parse(" 01 2345 ").unwrap().expose(), "012345");
-        let bad = ["", " ", "12345", "1234567", "+12345", "1e5000", "١٢٣٤٥٦", "１２３４５６", "12345\0", "12345a"];
+        let bad =
+            ["", " ", "12345", "1234567", "+12345", "1e5000", "١٢٣٤٥٦", "１２３４５６", "12345\0", "12345a"];
         for bad in bad {
             assert!(Otp::parse(bad).is_err(), "{bad:?}");
         }
@@ -128,7 +131,8 @@ mod tests {
     fn a_code_counts_for_its_own_flow_purpose_and_address_only() {
         let (key, flow, code) = ([7; 32], Id::new(), Otp::parse("012345").unwrap());
         let digest = code.digest(&key, &flow, Purpose::SignUp, "a@example.org");
-        let fits = |code: &Otp, key, flow: &Id, purpose, address| code.matches(&digest, key, flow, purpose, address);
+        let fits =
+            |code: &Otp, key, flow: &Id, purpose, address| code.matches(&digest, key, flow, purpose, address);
         assert!(fits(&code, &key, &flow, Purpose::SignUp, "a@example.org"));
         assert!(!fits(&Otp::parse("112345").unwrap(), &key, &flow, Purpose::SignUp, "a@example.org"));
         assert!(!fits(&code, &[8; 32], &flow, Purpose::SignUp, "a@example.org"));

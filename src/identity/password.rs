@@ -71,7 +71,7 @@ impl Password {
         if words.iter().any(|word| word.len() >= 4 && lower.contains(&word.to_lowercase())) {
             return Err("This is too easy to guess: it holds your own name or address, or ours.".into());
         }
-        let warning = estimate.feedback().and_then(|feedback| feedback.warning());
+        let warning = estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning);
         Err(match warning {
             Some(warning) => Message::new("This is too easy to guess. {reason}").with("reason", warning),
             None => "This is too easy to guess. Add a few more words; unusual ones are best.".into(),
@@ -84,7 +84,9 @@ fn words_of(own_words: &[&str]) -> Vec<String> {
     let mut words = vec!["latchkey".to_owned(), "accounts".to_owned()];
     for word in own_words {
         words.push((*word).to_owned());
-        words.extend(word.split(['@', '.', '-', '_', '+', ' ']).filter(|part| part.len() > 2).map(str::to_owned));
+        words.extend(
+            word.split(['@', '.', '-', '_', '+', ' ']).filter(|part| part.len() > 2).map(str::to_owned),
+        );
     }
     words
 }
@@ -117,8 +119,17 @@ mod tests {
 
     #[test]
     fn guessable_passwords_are_refused_whatever_their_signs() {
-        let guessable =
-            ["", "short7!", "password", "Password1", "Passw0rd!", "12345678", "qwertyuiop", "annalena1", "Latchkey2026!"];
+        let guessable = [
+            "",
+            "short7!",
+            "password",
+            "Password1",
+            "Passw0rd!",
+            "12345678",
+            "qwertyuiop",
+            "annalena1",
+            "Latchkey2026!",
+        ];
         for bad in guessable {
             assert!(choose(bad).is_err(), "{bad}");
         }
@@ -126,7 +137,12 @@ mod tests {
 
     #[test]
     fn any_characters_make_a_password() {
-        for good in ["violet canyon umbrella", "  lead and trail 9 ", "🦉🐘🌵🎻🛶🧭🪁🥁🪶🧶", "größtenteils_Nebelkrähe"] {
+        for good in [
+            "violet canyon umbrella",
+            "  lead and trail 9 ",
+            "🦉🐘🌵🎻🛶🧭🪁🥁🪶🧶",
+            "größtenteils_Nebelkrähe",
+        ] {
             assert!(choose(good).is_ok(), "{good}");
         }
     }

@@ -5,7 +5,9 @@ use diesel::sql_types::Text;
 use super::Message;
 
 /// The four roles. Sign-up is open for [`Role::User`] and [`Role::Merchant`] alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = Text)]
 pub enum Role {
     /// An ordinary account.

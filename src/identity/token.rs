@@ -9,9 +9,11 @@ use uuid::Uuid;
 
 use super::Purpose;
 
-/// A UUIDv7 in its 36 characters: made here and not by a database, so that all three work alike, and
+/// A `UUIDv7` in its 36 characters: made here and not by a database, so that all three work alike, and
 /// growing with time, so that an index stays compact.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = Text)]
 pub struct Id(String);
 
@@ -97,11 +99,18 @@ pub fn random_name() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
 }
 
+/// A short name for these bytes: 64 bits of their SHA-256 in base64url. Tells versions apart, keeps no secret.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    URL_SAFE_NO_PAD.encode(digest.first_chunk::<8>().map_or(&[][..], |first| first))
+}
+
 fn flow_mac(key: &[u8; 32], flow: &Id, purpose: Purpose) -> Hmac<Sha256> {
     keyed_mac(key, &[purpose.as_str(), flow.as_str()])
 }
 
 /// HMAC-SHA-256 over `parts`, each ended by a NUL so that no two lists are hashed alike.
+#[expect(clippy::missing_panics_doc, reason = "HMAC takes a key of any length")]
 pub fn keyed_mac(key: &[u8; 32], parts: &[&str]) -> Hmac<Sha256> {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");

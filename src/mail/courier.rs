@@ -15,11 +15,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
+use super::Mail;
 use super::letter::Stationery;
 use super::mailbox::{SentMail, SentMails};
 use super::recovery::{self, Lifetimes};
 use super::transport::{Transport, Trouble, build};
-use super::Mail;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{self, Db};
@@ -138,7 +138,8 @@ impl Courier {
         let claimed = self.db.write(move |conn| Ok::<_, db::Error>(outbox::claim(conn, now)?)).await?;
         let Some(mail) = claimed else {
             let next = self.db.read(|conn| Ok::<_, db::Error>(outbox::next_due(conn)?)).await?;
-            let wait = next.map_or(LOOK_AGAIN, |due| due.since(now).clamp(Duration::from_millis(20), LOOK_AGAIN));
+            let wait =
+                next.map_or(LOOK_AGAIN, |due| due.since(now).clamp(Duration::from_millis(20), LOOK_AGAIN));
             return Ok(Step::Idle(wait));
         };
         // There may be another one for the next hand.
@@ -150,7 +151,9 @@ impl Courier {
     async fn deliver(&self, mail: Outgoing) -> Result<(), db::Error> {
         let now = self.clock.now();
         if mail.expires_at.is_some_and(|expires| expires <= now) {
-            return self.give_up(mail, State::Expired, "its code or link ran out before it could be sent").await;
+            return self
+                .give_up(mail, State::Expired, "its code or link ran out before it could be sent")
+                .await;
         }
         let Ok(content) = serde_json::from_str::<Mail>(&mail.fields) else {
             return self.give_up(mail, State::Failed, "it cannot be read").await;

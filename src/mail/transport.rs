@@ -7,8 +7,8 @@ use std::time::Duration;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::ExposeSecret;
 
@@ -118,12 +118,14 @@ fn open_folder(folder: &Path) -> Result<AsyncFileTransport<Tokio1Executor>, Trou
 
 fn print(mail: &Message) -> Result<(), Trouble> {
     let text = mail.formatted();
-    writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(&text)).map_err(|error| Trouble::Unreachable(error.to_string()))
+    writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(&text))
+        .map_err(|error| Trouble::Unreachable(error.to_string()))
 }
 
 /// What the server said is about the mail; everything else is about the way there.
 fn trouble(error: &lettre::transport::smtp::Error) -> Trouble {
-    let said = std::error::Error::source(error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    let said = std::error::Error::source(error)
+        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
     match error.status().map(|code| code.severity) {
         _ if error.is_transient() => Trouble::Later(said),
         _ if error.is_permanent() => Trouble::Never(said),
@@ -136,7 +138,13 @@ fn trouble(error: &lettre::transport::smtp::Error) -> Trouble {
 ///
 /// # Errors
 /// When it cannot be built, which is for ever.
-pub fn build(letter: &Letter, from: &Email, to: &str, id: &str, language: Language) -> Result<Message, Trouble> {
+pub fn build(
+    letter: &Letter,
+    from: &Email,
+    to: &str,
+    id: &str,
+    language: Language,
+) -> Result<Message, Trouble> {
     let never = |why: String| Trouble::Never(why);
     let address = |text: &str| text.parse::<Address>().map_err(|error| never(error.to_string()));
     let domain = from.as_str().rsplit('@').next().unwrap_or_default();

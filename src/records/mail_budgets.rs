@@ -54,7 +54,12 @@ impl Budget {
 }
 
 /// Takes one mail from the budget of that address, or tells how long to wait for the next.
-pub fn take(conn: &mut Connection, address: &str, budget: Budget, now: Moment) -> QueryResult<Result<(), Duration>> {
+pub fn take(
+    conn: &mut Connection,
+    address: &str,
+    budget: Budget,
+    now: Moment,
+) -> QueryResult<Result<(), Duration>> {
     let row = mail_budgets::table.find((address, budget.as_str()));
     let stored: Option<String> = row.select(mail_budgets::recent).get_result(conn).optional()?;
     let mut recent = stored.as_deref().map(parse).unwrap_or_default();
@@ -119,7 +124,9 @@ mod tests {
             }
         }
         let most_within = |span: Duration| {
-            sent.iter().map(|from| sent.iter().filter(|at| **at >= *from && **at < from.plus(span)).count()).max()
+            sent.iter()
+                .map(|from| sent.iter().filter(|at| **at >= *from && **at < from.plus(span)).count())
+                .max()
         };
         assert_eq!(most_within(MINUTE), Some(1));
         assert_eq!(most_within(HOUR), Some(5));

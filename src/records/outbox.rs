@@ -17,7 +17,9 @@ const LEASE: Duration = Duration::from_secs(30);
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// What became of a mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = Text)]
 pub enum State {
     /// To be sent.
@@ -140,7 +142,13 @@ pub fn next_due(conn: &mut Connection) -> QueryResult<Option<Moment>> {
 }
 
 /// The end of a mail, and of the secret in it.
-pub fn finish(conn: &mut Connection, id: &Id, state: State, trouble: Option<&str>, now: Moment) -> QueryResult<()> {
+pub fn finish(
+    conn: &mut Connection,
+    id: &Id,
+    state: State,
+    trouble: Option<&str>,
+    now: Moment,
+) -> QueryResult<()> {
     diesel::update(outbox::table.find(id))
         .set((
             outbox::state.eq(state),

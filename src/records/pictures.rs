@@ -145,7 +145,8 @@ fn settled(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
         let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
         let path = entry.path();
         let kind_is_ours = path.extension().is_some_and(|kind| kind == "jpg" || kind == "part");
-        let name = path.file_stem().and_then(|name| name.to_str()).filter(|name| is_ours(name)).map(str::to_owned);
+        let name =
+            path.file_stem().and_then(|name| name.to_str()).filter(|name| is_ours(name)).map(str::to_owned);
         if let Some(name) = name.filter(|_| kind_is_ours && age.as_secs() >= 3600) {
             files.push((path, name));
         }
@@ -179,7 +180,9 @@ fn draw(upload: &[u8]) -> Result<Vec<u8>, Unfit> {
     picture = picture.resize_exact(SIDE, SIDE, FilterType::Triangle);
     picture.apply_orientation(orientation);
     let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, 85).encode_image(&on_white(&picture)).map_err(|error| unfit(&error))?;
+    JpegEncoder::new_with_quality(&mut jpeg, 85)
+        .encode_image(&on_white(&picture))
+        .map_err(|error| unfit(&error))?;
     Ok(jpeg)
 }
 
@@ -204,7 +207,8 @@ fn unfit(error: &image::ImageError) -> Unfit {
 fn keep(folder: &Path, jpeg: &[u8]) -> io::Result<String> {
     let name = random_name();
     let draft = folder.join(format!("{name}.part"));
-    let written = write_durably(&draft, jpeg).and_then(|()| fs::rename(&draft, folder.join(format!("{name}.jpg"))));
+    let written =
+        write_durably(&draft, jpeg).and_then(|()| fs::rename(&draft, folder.join(format!("{name}.jpg"))));
     if let Err(error) = written {
         if let Err(left) = fs::remove_file(&draft) {
             log::debug!("nothing to remove of a failed picture: {left}");
@@ -240,16 +244,30 @@ mod tests {
     fn every_format_becomes_a_square_jpeg_on_white() {
         let clear = DynamicImage::new_rgba8(300, 100);
         for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
-            let drawn = image::load_from_memory_with_format(&draw(&encoded(&clear, format)).unwrap(), ImageFormat::Jpeg).unwrap();
+            let drawn = image::load_from_memory_with_format(
+                &draw(&encoded(&clear, format)).unwrap(),
+                ImageFormat::Jpeg,
+            )
+            .unwrap();
             assert_eq!((drawn.width(), drawn.height()), (256, 256));
-            assert!(drawn.to_rgb8().pixels().all(|pixel| pixel.0.iter().all(|channel| *channel > 250)), "{format:?}");
+            assert!(
+                drawn.to_rgb8().pixels().all(|pixel| pixel.0.iter().all(|channel| *channel > 250)),
+                "{format:?}"
+            );
         }
         assert!(draw(&encoded(&DynamicImage::new_rgb8(40, 50), ImageFormat::Jpeg)).is_ok());
     }
 
     #[test]
     fn what_is_no_picture_is_refused() {
-        for bytes in [&b""[..], b"<svg onload=alert(1)>", b"<html><script>", b"%PDF-1.4", b"BM\x46\0\0\0", b"\0\0\x01\0"] {
+        for bytes in [
+            &b""[..],
+            b"<svg onload=alert(1)>",
+            b"<html><script>",
+            b"%PDF-1.4",
+            b"BM\x46\0\0\0",
+            b"\0\0\x01\0",
+        ] {
             assert_eq!(draw(bytes), Err(Unfit::Format));
         }
         let png = encoded(&DynamicImage::new_rgb8(64, 64), ImageFormat::Png);

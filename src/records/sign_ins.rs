@@ -21,7 +21,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub const REMEMBERED_IDLE: Duration = Duration::from_secs(7 * 86_400);
 
 /// How long a sign-in lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = Text)]
 pub enum Kind {
     /// As the settings say.
@@ -152,9 +154,16 @@ pub fn begin(
             sign_ins::absolute_ends_at.eq(sign_in.absolute_ends_at),
         ))
         .execute(conn)?;
-    let surplus: Vec<Id> = live(user).order(sign_ins::id.desc()).offset(AT_ONCE).limit(AT_ONCE).select(sign_ins::id).load(conn)?;
+    let surplus: Vec<Id> = live(user)
+        .order(sign_ins::id.desc())
+        .offset(AT_ONCE)
+        .limit(AT_ONCE)
+        .select(sign_ins::id)
+        .load(conn)?;
     if !surplus.is_empty() {
-        diesel::update(sign_ins::table.filter(sign_ins::id.eq_any(surplus))).set(sign_ins::ended_at.eq(now)).execute(conn)?;
+        diesel::update(sign_ins::table.filter(sign_ins::id.eq_any(surplus)))
+            .set(sign_ins::ended_at.eq(now))
+            .execute(conn)?;
     }
     Ok(sign_in)
 }

@@ -6,9 +6,7 @@ use diesel::prelude::*;
 
 use crate::db::Connection;
 use crate::db::schema::users;
-use crate::identity::{
-    About, Email, FullName, Id, Moment, PasswordHash, Phone, Role, Standing, Username,
-};
+use crate::identity::{About, Email, FullName, Id, Moment, PasswordHash, Phone, Role, Standing, Username};
 
 /// How long an account may stay unverified.
 pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
@@ -109,12 +107,20 @@ pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<User>> {
 
 /// The person of that username, in any spelling of case.
 pub fn by_username(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
-    users::table.filter(users::username_canon.eq(canonical)).select(User::as_select()).get_result(conn).optional()
+    users::table
+        .filter(users::username_canon.eq(canonical))
+        .select(User::as_select())
+        .get_result(conn)
+        .optional()
 }
 
 /// The person of that address, in any spelling of case, verified or not.
 pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
-    users::table.filter(users::email_canon.eq(canonical)).select(User::as_select()).get_result(conn).optional()
+    users::table
+        .filter(users::email_canon.eq(canonical))
+        .select(User::as_select())
+        .get_result(conn)
+        .optional()
 }
 
 /// Whether the account is still as it was read, as far as it says who may sign in: same password, role and standing.
@@ -122,7 +128,9 @@ pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Us
 pub fn is_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
     let now = by_id(conn, &user.id)?;
     Ok(now.is_some_and(|now| {
-        now.password_changed_at == user.password_changed_at && now.role == user.role && now.standing() == user.standing()
+        now.password_changed_at == user.password_changed_at
+            && now.role == user.role
+            && now.standing() == user.standing()
     }))
 }
 
@@ -234,7 +242,8 @@ pub fn picture_owner(conn: &mut Connection, picture: &str) -> QueryResult<Option
 
 /// Which of these pictures are somebody's.
 pub fn pictures_among(conn: &mut Connection, names: &[String]) -> QueryResult<Vec<String>> {
-    let used: Vec<Option<String>> = users::table.filter(users::picture.eq_any(names)).select(users::picture).load(conn)?;
+    let used: Vec<Option<String>> =
+        users::table.filter(users::picture.eq_any(names)).select(users::picture).load(conn)?;
     Ok(used.into_iter().flatten().collect())
 }
 

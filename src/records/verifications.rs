@@ -167,7 +167,8 @@ pub fn attempt(
         .filter(verifications::tries.lt(TRIES))
         .filter(verifications::ended_at.is_null())
         .filter(verifications::code_expires_at.gt(now));
-    let counted = diesel::update(open).set(verifications::tries.eq(verifications::tries + 1)).execute(conn)?;
+    let counted =
+        diesel::update(open).set(verifications::tries.eq(verifications::tries + 1)).execute(conn)?;
     // Read anew: since the caller looked, the code may have been replaced.
     let Some(flow) = row.select(Verification::as_select()).get_result(conn).optional()? else {
         return Ok(Attempt::Refused(CodeState::Ended));
@@ -203,7 +204,10 @@ pub fn replace_code(
 
 /// Another place to go to afterwards.
 pub fn set_next(conn: &mut Connection, id: &Id, next: &str) -> QueryResult<()> {
-    diesel::update(verifications::table.find(id)).set(verifications::next_path.eq(next)).execute(conn).map(drop)
+    diesel::update(verifications::table.find(id))
+        .set(verifications::next_path.eq(next))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Ends one flow; tells whether it was this call that ended it.
@@ -241,7 +245,9 @@ pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
 
 #[diesel::dsl::auto_type]
 fn with_user() -> _ {
-    let columns: (diesel::dsl::AsSelect<Verification, crate::db::Backend>, diesel::dsl::AsSelect<User, crate::db::Backend>) =
-        (Verification::as_select(), User::as_select());
+    let columns: (
+        diesel::dsl::AsSelect<Verification, crate::db::Backend>,
+        diesel::dsl::AsSelect<User, crate::db::Backend>,
+    ) = (Verification::as_select(), User::as_select());
     verifications::table.inner_join(users_table::table).select(columns)
 }

@@ -61,7 +61,14 @@ async fn submit(
             let (user, origin, now) = (viewer.user.id.clone(), browser.client.origin(), app.clock.now());
             app.db
                 .write(move |conn| {
-                    Ok::<_, db::Error>(events::note(conn, Kind::PasswordConfirmed, Some(&user), &origin, "", now)?)
+                    Ok::<_, db::Error>(events::note(
+                        conn,
+                        Kind::PasswordConfirmed,
+                        Some(&user),
+                        &origin,
+                        "",
+                        now,
+                    )?)
                 })
                 .await?;
             let usual = crate::paths::with_notice(route::PROFILE, "confirmed");
@@ -78,7 +85,12 @@ impl ConfirmPage {
 }
 
 /// Refuses unless `typed` is the person's current password.
-pub(super) async fn current_password(app: &App, user: &User, typed: &str, client: &Client) -> Result<(), Refusal> {
+pub(super) async fn current_password(
+    app: &App,
+    user: &User,
+    typed: &str,
+    client: &Client,
+) -> Result<(), Refusal> {
     let wrong = "This is not your current password.";
     check_password(app, user, Password::entered(typed), client, ("current_password", wrong)).await
 }
@@ -110,9 +122,11 @@ pub(super) async fn check_password(
 /// The page of a blocked account, for its owner alone.
 pub(super) fn blocked(reason: &str) -> DeadEnd {
     let text: Message = if reason.is_empty() {
-        "This account was blocked by an administrator. Please contact them if you think this is a mistake.".into()
+        "This account was blocked by an administrator. Please contact them if you think this is a mistake."
+            .into()
     } else {
-        Message::new("This account was blocked by an administrator, for this reason: {reason}").with("reason", reason)
+        Message::new("This account was blocked by an administrator, for this reason: {reason}")
+            .with("reason", reason)
     };
     DeadEnd::new(StatusCode::FORBIDDEN, "Your account is blocked", text)
 }

@@ -61,9 +61,3 @@ impl MailPage {
         format!("{}html/", paths::dev_mail(self.mail.number))
     }
 }
-
-impl MailsPage {
-    fn path(&self, mail: &SentMail) -> String {
-        paths::dev_mail(mail.number)
-    }
-}

@@ -1,7 +1,7 @@
 //! For load balancers and supervisors: is the process alive, and should it get requests?
 
-use actix_web::web::{Data, ServiceConfig};
 use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
 
 use crate::app::App;
 use crate::db;
@@ -29,7 +29,10 @@ async fn ready(app: Data<App>) -> HttpResponse {
     let probe = Id::from_stored(String::new());
     if let Err(error) = app.db.read(move |conn| Ok::<_, db::Error>(users::by_id(conn, &probe)?)).await {
         log::warn!("not ready: {error}");
-        return HttpResponse::ServiceUnavailable().insert_header(AGAIN).content_type(TEXT).body("no database\n");
+        return HttpResponse::ServiceUnavailable()
+            .insert_header(AGAIN)
+            .content_type(TEXT)
+            .body("no database\n");
     }
     let redis_is_away = match &app.redis {
         Some(redis) => !redis.answers().await,

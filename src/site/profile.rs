@@ -39,8 +39,10 @@ struct ProfilePage {
 
 async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<HttpResponse, Fault> {
     let user = viewer.user.id.clone();
-    let pending =
-        app.db.find(move |conn| Ok::<_, db::Error>(verifications::pending(conn, &user, Purpose::ChangeEmail)?)).await?;
+    let pending = app
+        .db
+        .find(move |conn| Ok::<_, db::Error>(verifications::pending(conn, &user, Purpose::ChangeEmail)?))
+        .await?;
     let chrome = Chrome::of(Some(&viewer)).with_notice(req.query_string());
     Ok(page::ok(&ProfilePage { chrome, pending: pending.map(|flow| flow.address), user: viewer.user }))
 }

@@ -152,7 +152,8 @@ async fn choose_password(
 /// The new password, typed twice; also where a signed-in person chooses one.
 pub(super) fn new_password(app: &App, user: &User, typed: &str, again: &str) -> Result<Password, Problems> {
     let mut problems = Problems::default();
-    let own_words = [user.username.as_str(), user.email.as_deref().unwrap_or_default(), user.full_name.as_str()];
+    let own_words =
+        [user.username.as_str(), user.email.as_deref().unwrap_or_default(), user.full_name.as_str()];
     let password = problems.take("password", Password::choose(typed, app.config.passwords.rules, &own_words));
     same_twice(&mut problems, typed, again);
     password.filter(|_| problems.is_empty()).ok_or(problems)
@@ -190,7 +191,8 @@ async fn show_undo(app: Data<App>, at: Path<(String, String)>) -> Result<HttpRes
 async fn undo(app: Data<App>, client: Client, at: Path<(String, String)>) -> Result<HttpResponse, Fault> {
     app.limits.take(Limit::Recovery, &client.network()).await?;
     let (link, user) = open_link(&app, &at, Purpose::UndoEmail).await?;
-    let old = Email::parse(&link.address).map_err(|_| Fault::Internal("an unreadable old address".to_owned()))?;
+    let old =
+        Email::parse(&link.address).map_err(|_| Fault::Internal("an unreadable old address".to_owned()))?;
     let (origin, now) = (client.origin(), app.clock.now());
     app.db
         .write(move |conn| {
@@ -214,17 +216,25 @@ fn bring_back(conn: &mut Connection, user: &Id, old: &Email) -> Result<(), Refus
         && holder.id != *user
         && !users::remove_unverified(conn, &holder.id)?
     {
-        let text = "Meanwhile another account confirmed this address. Please contact the operator of this site.";
-        return Err(DeadEnd::new(StatusCode::GONE, "This address belongs to another account now", text).into());
+        let text =
+            "Meanwhile another account confirmed this address. Please contact the operator of this site.";
+        return Err(
+            DeadEnd::new(StatusCode::GONE, "This address belongs to another account now", text).into()
+        );
     }
     Ok(users::set_email(conn, user, old)?)
 }
 
 /// The link of that address while it works, or the dead end that it leads to.
-async fn open_link(app: &App, (uid, token): &(String, String), purpose: Purpose) -> Result<(Link, User), Fault> {
+async fn open_link(
+    app: &App,
+    (uid, token): &(String, String),
+    purpose: Purpose,
+) -> Result<(Link, User), Fault> {
     let unknown = || {
         let text = "It may have been cut off on its way, or be very old. Copy the whole link from the mail.";
-        DeadEnd::new(StatusCode::NOT_FOUND, "This link is not known", text).way_on("Ask for a new link", route::FORGOT)
+        DeadEnd::new(StatusCode::NOT_FOUND, "This link is not known", text)
+            .way_on("Ask for a new link", route::FORGOT)
     };
     let (id, token) = Id::parse(uid).zip(LinkToken::parse(token)).ok_or_else(unknown)?;
     let found = app.db.find(move |conn| Ok::<_, db::Error>(links::find(conn, &id, &token, purpose)?)).await?;

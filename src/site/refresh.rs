@@ -20,7 +20,11 @@ struct RefreshForm {
     next: String,
 }
 
-async fn refresh(viewer: Viewer, browser: Browser, Form(form): Form<RefreshForm>) -> Result<HttpResponse, Fault> {
+async fn refresh(
+    viewer: Viewer,
+    browser: Browser,
+    Form(form): Form<RefreshForm>,
+) -> Result<HttpResponse, Fault> {
     viewer.rotate(&browser.req, &browser.session, false).await?;
     let usual = paths::with_notice(route::PROFILE, "refreshed");
     Ok(page::see_other(&Next::parse(&form.next).or(&usual)))

@@ -28,7 +28,11 @@ use crate::web::viewer::{Browser, Stranger};
 use crate::web::{filters, flow_cookie, routes, session};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(route::SIGN_IN_ANY, choose_door)).service(routes::form(route::SIGN_IN, show, submit));
+    config.service(routes::page(route::SIGN_IN_ANY, choose_door)).service(routes::form(
+        route::SIGN_IN,
+        show,
+        submit,
+    ));
 }
 
 #[derive(Template)]
@@ -90,7 +94,8 @@ async fn submit(
         Ok(Welcome::Verify(flow)) => {
             let token = LinkToken::of_flow(&app.keys.link, &flow, Purpose::SignUp);
             let mut on = page::see_other(&paths::verify(&flow, &token));
-            on.add_cookie(&flow_cookie::seal(&app, &flow)).map_err(|error| Fault::Internal(error.to_string()))?;
+            on.add_cookie(&flow_cookie::seal(&app, &flow))
+                .map_err(|error| Fault::Internal(error.to_string()))?;
             Ok(on)
         }
         Err(refusal) => {
@@ -220,11 +225,16 @@ fn rehash(app: App, user: User, password: Password) {
 
 async fn begin_verification(app: &App, user: &User) -> Result<Welcome, Refusal> {
     let id = user.id.clone();
-    let flow = app.db.read(move |conn| Ok::<_, db::Error>(verifications::pending(conn, &id, Purpose::SignUp)?)).await?;
+    let flow = app
+        .db
+        .read(move |conn| Ok::<_, db::Error>(verifications::pending(conn, &id, Purpose::SignUp)?))
+        .await?;
     // Confirmed or replaced a moment ago, by another request.
     let flow = flow.ok_or_else(wrong)?;
     if verification::send_code(app, &flow, user).await?.is_err() {
-        log::debug!("over the budget: the newest code is the one before, and the page tells when there may be another");
+        log::debug!(
+            "over the budget: the newest code is the one before, and the page tells when there may be another"
+        );
     }
     Ok(Welcome::Verify(flow.id))
 }
@@ -266,7 +276,9 @@ fn other_door(role: Role, form: &SignInForm) -> Problems {
         Role::Merchant => {
             ("This is a merchant account. Please use its own door.".into(), "Sign in as a merchant".into())
         }
-        Role::Staff => ("This is a staff account. Please use its own door.".into(), "Sign in as staff".into()),
+        Role::Staff => {
+            ("This is a staff account. Please use its own door.".into(), "Sign in as staff".into())
+        }
         Role::Superuser => {
             ("This is a superuser account. Please use its own door.".into(), "Sign in as superuser".into())
         }

@@ -5,8 +5,8 @@
 //! Until its address is verified a sign-up holds its username only while its newest code lives, and its address
 //! not at all. In the same browser a further sign-up corrects the one before.
 
-use actix_web::web::{Data, Path, Query, ServiceConfig};
 use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
@@ -14,7 +14,8 @@ use crate::app::App;
 use crate::config::Config;
 use crate::db::{self, Connection};
 use crate::identity::{
-    Email, Id, LinkToken, Message, Moment, Otp, Password, PasswordHash, PasswordRules, Purpose, Role, Username,
+    Email, Id, LinkToken, Message, Moment, Otp, Password, PasswordHash, PasswordRules, Purpose, Role,
+    Username,
 };
 use crate::keys::Keys;
 use crate::mail::{self, Mail, Posting};
@@ -33,7 +34,11 @@ use crate::web::viewer::{Browser, Stranger};
 use crate::web::{filters, flow_cookie, routes};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(route::SIGN_UP_ANY, choose_door)).service(routes::form(route::SIGN_UP, show, submit));
+    config.service(routes::page(route::SIGN_UP_ANY, choose_door)).service(routes::form(
+        route::SIGN_UP,
+        show,
+        submit,
+    ));
 }
 
 #[derive(Template)]
@@ -99,7 +104,8 @@ async fn submit(
         Ok(flow) => {
             let token = LinkToken::of_flow(&app.keys.link, &flow, Purpose::SignUp);
             let mut on = page::see_other(&paths::verify(&flow, &token));
-            on.add_cookie(&flow_cookie::seal(&app, &flow)).map_err(|error| Fault::Internal(error.to_string()))?;
+            on.add_cookie(&flow_cookie::seal(&app, &flow))
+                .map_err(|error| Fault::Internal(error.to_string()))?;
             Ok(on)
         }
         Err(refusal) => Ok(page::refused(&SignUpPage::new(&app, role, form, refusal.problems()?))),
@@ -238,10 +244,11 @@ impl Registration {
     fn begin(&self, conn: &mut Connection, config: &Config, keys: &Keys) -> Result<Id, db::Error> {
         let (address, now) = (self.email.canonical(), self.now);
         let may_mail = mail_budgets::take(conn, &address, Budget::Code, now)?.is_ok();
-        let claims = may_mail && match verifications::claiming(conn, &address)? {
-            Some((_, earlier)) => users::remove_unverified(conn, &earlier.id)?,
-            None => true,
-        };
+        let claims = may_mail
+            && match verifications::claiming(conn, &address)? {
+                Some((_, earlier)) => users::remove_unverified(conn, &earlier.id)?,
+                None => true,
+            };
         let owner = users::by_email(conn, &address)?;
         let withheld = owner.is_some() || !may_mail;
         let (user, flow, code) = (Id::new(), Id::new(), Otp::random());
@@ -272,7 +279,10 @@ impl Registration {
             _ => false,
         };
         if !told {
-            let mail = Mail::VerifyAddress { username: self.username.as_str().to_owned(), flow: flow.as_str().to_owned() };
+            let mail = Mail::VerifyAddress {
+                username: self.username.as_str().to_owned(),
+                flow: flow.as_str().to_owned(),
+            };
             let posting = Posting {
                 withheld,
                 ..Posting::to(&user, self.email.as_str()).with_secret(code.expose(), config.otp_lifetime)
@@ -285,7 +295,9 @@ impl Registration {
 
 /// Tells the owner of an address that somebody tried to sign up with it, at most once an hour.
 pub(super) fn tell_owner(conn: &mut Connection, owner: &User, now: Moment) -> Result<bool, db::Error> {
-    let Some(address) = owner.email.as_deref().filter(|_| owner.verified_at.is_some()) else { return Ok(false) };
+    let Some(address) = owner.email.as_deref().filter(|_| owner.verified_at.is_some()) else {
+        return Ok(false);
+    };
     if mail_budgets::take(conn, &address.to_ascii_lowercase(), Budget::AccountExists, now)?.is_err() {
         return Ok(false);
     }
@@ -296,7 +308,13 @@ pub(super) fn tell_owner(conn: &mut Connection, owner: &User, now: Moment) -> Re
 
 impl SignUpPage {
     fn new(app: &App, role: Role, form: SignUpForm, problems: Problems) -> Self {
-        Self { chrome: Chrome::plain(), role, min_length: app.config.passwords.rules.min_length, form, problems }
+        Self {
+            chrome: Chrome::plain(),
+            role,
+            min_length: app.config.passwords.rules.min_length,
+            form,
+            problems,
+        }
     }
 
     fn title(&self) -> Message {
@@ -316,7 +334,8 @@ impl SignUpForm {
         let mut problems = Problems::default();
         let username = problems.take("username", Username::parse(&self.username));
         let email = problems.take("email", Email::parse(&self.email));
-        let own_words = [self.username.as_str(), self.email.as_str()].map(|word| word.get(..254).unwrap_or(word));
+        let own_words =
+            [self.username.as_str(), self.email.as_str()].map(|word| word.get(..254).unwrap_or(word));
         let password = problems.take("password", Password::choose(&self.password, rules, &own_words));
         same_twice(&mut problems, &self.password, &self.confirm_password);
         let next = Next::parse(&self.next);
@@ -335,9 +354,14 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let form = SignUpForm { username: "a".into(), email: "b".into(), password: "c".into(), ..SignUpForm::default() };
+        let form = SignUpForm {
+            username: "a".into(),
+            email: "b".into(),
+            password: "c".into(),
+            ..SignUpForm::default()
+        };
         let problems = form.parse(PasswordRules { min_length: 8 }).err().unwrap();
-        let fields: Vec<&str> = problems.iter().map(|problem| problem.field).collect();
+        let fields: Vec<&str> = problems.all().iter().map(|problem| problem.field).collect();
         assert_eq!(fields, ["username", "email", "password", "confirm_password"]);
     }
 }

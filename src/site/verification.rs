@@ -93,7 +93,11 @@ async fn submit(
     }
 }
 
-async fn resend(app: Data<App>, browser: Browser, link: Path<(String, String)>) -> Result<HttpResponse, Fault> {
+async fn resend(
+    app: Data<App>,
+    browser: Browser,
+    link: Path<(String, String)>,
+) -> Result<HttpResponse, Fault> {
     let waiting = find(&app, &browser, &link).await?;
     app.limits.take(Limit::Code, &browser.client.network()).await?;
     let back = paths::verify(&waiting.flow.id, &waiting.token);
@@ -101,7 +105,8 @@ async fn resend(app: Data<App>, browser: Browser, link: Path<(String, String)>) 
     match sent {
         Ok(()) => Ok(page::see_other(&paths::with_notice(&back, "code-sent"))),
         Err(wait) => {
-            let problem = Message::new("You can ask for another code in {wait}.").with("wait", human_wait(wait));
+            let problem =
+                Message::new("You can ask for another code in {wait}.").with("wait", human_wait(wait));
             Ok(page::refused(&waiting.page(app.clock.now(), Problems::one("otp", problem))))
         }
     }
@@ -109,8 +114,14 @@ async fn resend(app: Data<App>, browser: Browser, link: Path<(String, String)>) 
 
 /// The sign-up of that link, or the dead end that it leads to.
 async fn find(app: &App, browser: &Browser, (uid, token): &(String, String)) -> Result<Waiting, Fault> {
-    let unknown = || DeadEnd::new(StatusCode::NOT_FOUND, "This link is not known", "It may have been cut off on its way. Copy the whole link from the mail, or sign up again.")
-        .way_on("Sign up", route::SIGN_UP_ANY);
+    let unknown = || {
+        DeadEnd::new(
+            StatusCode::NOT_FOUND,
+            "This link is not known",
+            "It may have been cut off on its way. Copy the whole link from the mail, or sign up again.",
+        )
+        .way_on("Sign up", route::SIGN_UP_ANY)
+    };
     let (id, token) = Id::parse(uid).zip(LinkToken::parse(token)).ok_or_else(unknown)?;
     if !token.is_of_flow(&app.keys.link, &id, Purpose::SignUp) {
         return Err(unknown().into());
@@ -135,12 +146,21 @@ async fn find(app: &App, browser: &Browser, (uid, token): &(String, String)) -> 
 }
 
 fn already_confirmed(user: &User) -> DeadEnd {
-    DeadEnd::new(StatusCode::GONE, "This address is confirmed already", "There is nothing more to do here. You can sign in.")
-        .way_on("Sign in", paths::sign_in(user.role))
+    DeadEnd::new(
+        StatusCode::GONE,
+        "This address is confirmed already",
+        "There is nothing more to do here. You can sign in.",
+    )
+    .way_on("Sign in", paths::sign_in(user.role))
 }
 
 /// Checks password and code; the sign-in that follows.
-async fn verify(app: &App, browser: &Browser, waiting: &Waiting, form: &VerifyForm) -> Result<SignIn, Refusal> {
+async fn verify(
+    app: &App,
+    browser: &Browser,
+    waiting: &Waiting,
+    form: &VerifyForm,
+) -> Result<SignIn, Refusal> {
     if waiting.needs_password {
         let given = Password::entered(&form.password);
         let wrong = "This is not the password that was chosen at sign-up.";
@@ -174,7 +194,9 @@ async fn verify(app: &App, browser: &Browser, waiting: &Waiting, form: &VerifyFo
         // Used or replaced a moment ago: what its page says now, another look tells.
         (attempt, None) => match refusal(attempt) {
             Some(refusal) => Err(refusal),
-            None => find(app, browser, &waiting.link()).await.and(Err(Fault::BadRequest)).map_err(Refusal::from),
+            None => {
+                find(app, browser, &waiting.link()).await.and(Err(Fault::BadRequest)).map_err(Refusal::from)
+            }
         },
     }
 }
@@ -187,7 +209,9 @@ pub(super) fn refusal(attempt: Attempt) -> Option<Refusal> {
             "All tries for this code are used up. Ask for a new code.".into()
         }
         Attempt::Wrong { left: 1 } => "This is not the code. One try is left.".into(),
-        Attempt::Wrong { left } => Message::new("This is not the code. {left} tries are left.").with("left", left),
+        Attempt::Wrong { left } => {
+            Message::new("This is not the code. {left} tries are left.").with("left", left)
+        }
         Attempt::Refused(_) => "This code has run out. Ask for a new one.".into(),
     };
     Some(Refusal::at("otp", message))
@@ -195,7 +219,11 @@ pub(super) fn refusal(attempt: Attempt) -> Option<Refusal> {
 
 /// Replaces and mails the code of a sign-up, or tells how long to wait for the next one. Also for one that no
 /// code ever fits, with the same work.
-pub(super) async fn send_code(app: &App, flow: &Verification, user: &User) -> Result<Result<(), std::time::Duration>, Fault> {
+pub(super) async fn send_code(
+    app: &App,
+    flow: &Verification,
+    user: &User,
+) -> Result<Result<(), std::time::Duration>, Fault> {
     let (flow, user, key, now) = (flow.clone(), user.clone(), app.keys.code, app.clock.now());
     let lifetime = app.config.otp_lifetime;
     let sent = app

@@ -3,14 +3,16 @@
 use std::io::Write;
 use std::sync::LazyLock;
 
-use actix_web::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use actix_web::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
+use crate::identity::fingerprint;
 
 struct Asset {
     path: String,
@@ -20,8 +22,9 @@ struct Asset {
     gzipped: Bytes,
 }
 
-static STYLESHEET: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("site", "css", "text/css; charset=utf-8", include_bytes!("../../static/site.css")));
+static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("site", "css", "text/css; charset=utf-8", include_bytes!("../../static/site.css"))
+});
 static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../static/icon.svg")));
 
@@ -45,7 +48,11 @@ pub async fn serve(req: HttpRequest, name: Path<String>) -> Result<HttpResponse,
         .find(|asset| asset.path.strip_prefix("/static/") == Some(&name))
         .ok_or(Fault::NotFound)?;
     let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut answer = if header(IF_NONE_MATCH).contains(&asset.etag) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let mut answer = if header(IF_NONE_MATCH).contains(&asset.etag) {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
     answer
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
         .insert_header((ETAG, asset.etag.as_str()))
@@ -63,7 +70,7 @@ pub async fn serve(req: HttpRequest, name: Path<String>) -> Result<HttpResponse,
 
 impl Asset {
     fn new(name: &str, extension: &str, kind: &'static str, plain: &'static [u8]) -> Self {
-        let hash: String = Sha256::digest(plain).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = fingerprint(plain);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         #[expect(clippy::expect_used, reason = "a vector takes everything")]
         let gzipped = encoder.write_all(plain).and_then(|()| encoder.finish()).expect("memory");

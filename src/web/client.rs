@@ -61,7 +61,9 @@ pub fn network_of(req: &ServiceRequest, trusted: &[IpNet]) -> String {
 fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => IpNet::new(v6.into(), 64).map_or_else(|_| v6.to_string(), |net| net.trunc().to_string()),
+        IpAddr::V6(v6) => {
+            IpNet::new(v6.into(), 64).map_or_else(|_| v6.to_string(), |net| net.trunc().to_string())
+        }
     }
 }
 
@@ -112,7 +114,10 @@ mod tests {
 
     #[test]
     fn one_customer_of_ipv6_is_one() {
-        assert_eq!(network("2001:db8:1:2:3::4".parse().unwrap()), network("2001:db8:1:2:ffff::1".parse().unwrap()));
+        assert_eq!(
+            network("2001:db8:1:2:3::4".parse().unwrap()),
+            network("2001:db8:1:2:ffff::1".parse().unwrap())
+        );
         assert_ne!(network("2001:db8:1:2::1".parse().unwrap()), network("2001:db8:1:3::1".parse().unwrap()));
         assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1");
     }

@@ -160,9 +160,8 @@ impl Fault {
     /// What is for the log, and how loud.
     pub fn log(&self) -> Option<(log::Level, String)> {
         match self {
-            Self::Unavailable(_) => Some((log::Level::Warn, self.to_string())),
+            Self::Unavailable(_) | Self::CrossSite => Some((log::Level::Warn, self.to_string())),
             Self::Internal(_) => Some((log::Level::Error, self.to_string())),
-            Self::CrossSite => Some((log::Level::Warn, self.to_string())),
             _ => None,
         }
     }

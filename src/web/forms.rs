@@ -29,7 +29,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     }
 }
 
-fn read(req: &HttpRequest, payload: &mut dev::Payload) -> impl Future<Output = Result<Vec<u8>, Fault>> + use<> {
+fn read(
+    req: &HttpRequest,
+    payload: &mut dev::Payload,
+) -> impl Future<Output = Result<Vec<u8>, Fault>> + use<> {
     let is_form = req.headers().get(CONTENT_TYPE).is_none_or(|kind| {
         kind.to_str().is_ok_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
     });
@@ -122,8 +125,8 @@ impl Problems {
     }
 
     /// All of them, for the summary.
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+    pub fn all(&self) -> &[Problem] {
+        &self.0
     }
 
     /// The first one at a field.
@@ -154,7 +157,15 @@ mod tests {
         let email = |body: &[u8]| decode::<Asked>(body).map(|asked| asked.email).ok();
         assert_eq!(email(b"email=a%40b+c&more=1").as_deref(), Some("a@b c"));
         assert_eq!(email(b"").as_deref(), Some(""));
-        for bad in [&b"email=%00"[..], b"email=%ff", b"email=%c0%80", b"email=\xff", b"email=%4", b"email=%zz", b"email=a&email=b"] {
+        for bad in [
+            &b"email=%00"[..],
+            b"email=%ff",
+            b"email=%c0%80",
+            b"email=\xff",
+            b"email=%4",
+            b"email=%zz",
+            b"email=a&email=b",
+        ] {
             assert!(email(bad).is_none(), "{bad:?}");
         }
     }

@@ -40,11 +40,13 @@ pub async fn draw<B: MessageBody + 'static>(
     let answered = answered.unwrap_or_else(|_| Err(Fault::Internal("a handler panicked".to_owned()).into()));
     match answered {
         Ok(answer) => {
-            let mut answer = match answer.response().error().and_then(fault_of) {
+            let mut answer = match answer.response().error().map(fault_of) {
                 Some(fault) => {
                     let kept = answer.headers().get_all(header::SET_COOKIE).cloned().collect::<Vec<_>>();
                     let mut page = fault_page(&fault, &route);
-                    kept.into_iter().for_each(|cookie| page.headers_mut().append(header::SET_COOKIE, cookie));
+                    for cookie in kept {
+                        page.headers_mut().append(header::SET_COOKIE, cookie);
+                    }
                     answer.into_response(page)
                 }
                 None => answer.map_into_boxed_body(),
@@ -54,8 +56,7 @@ pub async fn draw<B: MessageBody + 'static>(
         }
         // A middleware refused: the request is gone, but the error may carry the finished answer.
         Err(error) => {
-            let fault = fault_of(&error).unwrap_or_else(|| Fault::Internal(error.to_string()));
-            let mut page = fault_page(&fault, &route);
+            let mut page = fault_page(&fault_of(&error), &route);
             set_headers(page.headers_mut(), is_https);
             Err(InternalError::from_response("", page).into())
         }
@@ -63,15 +64,15 @@ pub async fn draw<B: MessageBody + 'static>(
 }
 
 /// Our own fault, or what an error of actix means.
-fn fault_of(error: &Error) -> Option<Fault> {
+fn fault_of(error: &Error) -> Fault {
     if let Some(fault) = error.as_error::<Fault>() {
-        return Some(fault.clone());
+        return fault.clone();
     }
     match error.as_response_error().status_code() {
-        StatusCode::NOT_FOUND => Some(Fault::NotFound),
-        StatusCode::PAYLOAD_TOO_LARGE => Some(Fault::TooLarge),
-        status if status.is_client_error() => Some(Fault::BadRequest),
-        _ => Some(Fault::Internal(error.to_string())),
+        StatusCode::NOT_FOUND => Fault::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => Fault::TooLarge,
+        status if status.is_client_error() => Fault::BadRequest,
+        _ => Fault::Internal(error.to_string()),
     }
 }
 
@@ -90,9 +91,18 @@ fn fault_page(fault: &Fault, route: &str) -> HttpResponse {
     answer
 }
 
-const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; \
-    frame-ancestors 'none'; base-uri 'none'; object-src 'none'; script-src 'none'; \
-    require-trusted-types-for 'script'; trusted-types 'none'";
+macro_rules! policy {
+    ($more:literal) => {
+        concat!(
+            "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; ",
+            "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; script-src 'none'; ",
+            "require-trusted-types-for 'script'; trusted-types 'none'",
+            $more
+        )
+    };
+}
+const CSP: &str = policy!("");
+const CSP_OVER_TLS: &str = policy!("; upgrade-insecure-requests");
 
 /// Set on every answer, unless its page set its own.
 const ALWAYS: [(HeaderName, &str); 9] = [
@@ -112,15 +122,15 @@ const ALWAYS: [(HeaderName, &str); 9] = [
 ];
 
 fn set_headers(headers: &mut HeaderMap, is_https: bool) {
+    let has_own_policy = headers.contains_key(header::CONTENT_SECURITY_POLICY);
     for (name, value) in ALWAYS {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
     if is_https {
-        if let Some(policy) = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok()) {
-            let policy = HeaderValue::from_str(&format!("{policy}; upgrade-insecure-requests"));
-            policy.into_iter().for_each(|policy| drop(headers.insert(header::CONTENT_SECURITY_POLICY, policy)));
+        if !has_own_policy {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_OVER_TLS));
         }
         let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, two_years);

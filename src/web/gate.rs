@@ -9,8 +9,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
 use super::client;
-use super::flow_cookie;
 use super::fault::Fault;
+use super::flow_cookie;
 use super::limits::Limit;
 use super::session;
 use crate::app::App;
@@ -23,7 +23,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 ///
 /// # Errors
 /// The faults of a request that is not let in, and the inner ones.
-pub async fn keep<B: MessageBody>(mut req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+pub async fn keep<B: MessageBody>(
+    mut req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
     // Health checks come from machines that know our address and not our name.
     if !matches!(req.path(), route::HEALTHZ | route::READYZ) {
         let Some(app) = req.app_data::<web::Data<App>>().cloned() else {
@@ -53,7 +56,7 @@ fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
 /// The cross-site check, by headers alone, so that no form ever expires and no anonymous page writes anything:
 /// what the browser says in `Sec-Fetch-Site`; where it says nothing, `Origin` against `PUBLIC_URL` (never
 /// against `Host`, which proxies rewrite). With neither, only a request without cookies passes: a script can
-/// post a form, but no browser can be used against its owner. (OWASP CSRF Prevention; Go's CrossOriginProtection.)
+/// post a form, but no browser can be used against its owner. (OWASP CSRF Prevention; Go's `CrossOriginProtection`.)
 fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), Fault> {
     let allowed = match (headers.get(SEC_FETCH_SITE), headers.get(header::ORIGIN)) {
         (Some(site), _) => site == "same-origin" || site == "none",
@@ -66,7 +69,9 @@ fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), Fault> {
 /// A cookie of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a
 /// neighbouring site gets around `__Host-`), was planted: then no cookie of the request counts.
 fn drop_planted_cookies(config: &Config, headers: &mut HeaderMap) {
-    let planted = [session::COOKIE, flow_cookie::COOKIE].iter().any(|name| is_planted(&config.cookie_name(name), headers));
+    let planted = [session::COOKIE, flow_cookie::COOKIE]
+        .iter()
+        .any(|name| is_planted(&config.cookie_name(name), headers));
     if planted {
         log::warn!("a request came with a cookie that somebody planted; none of its cookies counts");
         headers.remove(header::COOKIE);
@@ -130,7 +135,13 @@ mod tests {
         for site in ["cross-site", "same-site", "", "SAME-ORIGIN"] {
             assert!(!passes(&[("sec-fetch-site", site), ("origin", own)]), "{site}");
         }
-        for origin in ["null", "https://evil.example", "https://localhost:8000", "http://localhost", "http://localhost:8001"] {
+        for origin in [
+            "null",
+            "https://evil.example",
+            "https://localhost:8000",
+            "http://localhost",
+            "http://localhost:8001",
+        ] {
             assert!(!passes(&[("origin", origin)]), "{origin}");
         }
         assert!(!passes(&[("cookie", "latchkey=1")]), "neither header, with a cookie");

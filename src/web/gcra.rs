@@ -32,7 +32,7 @@ impl Buckets {
         let full_at = shard.get(&name).copied().unwrap_or_default().max(now) + rate.step;
         let limit = now + rate.step * rate.burst;
         if full_at > limit {
-            return Err(full_at - limit);
+            return Err(full_at.saturating_sub(limit));
         }
         if shard.len() >= MOST / SHARDS && !shard.contains_key(&name) {
             make_room(&mut shard, now);

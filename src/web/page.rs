@@ -73,7 +73,8 @@ impl Person {
 
 /// One or two letters for somebody without a picture.
 fn initials(name: &str) -> String {
-    let mut words = name.split([' ', '.', '_', '-']).filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let mut words =
+        name.split([' ', '.', '_', '-']).filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     let first = words.next();
     let last = words.next_back();
     first.into_iter().chain(last).flat_map(char::to_uppercase).collect()
@@ -93,7 +94,9 @@ fn notice(query: &str) -> Option<Message> {
         "email-code-sent" => "We sent a code to the new address.",
         "email-changed" => "Your e-mail address is changed. We told the old address.",
         "email-cancelled" => "The change is cancelled. Your address stays as it is.",
-        "email-restored" => "The old address is back, and every browser was signed out. Choose a new password now.",
+        "email-restored" => {
+            "The old address is back, and every browser was signed out. Choose a new password now."
+        }
         "verified" => "Your address is confirmed. Welcome!",
         "refreshed" => "Your session is renewed.",
         "confirmed" => "Thank you, that was the right password.",
@@ -105,7 +108,9 @@ fn notice(query: &str) -> Option<Message> {
 /// A page with that status.
 pub fn respond(status: StatusCode, page: &impl Template) -> HttpResponse {
     match page.render_with_values(&Language::default()) {
-        Ok(html) => HttpResponse::build(status).insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html),
+        Ok(html) => {
+            HttpResponse::build(status).insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).body(html)
+        }
         Err(error) => {
             log::error!("a page could not be rendered: {error}");
             HttpResponse::InternalServerError().finish()
@@ -134,7 +139,9 @@ mod tests {
 
     #[test]
     fn initials_are_the_first_and_the_last_word() {
-        for (name, expected) in [("Ann Mary Lee", "AL"), ("ann", "A"), ("ann_lee", "AL"), ("", ""), ("éva", "É")] {
+        for (name, expected) in
+            [("Ann Mary Lee", "AL"), ("ann", "A"), ("ann_lee", "AL"), ("", ""), ("éva", "É")]
+        {
             assert_eq!(initials(name), expected);
         }
     }

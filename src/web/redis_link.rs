@@ -47,7 +47,12 @@ impl RedisLink {
     pub fn new(config: &RedisConfig) -> Result<Self, RedisError> {
         let settings = TcpSettings::default().set_nodelay(true);
         let info = config.url.expose_secret().into_connection_info()?.set_tcp_settings(settings);
-        Ok(Self { client: Client::open(info)?, prefix: config.prefix.as_str().into(), state: Arc::default(), connecting: Arc::default() })
+        Ok(Self {
+            client: Client::open(info)?,
+            prefix: config.prefix.as_str().into(),
+            state: Arc::default(),
+            connecting: Arc::default(),
+        })
     }
 
     /// The full name of a key.

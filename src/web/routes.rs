@@ -88,7 +88,14 @@ mod tests {
     fn only_a_lost_slash_is_found_again() {
         assert_eq!(slashed("/user-profile").as_deref(), Some("/user-profile/"));
         assert_eq!(slashed("/auth/sign-in/user").as_deref(), Some("/auth/sign-in/user/"));
-        for path in ["/nowhere", "//evil.example", "/\\evil.example", "/auth/sign-in/%0d%0a", "/user-profile/x.css", "//"] {
+        for path in [
+            "/nowhere",
+            "//evil.example",
+            "/\\evil.example",
+            "/auth/sign-in/%0d%0a",
+            "/user-profile/x.css",
+            "//",
+        ] {
             assert_eq!(slashed(path), None, "{path}");
         }
     }

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use actix_session::config::{BrowserSession, CookieContentSecurity};
-use actix_session::storage::{CookieSessionStore, LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use actix_session::storage::{
+    CookieSessionStore, LoadError, SaveError, SessionKey, SessionStore, UpdateError,
+};
 use actix_session::{Session, SessionMiddleware};
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, SameSite};
@@ -152,7 +154,9 @@ impl SessionStore for Store {
         let mut load = redis::cmd("GETEX");
         load.arg(name).arg("EX").arg(kept);
         match link.run(async |mut conn| load.query_async::<Option<String>>(&mut conn).await).await {
-            Ok(Some(text)) => serde_json::from_str(&text).map(Some).map_err(|e| LoadError::Deserialization(e.into())),
+            Ok(Some(text)) => {
+                serde_json::from_str(&text).map(Some).map_err(|e| LoadError::Deserialization(e.into()))
+            }
             Ok(None) => Ok(None),
             // Public pages go on without knowing who looks; the others answer 503, and the cookie stays.
             Err(_) => Ok(Some(HashMap::from([(AWAY.to_owned(), String::new())]))),
@@ -169,7 +173,12 @@ impl SessionStore for Store {
         SessionKey::try_from(id).map_err(|error| SaveError::Other(error.into()))
     }
 
-    async fn update(&self, key: SessionKey, state: State, ttl: &time::Duration) -> Result<SessionKey, UpdateError> {
+    async fn update(
+        &self,
+        key: SessionKey,
+        state: State,
+        ttl: &time::Duration,
+    ) -> Result<SessionKey, UpdateError> {
         match self {
             Self::Cookie(store) => store.update(key, state, ttl).await,
             Self::Redis(link, kept) => {
@@ -191,7 +200,12 @@ impl SessionStore for Store {
     }
 }
 
-async fn write(link: &RedisLink, id: &str, state: &State, (kept, condition): (u64, &str)) -> Result<(), anyhow::Error> {
+async fn write(
+    link: &RedisLink,
+    id: &str,
+    state: &State,
+    (kept, condition): (u64, &str),
+) -> Result<(), anyhow::Error> {
     let text = serde_json::to_string(state)?;
     let mut set = redis::cmd("SET");
     set.arg(Store::name(link, id)).arg(text).arg("EX").arg(kept).arg(condition);

@@ -121,8 +121,10 @@ fn write_down(app: &web::Data<App>, sign_in: SignIn) {
     let app = web::Data::clone(app);
     actix_web::rt::spawn(async move {
         let (config, now) = (app.config.sessions, app.clock.now());
-        let touched =
-            app.db.write(move |conn| sign_ins::touch(conn, &sign_in, config, now).map_err(db::Error::from)).await;
+        let touched = app
+            .db
+            .write(move |conn| sign_ins::touch(conn, &sign_in, config, now).map_err(db::Error::from))
+            .await;
         if let Err(error) = touched {
             log::warn!("a sign-in could not be kept awake: {error}");
         }
@@ -155,7 +157,9 @@ impl Viewer {
         let (sign_in, config, now) = (self.sign_in.clone(), app.config.sessions, app.clock.now());
         let rotated = app
             .db
-            .write(move |conn| sign_ins::rotate(conn, &sign_in, confirmed, config, now).map_err(db::Error::from))
+            .write(move |conn| {
+                sign_ins::rotate(conn, &sign_in, confirmed, config, now).map_err(db::Error::from)
+            })
             .await?;
         let rotated = rotated.ok_or_else(|| sign_in_needed(req))?;
         session::point_to(req, session, &rotated, now)

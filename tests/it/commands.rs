@@ -48,14 +48,20 @@ fn all_mistakes_of_the_settings_are_told_at_once_and_no_value() {
 #[test]
 fn settings_come_from_a_file_too_and_the_environment_outweighs_it() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(".env"), format!("SECRET_KEY='{}'\nDATABASE_URL=nonsense\n", key())).unwrap();
+    std::fs::write(folder.path().join(".env"), format!("SECRET_KEY='{}'\nDATABASE_URL=nonsense\n", key()))
+        .unwrap();
     let output = latchkey(folder.path(), &["migrate"], &[], "");
     assert!(said(&output).contains("DATABASE_URL must be like"), "{}", said(&output));
     let output = latchkey(folder.path(), &["migrate"], &[("DATABASE_URL", "sqlite://here.sqlite3")], "");
     assert!(output.status.success(), "{}", said(&output));
     assert!(folder.path().join("here.sqlite3").exists());
     std::fs::write(folder.path().join("key"), key() + "\n").unwrap();
-    let output = latchkey(folder.path(), &["migrate"], &[("SECRET_KEY_FILE", "key"), ("DATABASE_URL", "sqlite://b.sqlite3")], "");
+    let output = latchkey(
+        folder.path(),
+        &["migrate"],
+        &[("SECRET_KEY_FILE", "key"), ("DATABASE_URL", "sqlite://b.sqlite3")],
+        "",
+    );
     assert!(output.status.success(), "{}", said(&output));
     std::fs::write(folder.path().join(".env"), "SECRET_KEY=\"hunter2\nx").unwrap();
     let output = latchkey(folder.path(), &["migrate"], &[], "");
@@ -76,7 +82,11 @@ fn a_database_newer_than_the_program_is_left_alone() {
     .unwrap();
     diesel::RunQueryDsl::execute(diesel::sql_query(newer), &mut database).unwrap();
     let output = latchkey(folder.path(), &["migrate"], &settings, "");
-    assert!(!output.status.success() && said(&output).contains("newer than this program"), "{}", said(&output));
+    assert!(
+        !output.status.success() && said(&output).contains("newer than this program"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
@@ -85,7 +95,8 @@ fn the_first_superuser_comes_from_the_command_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db.sqlite3").display().to_string();
         let (key, database) = (key(), format!("sqlite://{path}"));
-        let settings = [("SECRET_KEY", key.as_str()), ("DATABASE_URL", database.as_str()), ("BCRYPT_COST", "4")];
+        let settings =
+            [("SECRET_KEY", key.as_str()), ("DATABASE_URL", database.as_str()), ("BCRYPT_COST", "4")];
         let create = |name: &str, address: &str, password: &str| {
             let arguments = ["create-superuser", "--username", name, "--email", address, "--password-stdin"];
             latchkey(folder.path(), &arguments, &settings, &format!("{password}\n"))
@@ -119,7 +130,13 @@ fn check_tells_all_that_is_wrong() {
     ];
     let output = latchkey(folder.path(), &["check"], &settings, "");
     assert_eq!(output.status.code(), Some(1));
-    for part in ["FAILED  database", "run: latchkey migrate", "FAILED  Redis", "FAILED  mail", "FAILED  picture folder"] {
+    for part in [
+        "FAILED  database",
+        "run: latchkey migrate",
+        "FAILED  Redis",
+        "FAILED  mail",
+        "FAILED  picture folder",
+    ] {
         assert!(said(&output).contains(part), "{part} in {}", said(&output));
     }
     std::fs::remove_file(folder.path().join("media")).unwrap();
@@ -155,7 +172,11 @@ fn dev_needs_no_file_no_service_and_no_question_and_stops_cleanly() {
     run_alone(async || {
         let folder = tempfile::tempdir().unwrap();
         // A production's settings lie around; they must not be used.
-        std::fs::write(folder.path().join(".env"), "DATABASE_URL=postgres://production/accounts\nEMAIL_HOST=mail.example.org\n").unwrap();
+        std::fs::write(
+            folder.path().join(".env"),
+            "DATABASE_URL=postgres://production/accounts\nEMAIL_HOST=mail.example.org\n",
+        )
+        .unwrap();
         let port = free_port();
         let mut program = Command::new(env!("CARGO_BIN_EXE_latchkey"))
             .arg("dev")
@@ -193,7 +214,9 @@ fn dev_needs_no_file_no_service_and_no_question_and_stops_cleanly() {
         assert_eq!(status.code(), Some(0));
         let password = said.split("password ").nth(1).unwrap().split(' ').next().unwrap();
         assert!(password.len() >= 20, "{said}");
-        assert!(folder.path().join("var/latchkey.sqlite3").exists() && folder.path().join("var/mails").exists());
+        assert!(
+            folder.path().join("var/latchkey.sqlite3").exists() && folder.path().join("var/mails").exists()
+        );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "all is kept in ./var");
     });
 }

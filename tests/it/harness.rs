@@ -20,7 +20,6 @@ pub const OTHER_PASSWORD: &str = "cobalt lantern harbour";
 macro_rules! stories {
     ($($(#[$about:meta])* async fn $name:ident($site:ident: &Site) $body:block)+) => {
         $($(#[$about])* mod $name {
-            #[allow(unused_imports, reason = "a story takes what it needs")]
             use super::*;
 
             async fn story($site: &Site) $body

@@ -199,13 +199,24 @@ fn behind_tls_cookies_and_headers_are_for_tls_alone() {
     run_alone(async || {
         let site = Site::start_at("https://accounts.example.org").await;
         let visitor = site.visitor();
-        let post = visitor.request(Method::POST, "/auth/sign-up/user/").header("Host", "accounts.example.org").header("Content-Type", FORM);
-        let body = [("username", "annalee"), ("email", "ann@example.org"), ("password", PASSWORD), ("confirm_password", PASSWORD)];
+        let post = visitor
+            .request(Method::POST, "/auth/sign-up/user/")
+            .header("Host", "accounts.example.org")
+            .header("Content-Type", FORM);
+        let body = [
+            ("username", "annalee"),
+            ("email", "ann@example.org"),
+            ("password", PASSWORD),
+            ("confirm_password", PASSWORD),
+        ];
         let answer = post.body(serde_urlencoded::to_string(body).unwrap()).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 303);
         let cookie = answer.headers()["set-cookie"].to_str().unwrap();
         assert!(cookie.starts_with("__Host-latchkey-flow="), "{cookie}");
-        assert!(cookie.contains("; Secure") && cookie.contains("; HttpOnly") && !cookie.contains("Domain"), "{cookie}");
+        assert!(
+            cookie.contains("; Secure") && cookie.contains("; HttpOnly") && !cookie.contains("Domain"),
+            "{cookie}"
+        );
         assert!(answer.headers()["strict-transport-security"].to_str().unwrap().starts_with("max-age="));
         let mail = site.mail_to("ann@example.org").await;
         assert!(mail.text.contains("https://accounts.example.org/auth/verify-otp/"), "{}", mail.text);
@@ -229,7 +240,10 @@ fn the_mailbox_of_developers_is_nowhere_without_debug() {
         ann.follow(&format!("{code} is your code for Latchkey")).await;
         ann.see("To: ann@example.org").see("Enter this code");
         let html = ann.request(Method::GET, "/dev/mail/1/html/").send().await.unwrap();
-        assert_eq!(html.headers()["content-security-policy"], "sandbox; default-src 'none'; style-src 'unsafe-inline'");
+        assert_eq!(
+            html.headers()["content-security-policy"],
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+        );
         site.stop().await;
     });
 }

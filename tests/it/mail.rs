@@ -25,7 +25,11 @@ fn mail_waits_while_the_server_is_away_and_leaves_when_it_is_back() {
         }
         settle(site).await;
         assert_eq!(site.count("SELECT COUNT(*) FROM outbox WHERE state = 'waiting'").await, 5);
-        assert_eq!(site.count("SELECT SUM(tries) FROM outbox").await, 0, "an absent server counts against no mail");
+        assert_eq!(
+            site.count("SELECT SUM(tries) FROM outbox").await,
+            0,
+            "an absent server counts against no mail"
+        );
         site.wait(minutes(2)).await;
         site.mail.be(Mood::Good);
         site.wait(seconds(31)).await;
@@ -45,7 +49,10 @@ fn a_code_that_ran_out_is_dropped_and_told_in_the_trail() {
         site.mail.be(Mood::Good);
         settle(site).await;
         assert_eq!(site.mail.all_to("ann@example.org").len(), 0);
-        assert_eq!(site.count("SELECT COUNT(*) FROM outbox WHERE state = 'expired' AND secret IS NULL").await, 1);
+        assert_eq!(
+            site.count("SELECT COUNT(*) FROM outbox WHERE state = 'expired' AND secret IS NULL").await,
+            1
+        );
         assert_eq!(site.count("SELECT COUNT(*) FROM events WHERE kind = 'mail-given-up'").await, 1);
     });
 }
@@ -56,7 +63,9 @@ fn one_bad_address_holds_nobody_up() {
         site.mail.be(Mood::Later("later@example.org"));
         site.visitor().sign_up("laterson", "later@example.org", PASSWORD).await;
         for number in 0..5 {
-            site.visitor().sign_up(&format!("person{number}"), &format!("p{number}@example.org"), PASSWORD).await;
+            site.visitor()
+                .sign_up(&format!("person{number}"), &format!("p{number}@example.org"), PASSWORD)
+                .await;
             site.mail_to(&format!("p{number}@example.org")).await;
         }
         assert_eq!(site.count("SELECT tries FROM outbox WHERE recipient = 'later@example.org'").await, 1);
@@ -91,7 +100,11 @@ fn a_mail_has_two_parts_and_nothing_from_elsewhere() {
         assert!(mail.text.contains("It was not you?"));
         assert!(!mail.html.contains("<img") && !mail.html.contains("<script") && !mail.html.contains("src="));
         assert!(mail.raw.contains("Auto-Submitted: auto-generated"));
-        assert!(mail.message_id.ends_with("@localhost.invalid"), "made of the mail's own id: {}", mail.message_id);
+        assert!(
+            mail.message_id.ends_with("@localhost.invalid"),
+            "made of the mail's own id: {}",
+            mail.message_id
+        );
         let expected = "Hello annalee,\n\nEnter this code to confirm your e-mail address and finish signing up:\n\n    CODE\n\nEnter the code:\nLINK\n\nThe code is good for 10 minutes. Only the newest one works.\n\nIt was not you? Then ignore this mail: without the code nothing happens, and the account goes away by itself. Never tell the code to anybody.\n\n-- \nLatchkey · SITE/";
         let link = format!("{}{}", site.url, mail.link("/auth/verify-otp/"));
         let seen = mail.text.replace(&code, "CODE").replace(&link, "LINK").replace(&site.url, "SITE");

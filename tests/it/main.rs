@@ -1,5 +1,5 @@
 //! What people see, tested through the real forms over real HTTP, with a real database, mail server and Redis.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails loudly")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails loudly")]
 
 mod harness;
 

@@ -35,7 +35,8 @@ fn png_bomb(width: u32, height: u32) -> Vec<u8> {
         zeros.write_all(&row).unwrap();
     }
     let pixels = zeros.finish().unwrap();
-    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &head), &chunk(b"IDAT", &pixels), &chunk(b"IEND", b"")].concat()
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &head), &chunk(b"IDAT", &pixels), &chunk(b"IEND", b"")]
+        .concat()
 }
 
 /// A JPEG that lies on its side and tells where it was taken.

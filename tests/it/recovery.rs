@@ -11,7 +11,11 @@ async fn forget(visitor: &mut Visitor, login: &str) {
 
 async fn reset(visitor: &mut Visitor, link: &str, password: &str) {
     visitor.visit(link).await;
-    visitor.fill("New password", password).fill("New password again", password).press("Change password").await;
+    visitor
+        .fill("New password", password)
+        .fill("New password again", password)
+        .press("Change password")
+        .await;
 }
 
 stories! {

@@ -162,7 +162,11 @@ fn without_redis_public_pages_serve_and_with_it_the_same_cookie_is_signed_in_aga
         redis.go_on();
         let back = Instant::now();
         while !ann.is_signed_in().await {
-            assert!(back.elapsed() < Duration::from_secs(2), "not signed in again after {:?}", back.elapsed());
+            assert!(
+                back.elapsed() < Duration::from_secs(2),
+                "not signed in again after {:?}",
+                back.elapsed()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         site.stop().await;
@@ -205,7 +209,9 @@ fn remembered_sessions_last_for_weeks() {
         site.member("annalee").await;
         let mut ann = site.visitor();
         ann.visit("/auth/sign-in/user/").await;
-        ann.fill("Username or e-mail", "annalee").fill("Password", PASSWORD).tick("Stay signed in on this device");
+        ann.fill("Username or e-mail", "annalee")
+            .fill("Password", PASSWORD)
+            .tick("Stay signed in on this device");
         ann.press("Sign in").await;
         for _ in 0..4 {
             site.wait(hours(6 * 24)).await;

@@ -9,7 +9,8 @@ use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, ru
 
 /// A sign-up as a script would send it.
 async fn post(visitor: &Visitor, name: &str, address: &str) -> reqwest::Response {
-    let form = [("username", name), ("email", address), ("password", PASSWORD), ("confirm_password", PASSWORD)];
+    let form =
+        [("username", name), ("email", address), ("password", PASSWORD), ("confirm_password", PASSWORD)];
     let body = serde_urlencoded::to_string(form).unwrap();
     let request = visitor.request(Method::POST, "/auth/sign-up/user/");
     request.header("Content-Type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
@@ -282,8 +283,10 @@ fn two_hundred_sign_ups_at_once_for_one_address_make_one_account() {
         crate::harness::run(with_redis, async |site: &Site| {
             let visitors: Vec<Visitor> = (0..200).map(|_| site.visitor()).collect();
             let names: Vec<String> = (0..200).map(|number| format!("person{number}")).collect();
-            let sign_ups = visitors.iter().zip(&names).map(|(visitor, name)| post(visitor, name, "ann@example.org"));
-            let statuses: Vec<u16> = join_all(sign_ups).await.iter().map(|answer| answer.status().as_u16()).collect();
+            let sign_ups =
+                visitors.iter().zip(&names).map(|(visitor, name)| post(visitor, name, "ann@example.org"));
+            let statuses: Vec<u16> =
+                join_all(sign_ups).await.iter().map(|answer| answer.status().as_u16()).collect();
             // All wait for the hashers; those beyond their queue would be told to come back.
             assert!(statuses.iter().all(|status| *status == 303), "{statuses:?}");
             let owners = site.count("SELECT COUNT(*) FROM users WHERE email_canon = 'ann@example.org'").await;

@@ -5,11 +5,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{MailServer, OTHER_PASSWORD, PASSWORD, Site, Visitor, free_port, minutes, run_alone, wait_for_port};
+use crate::harness::{
+    MailServer, OTHER_PASSWORD, PASSWORD, Site, Visitor, free_port, minutes, run_alone, wait_for_port,
+};
 
 /// Every byte that the database has on the disk.
 fn everything_in(folder: &Path) -> Vec<u8> {
-    ["db.sqlite3", "db.sqlite3-wal"].iter().flat_map(|name| std::fs::read(folder.join(name)).unwrap_or_default()).collect()
+    ["db.sqlite3", "db.sqlite3-wal"]
+        .iter()
+        .flat_map(|name| std::fs::read(folder.join(name)).unwrap_or_default())
+        .collect()
 }
 
 #[test]
@@ -23,7 +28,10 @@ fn neither_passwords_nor_links_can_be_read_in_the_database() {
         let token = link.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
         ann.visit("/user-profile/update-password/").await;
         ann.fill("Current password", PASSWORD);
-        ann.fill("New password", OTHER_PASSWORD).fill("New password again", OTHER_PASSWORD).press("Change password").await;
+        ann.fill("New password", OTHER_PASSWORD)
+            .fill("New password again", OTHER_PASSWORD)
+            .press("Change password")
+            .await;
         site.wait(minutes(1)).await;
         let (folder, _) = site.stop().await;
         while folder.path().join("db.sqlite3-wal").exists() {
@@ -91,8 +99,16 @@ fn what_was_acknowledged_survives_a_kill_and_its_mail_arrives_afterwards() {
                     let tell = tell.clone();
                     actix_web::rt::spawn(async move {
                         let name = format!("person{round}-{number}");
-                        let visitor = Visitor::new(format!("http://localhost:{port}"), format!("10.{round}.{number}.1"));
-                        let form = [("username", name.as_str()), ("email", &format!("{name}@example.org")), ("password", PASSWORD), ("confirm_password", PASSWORD)];
+                        let visitor = Visitor::new(
+                            format!("http://localhost:{port}"),
+                            format!("10.{round}.{number}.1"),
+                        );
+                        let form = [
+                            ("username", name.as_str()),
+                            ("email", &format!("{name}@example.org")),
+                            ("password", PASSWORD),
+                            ("confirm_password", PASSWORD),
+                        ];
                         let request = visitor.request(reqwest::Method::POST, "/auth/sign-up/user/");
                         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
                         let answer = request.body(serde_urlencoded::to_string(form).unwrap()).send().await;

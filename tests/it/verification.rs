@@ -10,7 +10,8 @@ use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, seconds, 
 /// The code entered by a script on the page where the visitor is.
 fn attempt(visitor: &Visitor, code: &str) -> RequestBuilder {
     let path = visitor.path().split('?').next().unwrap().to_owned();
-    let request = visitor.request(Method::POST, &path).header("Content-Type", "application/x-www-form-urlencoded");
+    let request =
+        visitor.request(Method::POST, &path).header("Content-Type", "application/x-www-form-urlencoded");
     request.body(format!("otp={code}"))
 }
 
@@ -27,8 +28,8 @@ stories! {
         let code = site.code_to("ann@example.org").await;
         ann.fill("Code", "12345").press("Confirm").await;
         ann.status(422);
-        for (number, told) in ["4 tries are left", "3 tries are left", "2 tries are left", "One try is left"].iter().enumerate() {
-            ann.fill("Code", &wrong(&code, number as u32)).press("Confirm").await;
+        for (number, told) in (0..).zip(["4 tries are left", "3 tries are left", "2 tries are left", "One try is left"]) {
+            ann.fill("Code", &wrong(&code, number)).press("Confirm").await;
             ann.status(422).see(told);
         }
         ann.fill("Code", &wrong(&code, 5)).press("Confirm").await;
@@ -141,10 +142,13 @@ fn one_code_entered_two_hundred_times_at_once_signs_in_once() {
             let code = site.code_to("ann@example.org").await;
             // From many addresses: it is the code that must hold, not a limit.
             let copies = (0..200).map(|number| {
-                attempt(&ann, &code).header("X-Forwarded-For", format!("10.9.{}.{}", number / 100, number % 100)).send()
+                attempt(&ann, &code)
+                    .header("X-Forwarded-For", format!("10.9.{}.{}", number / 100, number % 100))
+                    .send()
             });
             let answers = join_all(copies).await;
-            let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect();
+            let statuses: Vec<u16> =
+                answers.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect();
             assert_eq!(statuses.iter().filter(|status| **status == 303).count(), 1, "{statuses:?}");
             assert!(statuses.iter().all(|status| *status < 500), "{statuses:?}");
             assert_eq!(site.count("SELECT COUNT(*) FROM sign_ins").await, 1);
@@ -160,8 +164,11 @@ fn of_ten_thousand_wrong_codes_at_once_five_are_evaluated_and_the_right_one_come
         ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
         let code = site.code_to("ann@example.org").await;
         let guesses = (0..10_000).map(|number| attempt(&ann, &wrong(&code, number)).send());
-        let statuses: Vec<u16> =
-            stream::iter(guesses).buffer_unordered(256).map(|answer| answer.unwrap().status().as_u16()).collect().await;
+        let statuses: Vec<u16> = stream::iter(guesses)
+            .buffer_unordered(256)
+            .map(|answer| answer.unwrap().status().as_u16())
+            .collect()
+            .await;
         assert!(statuses.iter().all(|status| *status == 422), "no guess gets in, and none fails otherwise");
         let evaluated = "SELECT COUNT(*) FROM events WHERE kind = 'code-wrong'";
         assert_eq!(site.count(evaluated).await, 5, "the trail has one line for each that was looked at");

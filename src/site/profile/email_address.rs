@@ -77,16 +77,17 @@ struct CodeForm {
 async fn show(app: Data<App>, viewer: Viewer, req: actix_web::HttpRequest) -> Result<HttpResponse, Fault> {
     let chrome = Chrome::of(Some(&viewer)).with_notice(req.query_string());
     let current = viewer.user.email.clone().unwrap_or_default();
-    Ok(match pending(&app, &viewer).await? {
-        Some(flow) => {
-            let state = flow.state(app.clock.now());
-            page::ok(&PendingPage { chrome, current, address: flow.address, state, problems: Problems::default() })
-        }
-        None => {
-            let form = ChangeEmailForm::default();
-            page::ok(&ChangeEmailPage { chrome, current, form, problems: Problems::default() })
-        }
-    })
+    let problems = Problems::default();
+    let Some(flow) = pending(&app, &viewer).await? else {
+        return Ok(page::ok(&ChangeEmailPage {
+            chrome,
+            current,
+            form: ChangeEmailForm::default(),
+            problems,
+        }));
+    };
+    let state = flow.state(app.clock.now());
+    Ok(page::ok(&PendingPage { chrome, current, address: flow.address, state, problems }))
 }
 
 async fn ask(
@@ -125,7 +126,8 @@ async fn verify(
 async fn resend(app: Data<App>, viewer: Viewer, client: Client) -> Result<HttpResponse, Fault> {
     app.limits.take(Limit::Code, &client.network()).await?;
     let flow = pending(&app, &viewer).await?.ok_or_else(nothing_pending)?;
-    let (user, key, lifetime, now) = (viewer.user.clone(), app.keys.code, app.config.otp_lifetime, app.clock.now());
+    let (user, key, lifetime, now) =
+        (viewer.user.clone(), app.keys.code, app.config.otp_lifetime, app.clock.now());
     let sent = app
         .db
         .write(move |conn| {
@@ -143,7 +145,8 @@ async fn resend(app: Data<App>, viewer: Viewer, client: Client) -> Result<HttpRe
     match sent {
         Ok(()) => Ok(page::see_other(&paths::with_notice(route::CHANGE_EMAIL, "code-sent"))),
         Err(wait) => {
-            let problem = Message::new("You can ask for another code in {wait}.").with("wait", human_wait(wait));
+            let problem =
+                Message::new("You can ask for another code in {wait}.").with("wait", human_wait(wait));
             pending_again(&app, &viewer, Problems::one("otp", problem)).await
         }
     }
@@ -152,14 +155,18 @@ async fn resend(app: Data<App>, viewer: Viewer, client: Client) -> Result<HttpRe
 async fn cancel(app: Data<App>, viewer: Viewer) -> Result<HttpResponse, Fault> {
     let (user, now) = (viewer.user.id, app.clock.now());
     app.db
-        .write(move |conn| Ok::<_, db::Error>(verifications::end_all(conn, &user, Purpose::ChangeEmail, now)?))
+        .write(move |conn| {
+            Ok::<_, db::Error>(verifications::end_all(conn, &user, Purpose::ChangeEmail, now)?)
+        })
         .await?;
     Ok(page::see_other(&paths::with_notice(route::PROFILE, "email-cancelled")))
 }
 
 async fn pending(app: &App, viewer: &Viewer) -> Result<Option<Verification>, Fault> {
     let user = viewer.user.id.clone();
-    let find = move |conn: &mut Connection| Ok::<_, db::Error>(verifications::pending(conn, &user, Purpose::ChangeEmail)?);
+    let find = move |conn: &mut Connection| {
+        Ok::<_, db::Error>(verifications::pending(conn, &user, Purpose::ChangeEmail)?)
+    };
     Ok(app.db.find(find).await?)
 }
 
@@ -207,7 +214,14 @@ async fn begin(app: &App, viewer: &Viewer, client: &Client, form: &ChangeEmailFo
                 next_path: "",
             };
             verifications::insert(conn, &verification, now)?;
-            events::note(conn, Kind::EmailChangeAsked, Some(&user.id), &origin, &masked(email.as_str()), now)?;
+            events::note(
+                conn,
+                Kind::EmailChangeAsked,
+                Some(&user.id),
+                &origin,
+                &masked(email.as_str()),
+                now,
+            )?;
             let told = match &owner {
                 Some(owner) if may_mail => sign_up::tell_owner(conn, owner, now)?,
                 _ => false,
@@ -255,7 +269,11 @@ async fn confirm_code(
             match attempt {
                 Attempt::Right => {
                     change(conn, &user, &flow.address, now)?;
-                    let detail = format!("{} to {}", masked(user.email.as_deref().unwrap_or_default()), masked(&flow.address));
+                    let detail = format!(
+                        "{} to {}",
+                        masked(user.email.as_deref().unwrap_or_default()),
+                        masked(&flow.address)
+                    );
                     events::note(conn, Kind::EmailChanged, Some(&user.id), &origin, &detail, now)?;
                 }
                 Attempt::Wrong { .. } => {
@@ -280,7 +298,10 @@ fn change(conn: &mut Connection, user: &User, address: &str, now: Moment) -> Res
         && holder.id != user.id
         && !users::remove_unverified(conn, &holder.id)?
     {
-        return Err(Refusal::at("otp", "This address can no longer be used. Cancel the change and choose another one."));
+        return Err(Refusal::at(
+            "otp",
+            "This address can no longer be used. Cancel the change and choose another one.",
+        ));
     }
     users::set_email(conn, &user.id, &email)?;
     links::revoke(conn, &user.id, Purpose::ResetPassword, now)?;

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use actix_multipart::{Field, Multipart};
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+};
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -64,7 +66,8 @@ async fn submit(
     body: Payload,
 ) -> Result<HttpResponse, Fault> {
     // Only now: not a byte is read for anybody who is not signed in.
-    let form = tokio::time::timeout(DEADLINE, PictureForm::read(&req, body)).await.unwrap_or(Err(Fault::Timeout))?;
+    let form =
+        tokio::time::timeout(DEADLINE, PictureForm::read(&req, body)).await.unwrap_or(Err(Fault::Timeout))?;
     let notice = if form.remove { "picture-removed" } else { "picture-saved" };
     match change(&app, &viewer, &client, form).await {
         Ok(()) => Ok(page::see_other(&paths::with_notice(route::PROFILE, notice))),
@@ -117,14 +120,17 @@ impl PictureForm {
         }
         app.limits.take(Limit::Picture, viewer.user.id.as_str()).await?;
         app.pictures.draw(self.upload).await.map_err(|unfit| match unfit {
-            Unfit::Format => problem("This is no picture that we can use. Choose a PNG, JPEG, WebP or GIF file."),
+            Unfit::Format => {
+                problem("This is no picture that we can use. Choose a PNG, JPEG, WebP or GIF file.")
+            }
             Unfit::Dimensions => problem("This picture has too many pixels: 4096 × 4096 are the limit."),
             Unfit::Broken => problem("This picture is damaged and cannot be opened. Try another one."),
         })
     }
 
     async fn read(req: &HttpRequest, body: Payload) -> Result<Self, Fault> {
-        let declared = req.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let declared =
+            req.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > MAX_BYTES + ENVELOPE) {
             return Err(Fault::TooLarge);
         }

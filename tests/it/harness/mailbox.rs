@@ -105,13 +105,15 @@ impl MailServer {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let state = self.state.lock().unwrap();
-        let others: Vec<_> = state.mails.iter().map(|mail| (mail.to.as_str(), mail.subject.as_str())).collect();
+        let others: Vec<_> =
+            state.mails.iter().map(|mail| (mail.to.as_str(), mail.subject.as_str())).collect();
         panic!("no mail to {address} within ten seconds; all mails: {others:?}");
     }
 
     fn unread(&self, address: &str) -> Option<Mail> {
         let mut state = self.state.lock().unwrap();
-        let index = (0..state.mails.len()).find(|&index| !state.read[index] && state.mails[index].to == address)?;
+        let index =
+            (0..state.mails.len()).find(|&index| !state.read[index] && state.mails[index].to == address)?;
         state.read[index] = true;
         Some(state.mails[index].clone())
     }
@@ -166,7 +168,9 @@ impl MailServer {
 
     fn keep(&self, to: &str, raw: &str) {
         let parsed = MessageParser::default().parse(raw.as_bytes()).expect("a mail that can be read");
-        let body = |body: Option<std::borrow::Cow<'_, str>>| body.map(|text| text.replace("\r\n", "\n")).unwrap_or_default();
+        let body = |body: Option<std::borrow::Cow<'_, str>>| {
+            body.map(|text| text.replace("\r\n", "\n")).unwrap_or_default()
+        };
         let mail = Mail {
             to: to.to_owned(),
             subject: parsed.subject().unwrap_or_default().to_owned(),

@@ -52,7 +52,8 @@ impl Redis {
             self.port,
             self.folder.path().display()
         );
-        let guard = Command::new("sh").args(["-c", &line]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let guard =
+            Command::new("sh").args(["-c", &line]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
         self.guard = Some(guard.expect("sh"));
         wait_for_port(self.port);
     }
@@ -62,6 +63,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
 }
 
+#[expect(clippy::disallowed_methods, reason = "nothing else runs while a service starts")]
 pub fn wait_for_port(port: u16) {
     let patience = Instant::now() + Duration::from_secs(20);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -76,7 +78,10 @@ fn find(program: &str, package: &'static str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var_os("REQUIRE_SERVICES").is_none(), "{program} is missing: apt-get install {package}");
+        assert!(
+            std::env::var_os("REQUIRE_SERVICES").is_none(),
+            "{program} is missing: apt-get install {package}"
+        );
         note_missing(package);
     }
     found

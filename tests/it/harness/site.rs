@@ -173,7 +173,8 @@ impl Site {
 
     /// What the admin pages will do one day.
     pub async fn sql(&self, statement: &'static str) -> usize {
-        let run = move |conn: &mut db::Connection| Ok::<_, db::Error>(diesel::sql_query(statement).execute(conn)?);
+        let run =
+            move |conn: &mut db::Connection| Ok::<_, db::Error>(diesel::sql_query(statement).execute(conn)?);
         self.app.db.write(run).await.expect(statement)
     }
 
@@ -185,7 +186,9 @@ impl Site {
             number: i64,
         }
         let run = move |conn: &mut db::Connection| {
-            Ok::<_, db::Error>(diesel::sql_query(format!("SELECT ({query}) AS number")).get_result::<Row>(conn)?.number)
+            Ok::<_, db::Error>(
+                diesel::sql_query(format!("SELECT ({query}) AS number")).get_result::<Row>(conn)?.number,
+            )
         };
         self.app.db.read(run).await.expect(query)
     }

@@ -63,7 +63,15 @@ impl Visitor {
     pub fn new(site: String, address: String) -> Self {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let page = Page { status: 0, headers: HeaderMap::new(), body: String::new() };
-        Self { site, address, client, cookies: BTreeMap::new(), path: String::new(), page, filled: BTreeMap::new() }
+        Self {
+            site,
+            address,
+            client,
+            cookies: BTreeMap::new(),
+            path: String::new(),
+            page,
+            filled: BTreeMap::new(),
+        }
     }
 
     /// The same person in a copy of the same browser: the same cookies from now on apart.
@@ -99,7 +107,8 @@ impl Visitor {
         let mut request = self.client.request(method, format!("{}{path}", self.site));
         request = request.header("X-Forwarded-For", &self.address).header("Sec-Fetch-Site", "same-origin");
         if !self.cookies.is_empty() {
-            let all: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let all: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(COOKIE, all.join("; "));
         }
         request
@@ -127,7 +136,7 @@ impl Visitor {
     fn take_cookies(&mut self, headers: &HeaderMap) {
         for line in headers.get_all(SET_COOKIE) {
             let cookie = Cookie::parse(line.to_str().expect("text").to_owned()).expect("a cookie");
-            if cookie.max_age().is_some_and(|age| age.is_zero()) {
+            if cookie.max_age() == Some(actix_web::cookie::time::Duration::ZERO) {
                 self.cookies.remove(cookie.name());
             } else {
                 self.cookies.insert(cookie.name().to_owned(), cookie.value().to_owned());
@@ -207,7 +216,9 @@ impl Visitor {
         let name = self.field(label);
         let page = Html::parse_document(&self.page.body);
         let field = page.select(&selector(&format!("[name={name}]"))).next().expect("a field");
-        let Some(problem) = page.select(&selector(&format!("#{name}-problem"))).next() else { return String::new() };
+        let Some(problem) = page.select(&selector(&format!("#{name}-problem"))).next() else {
+            return String::new();
+        };
         assert_eq!(field.attr("aria-invalid"), Some("true"));
         assert!(field.attr("aria-describedby").unwrap_or_default().contains(&format!("{name}-problem")));
         text_of(problem)
@@ -283,7 +294,11 @@ fn defaults(form: ElementRef<'_>) -> BTreeMap<String, String> {
     values
 }
 
-fn multipart(form: ElementRef<'_>, values: BTreeMap<String, String>, mut filled: BTreeMap<String, Value>) -> Form {
+fn multipart(
+    form: ElementRef<'_>,
+    values: BTreeMap<String, String>,
+    mut filled: BTreeMap<String, Value>,
+) -> Form {
     // As browsers do: a file field without a file is sent as an empty one.
     for field in form.select(&selector("input[type=file]")) {
         let name = field.attr("name").unwrap_or_default().to_owned();
