@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 pub use letter::{Letter, Stationery, masked};
 
 use crate::db::Connection;
-use crate::identity::{Id, LinkToken, Moment, Otp};
+use crate::identity::{Id, LinkToken, Moment, Otp, Purpose};
+use crate::records::mail_budgets::{self, Budget};
 use crate::records::outbox::{self, NewMail};
 use crate::records::users::User;
+use crate::records::verifications::{self, Verification};
 
 /// Every mail that there is, with what it says. The secret it carries is kept apart, to be erased.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -132,21 +134,62 @@ pub fn queue(conn: &mut Connection, mail: &Mail, posting: &Posting<'_>, now: Mom
     outbox::insert(conn, &new, now)
 }
 
-/// Queues the code of a sign-up; `None` queues nothing that will ever be sent, with the same work.
-pub fn queue_code(
-    conn: &mut Connection,
-    user: &User,
-    flow: &Id,
-    (address, code): (&str, Option<&Otp>),
-    lifetime: Duration,
-    now: Moment,
-) -> QueryResult<()> {
-    let mail = Mail::VerifyAddress { username: user.username.clone(), flow: flow.as_str().to_owned() };
+/// A code on its way to an address.
+pub struct CodeMail<'a> {
+    /// Whose it is.
+    pub user: &'a Id,
+    /// Whom it greets.
+    pub username: &'a str,
+    /// The flow whose page takes it.
+    pub flow: &'a Id,
+    /// What it is good for.
+    pub purpose: Purpose,
+    /// Where it goes.
+    pub address: &'a str,
+    /// `None` queues nothing that will ever be sent, with the same work.
+    pub code: Option<&'a Otp>,
+    /// How long it is good.
+    pub lifetime: Duration,
+}
+
+/// Queues a code.
+pub fn queue_code(conn: &mut Connection, new: &CodeMail<'_>, now: Moment) -> QueryResult<()> {
+    let username = new.username.to_owned();
+    let mail = match new.purpose {
+        Purpose::ChangeEmail => Mail::ConfirmNewAddress { username },
+        _ => Mail::VerifyAddress { username, flow: new.flow.as_str().to_owned() },
+    };
     let posting = Posting {
-        withheld: code.is_none(),
-        ..Posting::to(&user.id, address).with_secret(code.map_or("", Otp::expose), lifetime)
+        withheld: new.code.is_none(),
+        ..Posting::to(new.user, new.address).with_secret(new.code.map_or("", Otp::expose), new.lifetime)
     };
     queue(conn, &mail, &posting, now)
+}
+
+/// Replaces the code of a flow and queues the new one, or tells how long to wait until that may be. For a flow that no
+/// code ever fits, it is the same work.
+pub fn renew_code(
+    conn: &mut Connection,
+    (flow, user): (&Verification, &User),
+    key: &[u8; 32],
+    lifetime: Duration,
+    now: Moment,
+) -> QueryResult<Result<(), Duration>> {
+    let budget = mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?;
+    let (code, digest) = flow.new_code(key).unzip();
+    if budget.is_ok() && verifications::replace_code(conn, flow, digest.as_ref(), lifetime, now)? {
+        let new = CodeMail {
+            user: &user.id,
+            username: &user.username,
+            flow: &flow.id,
+            purpose: flow.purpose,
+            address: &flow.address,
+            code: code.as_ref(),
+            lifetime,
+        };
+        queue_code(conn, &new, now)?;
+    }
+    Ok(budget)
 }
 
 /// Queues the link of a recovery.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 
-use super::{queue_code, queue_reset};
+use super::{queue_reset, renew_code};
 use crate::db::Connection;
 use crate::identity::{Moment, Purpose, Standing};
 use crate::keys::Keys;
@@ -36,7 +36,7 @@ pub(super) fn answer(
     let user = if canonical.contains('@') {
         // Whether or not the address has an owner besides: what the sign-up's page shows afterwards must not tell.
         if let Some((flow, claimant)) = verifications::claiming(conn, &canonical)? {
-            send_code(conn, &claimant, &flow, keys, lifetimes, now)?;
+            send_code(conn, (&flow, &claimant), keys, lifetimes, now)?;
         }
         users::by_email(conn, &canonical)?.filter(|owner| owner.verified_at.is_some())
     } else {
@@ -46,7 +46,7 @@ pub(super) fn answer(
     match user.standing() {
         Standing::Active => send_reset(conn, &user, lifetimes, now),
         Standing::Unverified => match verifications::pending(conn, &user.id, Purpose::SignUp)? {
-            Some(flow) => send_code(conn, &user, &flow, keys, lifetimes, now),
+            Some(flow) => send_code(conn, (&flow, &user), keys, lifetimes, now),
             None => Ok(()),
         },
         // A reset must be no way around a block.
@@ -69,21 +69,15 @@ fn send_reset(conn: &mut Connection, user: &User, lifetimes: Lifetimes, now: Mom
 
 fn send_code(
     conn: &mut Connection,
-    user: &User,
-    flow: &Verification,
+    (flow, user): (&Verification, &User),
     keys: &Keys,
     lifetimes: Lifetimes,
     now: Moment,
 ) -> QueryResult<()> {
-    if user.blocked_at.is_some() {
-        return Ok(());
-    }
-    if mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?.is_err() {
-        return Ok(());
-    }
-    let (code, digest) = flow.new_code(&keys.code).unzip();
-    if verifications::replace_code(conn, flow, digest.as_ref(), lifetimes.otp, now)? {
-        queue_code(conn, user, &flow.id, (&flow.address, code.as_ref()), lifetimes.otp, now)?;
+    if user.blocked_at.is_none()
+        && let Err(wait) = renew_code(conn, (flow, user), &keys.code, lifetimes.otp, now)?
+    {
+        log::debug!("no further code for {} seconds", wait.as_secs());
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::identity::{
     Username,
 };
 use crate::keys::Keys;
-use crate::mail::{self, Mail, Posting};
+use crate::mail::{self, CodeMail, Mail, Posting};
 use crate::paths::{self, Next, route};
 use crate::records::events::{self, Kind, Origin};
 use crate::records::mail_budgets::{self, Budget};
@@ -279,15 +279,16 @@ impl Registration {
             _ => false,
         };
         if !told {
-            let mail = Mail::VerifyAddress {
-                username: self.username.as_str().to_owned(),
-                flow: flow.as_str().to_owned(),
+            let new = CodeMail {
+                user: &user,
+                username: self.username.as_str(),
+                flow: &flow,
+                purpose: Purpose::SignUp,
+                address: self.email.as_str(),
+                code: (!withheld).then_some(&code),
+                lifetime: config.otp_lifetime,
             };
-            let posting = Posting {
-                withheld,
-                ..Posting::to(&user, self.email.as_str()).with_secret(code.expose(), config.otp_lifetime)
-            };
-            mail::queue(conn, &mail, &posting, now)?;
+            mail::queue_code(conn, &new, now)?;
         }
         Ok(flow)
     }

@@ -4,6 +4,8 @@
 //! opens the link in another browser than the one that signed up must also give the password chosen then
 //! (checked first, and a wrong one costs no try), so that nobody can be made to confirm a stranger's account.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
@@ -11,12 +13,11 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::db::{self, Connection};
+use crate::db;
 use crate::identity::{Id, LinkToken, Message, Moment, Otp, Password, Purpose, Standing};
 use crate::mail;
 use crate::paths::{self, Next, route};
 use crate::records::events::{self, Kind};
-use crate::records::mail_budgets::{self, Budget};
 use crate::records::sign_ins::{self, SignIn};
 use crate::records::users::{self, UNVERIFIED_LIFETIME, User};
 use crate::records::verifications::{self, Attempt, CodeState, Verification};
@@ -104,11 +105,7 @@ async fn resend(
     let sent = send_code(&app, &waiting.flow, &waiting.user).await?;
     match sent {
         Ok(()) => Ok(page::see_other(&paths::with_notice(&back, "code-sent"))),
-        Err(wait) => {
-            let problem =
-                Message::new("You can ask for another code in {wait}.").with("wait", human_wait(wait));
-            Ok(page::refused(&waiting.page(app.clock.now(), Problems::one("otp", problem))))
-        }
+        Err(wait) => Ok(page::refused(&waiting.page(app.clock.now(), too_early(wait)))),
     }
 }
 
@@ -217,30 +214,28 @@ pub(super) fn refusal(attempt: Attempt) -> Option<Refusal> {
     Some(Refusal::at("otp", message))
 }
 
-/// Replaces and mails the code of a sign-up, or tells how long to wait for the next one. Also for one that no
-/// code ever fits, with the same work.
+/// Sends another code for a flow, or tells how long to wait for it.
 pub(super) async fn send_code(
     app: &App,
     flow: &Verification,
     user: &User,
-) -> Result<Result<(), std::time::Duration>, Fault> {
+) -> Result<Result<(), Duration>, Fault> {
     let (flow, user, key, now) = (flow.clone(), user.clone(), app.keys.code, app.clock.now());
     let lifetime = app.config.otp_lifetime;
     let sent = app
         .db
-        .write(move |conn: &mut Connection| {
-            let budget = mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?;
-            if budget.is_ok() {
-                let (code, digest) = flow.new_code(&key).unzip();
-                if verifications::replace_code(conn, &flow, digest.as_ref(), lifetime, now)? {
-                    mail::queue_code(conn, &user, &flow.id, (&flow.address, code.as_ref()), lifetime, now)?;
-                }
-            }
-            Ok::<_, db::Error>(budget)
-        })
+        .write(move |conn| Ok::<_, db::Error>(mail::renew_code(conn, (&flow, &user), &key, lifetime, now)?))
         .await?;
     app.bell.ring();
     Ok(sent)
+}
+
+/// What is said when another code was asked for too early.
+pub(super) fn too_early(wait: Duration) -> Problems {
+    Problems::one(
+        "otp",
+        Message::new("You can ask for another code in {wait}.").with("wait", human_wait(wait)),
+    )
 }
 
 impl Waiting {

@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::db::{self, Connection};
-use crate::identity::{Email, Id, Message, Moment, Otp, Purpose};
-use crate::mail::{self, Mail, Posting, masked};
+use crate::identity::{Email, Id, Moment, Otp, Purpose};
+use crate::mail::{self, CodeMail, Mail, Posting, masked};
 use crate::paths::{self, route};
 use crate::records::events::{self, Kind};
 use crate::records::links;
@@ -24,7 +24,7 @@ use crate::records::users::{self, User};
 use crate::records::verifications::{self, Attempt, CodeState, NewVerification, Verification};
 use crate::site::{confirm, sign_up, verification};
 use crate::web::client::Client;
-use crate::web::fault::{DeadEnd, Fault, Refusal, human_wait};
+use crate::web::fault::{DeadEnd, Fault, Refusal};
 use crate::web::forms::{Form, Problems};
 use crate::web::limits::Limit;
 use crate::web::page::{self, Chrome};
@@ -126,29 +126,9 @@ async fn verify(
 async fn resend(app: Data<App>, viewer: Viewer, client: Client) -> Result<HttpResponse, Fault> {
     app.limits.take(Limit::Code, &client.network()).await?;
     let flow = pending(&app, &viewer).await?.ok_or_else(nothing_pending)?;
-    let (user, key, lifetime, now) =
-        (viewer.user.clone(), app.keys.code, app.config.otp_lifetime, app.clock.now());
-    let sent = app
-        .db
-        .write(move |conn| {
-            let budget = mail_budgets::take(conn, &flow.address.to_ascii_lowercase(), Budget::Code, now)?;
-            if budget.is_ok() {
-                let (code, digest) = flow.new_code(&key).unzip();
-                if verifications::replace_code(conn, &flow, digest.as_ref(), lifetime, now)? {
-                    queue_code(conn, &user, (&flow.address, code.as_ref()), lifetime, now)?;
-                }
-            }
-            Ok::<_, db::Error>(budget)
-        })
-        .await?;
-    app.bell.ring();
-    match sent {
+    match verification::send_code(&app, &flow, &viewer.user).await? {
         Ok(()) => Ok(page::see_other(&paths::with_notice(route::CHANGE_EMAIL, "code-sent"))),
-        Err(wait) => {
-            let problem =
-                Message::new("You can ask for another code in {wait}.").with("wait", human_wait(wait));
-            pending_again(&app, &viewer, Problems::one("otp", problem)).await
-        }
+        Err(wait) => pending_again(&app, &viewer, verification::too_early(wait)).await,
     }
 }
 
@@ -226,30 +206,23 @@ async fn begin(app: &App, viewer: &Viewer, client: &Client, form: &ChangeEmailFo
                 Some(owner) if may_mail => sign_up::tell_owner(conn, owner, now)?,
                 _ => false,
             };
-            let code = (owner.is_none() && may_mail).then_some(&code);
             if !told {
-                queue_code(conn, user, (email.as_str(), code), lifetime, now)?;
+                let new = CodeMail {
+                    user: &user.id,
+                    username: &user.username,
+                    flow: &flow,
+                    purpose: Purpose::ChangeEmail,
+                    address: email.as_str(),
+                    code: (owner.is_none() && may_mail).then_some(&code),
+                    lifetime,
+                };
+                mail::queue_code(conn, &new, now)?;
             }
             Ok::<_, Refusal>(())
         })
         .await?;
     app.bell.ring();
     Ok(())
-}
-
-fn queue_code(
-    conn: &mut Connection,
-    user: &User,
-    (address, code): (&str, Option<&Otp>),
-    lifetime: Duration,
-    now: Moment,
-) -> diesel::QueryResult<()> {
-    let mail = Mail::ConfirmNewAddress { username: user.username.clone() };
-    let posting = Posting {
-        withheld: code.is_none(),
-        ..Posting::to(&user.id, address).with_secret(code.map_or("", Otp::expose), lifetime)
-    };
-    mail::queue(conn, &mail, &posting, now)
 }
 
 async fn confirm_code(
