@@ -1,10 +1,12 @@
 //! What the tests are made with: a site, its visitors, their mailbox, and the services of this machine.
 
+mod burst;
 mod mailbox;
 mod services;
 mod site;
 mod visitor;
 
+pub use burst::at_once;
 pub use mailbox::{MailServer, Mood};
 pub use services::{Redis, free_port, wait_for_port};
 pub use site::{Site, hours, minutes, run, run_alone, seconds};

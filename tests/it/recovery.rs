@@ -2,7 +2,7 @@
 
 use latchkey::identity::Role;
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, stories};
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, at_once, hours, minutes, stories};
 
 async fn forget(visitor: &mut Visitor, login: &str) {
     visitor.visit("/auth/forgot-password/").await;
@@ -149,10 +149,10 @@ stories! {
                 let thief = site.visitor();
                 let form = serde_urlencoded::to_string([("username", "annalee"), ("password", old)]).unwrap();
                 let request = thief.request(reqwest::Method::POST, "/auth/sign-in/user/");
-                request.header("Content-Type", "application/x-www-form-urlencoded").body(form).send()
+                request.header("Content-Type", "application/x-www-form-urlencoded").body(form)
             });
-            let (done, _) = tokio::join!(reset.send(), futures_util::future::join_all(thieves));
-            assert_eq!(done.unwrap().status().as_u16(), 303);
+            let answers = at_once(thieves.collect::<Vec<_>>().into_iter().chain([reset])).await;
+            assert_eq!(answers.last().unwrap().status, 303);
             let left = "SELECT COUNT(*) FROM sign_ins WHERE ended_at IS NULL";
             assert_eq!(site.count(left).await, 0, "round {round}");
             site.wait(hours(1)).await;

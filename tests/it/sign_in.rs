@@ -1,15 +1,18 @@
 //! Signing in: the four doors, what is told to whom, and how often one may guess.
 
-use futures_util::future::join_all;
 use latchkey::identity::Role;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, seconds, stories};
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, at_once, minutes, seconds, stories};
 
-async fn post(visitor: &Visitor, login: &str, password: &str) -> reqwest::Response {
+fn request(visitor: &Visitor, login: &str, password: &str) -> RequestBuilder {
     let body = serde_urlencoded::to_string([("username", login), ("password", password)]).unwrap();
     let request = visitor.request(Method::POST, "/auth/sign-in/user/");
-    request.header("Content-Type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+    request.header("Content-Type", "application/x-www-form-urlencoded").body(body)
+}
+
+async fn post(visitor: &Visitor, login: &str, password: &str) -> reqwest::Response {
+    request(visitor, login, password).send().await.unwrap()
 }
 
 stories! {
@@ -103,10 +106,10 @@ stories! {
         site.member("carlacat").await;
         for login in ["annalee", "nobody1", "carlacat@example.org", "nobody2@example.org"] {
             let guesses: Vec<Visitor> = (0..20).map(|_| site.visitor()).collect();
-            let answers = join_all(guesses.iter().map(|visitor| post(visitor, login, "wrong password here"))).await;
-            let looked_at = answers.iter().filter(|answer| answer.status().as_u16() == 422).count();
+            let answers = at_once(guesses.iter().map(|visitor| request(visitor, login, "wrong password here"))).await;
+            let looked_at = answers.iter().filter(|answer| answer.status == 422).count();
             assert_eq!(looked_at, 5, "{login}");
-            assert!(answers.iter().all(|answer| matches!(answer.status().as_u16(), 422 | 429)));
+            assert!(answers.iter().all(|answer| matches!(answer.status, 422 | 429)));
             let refused = post(&site.visitor(), login, PASSWORD).await;
             assert_eq!(refused.status().as_u16(), 429, "the right one is not looked at either");
             assert!(refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() <= 60);

@@ -2,18 +2,23 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::join_all;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, run_alone, seconds, stories};
+use crate::harness::{
+    OTHER_PASSWORD, PASSWORD, Site, Visitor, at_once, hours, minutes, run_alone, seconds, stories,
+};
 
 /// A sign-up as a script would send it.
-async fn post(visitor: &Visitor, name: &str, address: &str) -> reqwest::Response {
+fn request(visitor: &Visitor, name: &str, address: &str) -> RequestBuilder {
     let form =
         [("username", name), ("email", address), ("password", PASSWORD), ("confirm_password", PASSWORD)];
     let body = serde_urlencoded::to_string(form).unwrap();
     let request = visitor.request(Method::POST, "/auth/sign-up/user/");
-    request.header("Content-Type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+    request.header("Content-Type", "application/x-www-form-urlencoded").body(body)
+}
+
+async fn post(visitor: &Visitor, name: &str, address: &str) -> reqwest::Response {
+    request(visitor, name, address).send().await.unwrap()
 }
 
 stories! {
@@ -119,10 +124,9 @@ stories! {
 
     async fn a_double_click_is_a_repeat(site: &Site) {
         let ann = site.visitor();
-        let clicks = [post(&ann, "annalee", "ann@example.org"), post(&ann, "annalee", "ann@example.org")];
-        let answers = join_all(clicks).await;
-        let to: Vec<_> = answers.iter().map(|answer| answer.headers().get("location").cloned()).collect();
-        assert!(to[0].is_some() && to[0] == to[1], "{to:?}");
+        let click = || request(&ann, "annalee", "ann@example.org");
+        let answers = at_once([click(), click()]).await;
+        assert!(!answers[0].location.is_empty() && answers[0].location == answers[1].location, "{answers:?}");
         assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
         site.mail_to("ann@example.org").await;
     }
@@ -284,9 +288,8 @@ fn two_hundred_sign_ups_at_once_for_one_address_make_one_account() {
             let visitors: Vec<Visitor> = (0..200).map(|_| site.visitor()).collect();
             let names: Vec<String> = (0..200).map(|number| format!("person{number}")).collect();
             let sign_ups =
-                visitors.iter().zip(&names).map(|(visitor, name)| post(visitor, name, "ann@example.org"));
-            let statuses: Vec<u16> =
-                join_all(sign_ups).await.iter().map(|answer| answer.status().as_u16()).collect();
+                visitors.iter().zip(&names).map(|(visitor, name)| request(visitor, name, "ann@example.org"));
+            let statuses: Vec<u16> = at_once(sign_ups).await.iter().map(|answer| answer.status).collect();
             // All wait for the hashers; those beyond their queue would be told to come back.
             assert!(statuses.iter().all(|status| *status == 303), "{statuses:?}");
             let owners = site.count("SELECT COUNT(*) FROM users WHERE email_canon = 'ann@example.org'").await;

@@ -1,0 +1,59 @@
+//! Requests that arrive at the very same time: each is sent but for its last byte, then all last bytes follow.
+
+use std::fmt::Write as _;
+
+use futures_util::future::join_all;
+use reqwest::{Request, RequestBuilder};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An answer, as far as a burst looks at it.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub location: String,
+}
+
+/// Sends them all at once.
+pub async fn at_once(requests: impl IntoIterator<Item = RequestBuilder>) -> Vec<Answer> {
+    let waiting = requests.into_iter().map(|request| open(request.build().expect("a request")));
+    let mut waiting = join_all(waiting).await;
+    // The server reads what it has and waits for the rest.
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    for (stream, last) in &mut waiting {
+        stream.write_all(last).await.expect("the server listens");
+    }
+    join_all(waiting.into_iter().map(|(stream, _)| read(stream))).await
+}
+
+async fn open(request: Request) -> (TcpStream, Vec<u8>) {
+    let mut text = wire(&request);
+    let last = text.split_off(text.len() - 1);
+    let address = (request.url().host_str().expect("a host"), request.url().port().expect("a port"));
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("a socket");
+    stream.write_all(&text).await.expect("the server listens");
+    (stream, last)
+}
+
+fn wire(request: &Request) -> Vec<u8> {
+    let url = request.url();
+    let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
+    assert!(!body.is_empty(), "the last byte is one of the body");
+    let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method(), url.path(), url.authority());
+    for (name, value) in request.headers() {
+        write!(head, "{name}: {}\r\n", value.to_str().expect("text")).expect("memory");
+    }
+    write!(head, "Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).expect("memory");
+    [head.as_bytes(), body].concat()
+}
+
+async fn read(mut stream: TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.expect("an answer");
+    let text = String::from_utf8_lossy(&bytes);
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+    let location =
+        text.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default().to_owned();
+    Answer { status, location }
+}
