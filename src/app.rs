@@ -57,7 +57,7 @@ impl App {
     pub fn new(config: Config, clock: Clock) -> Result<Self, Box<dyn std::error::Error>> {
         let keys = Keys::derive(&config.secret_key);
         Ok(Self {
-            db: Db::open(&config.database)?,
+            db: Db::open(&config.database),
             hasher: Hasher::start(&config.passwords)?,
             limits: Limits::new(config.rate_limits, keys.limit, clock.clone()),
             pictures: Pictures::new(&config.media_root),

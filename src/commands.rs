@@ -97,7 +97,7 @@ fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
 }
 
 fn migrate(config: &Config) -> Outcome {
-    let count = Db::open(&config.database)?.migrate()?;
+    let count = Db::open(&config.database).migrate()?;
     say(format_args!("The database is up to date; {count} migrations ran."));
     Ok(())
 }

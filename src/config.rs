@@ -2,6 +2,7 @@
 //!
 //! No part of the program reads the environment for itself. Secrets are kept in types whose `Debug` hides them.
 
+mod database;
 mod mail;
 mod origin;
 mod reader;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use database::{Backend, DatabaseConfig};
 pub use mail::{MailConfig, Smtp, SmtpSecurity, TransportKind};
 pub use origin::PublicUrl;
 pub use reader::Mistakes;
@@ -59,15 +61,6 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What is allowed but unwise, told at every start.
     pub warnings: Vec<String>,
-}
-
-/// `DATABASE_URL`, `DATABASE_POOL_SIZE`.
-#[derive(Debug, Clone)]
-pub struct DatabaseConfig {
-    /// May hold a password.
-    pub url: SecretString,
-    /// Connections at most.
-    pub pool_size: u32,
 }
 
 /// `REDIS_URL`, `REDIS_KEY_PREFIX`.
@@ -132,10 +125,7 @@ impl Config {
             bind,
             allowed_hosts: allowed_hosts(&mut read),
             trusted_proxies: read.parsed_list("TRUSTED_PROXIES", "a list of networks like 10.0.0.0/8"),
-            database: DatabaseConfig {
-                url: database_url(&mut read).into(),
-                pool_size: read.number("DATABASE_POOL_SIZE", default_pool_size(), 2..=1000),
-            },
+            database: DatabaseConfig::read(&mut read),
             redis: redis(&mut read),
             mail: MailConfig::read(&mut read, &public_url),
             media_root: read.text("MEDIA_ROOT", "media").into(),
@@ -187,14 +177,6 @@ fn allowed_hosts(read: &mut Reader<'_>) -> Vec<String> {
     hosts.into_iter().flatten().collect()
 }
 
-fn database_url(read: &mut Reader<'_>) -> String {
-    let url = read.text("DATABASE_URL", "sqlite://latchkey.sqlite3");
-    if url.strip_prefix("sqlite://").is_none_or(str::is_empty) {
-        read.mistake("DATABASE_URL", "must be like sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3");
-    }
-    url
-}
-
 fn secret_key(read: &mut Reader<'_>) -> SecretString {
     let key = read.text("SECRET_KEY", "");
     if key.is_empty() {
@@ -226,12 +208,6 @@ fn passwords(read: &mut Reader<'_>) -> PasswordConfig {
         rules: PasswordRules { min_length: read.number("PASSWORD_MIN_LENGTH", 8, 8..=64) as usize },
         pepper: read.text("PASSWORD_PEPPER", "").into(),
     }
-}
-
-/// Worker threads (actix-web's default) with two blocking threads each, and the couriers'.
-fn default_pool_size() -> u32 {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(2 * workers + 2).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -12,22 +12,23 @@ mod connection;
 #[expect(missing_docs, reason = "generated")]
 pub mod schema;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::TransactionManager;
 use diesel::r2d2::{Pool, PooledConnection};
 use diesel::result::DatabaseErrorKind;
-use secrecy::ExposeSecret;
 
+use connection::Manager;
 pub use connection::{DbConnection as Connection, MultiBackend as Backend};
-use connection::{Manager, Target};
 
-use crate::config::DatabaseConfig;
+use crate::config::{self, DatabaseConfig};
 
 /// The longest that a request waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a transaction that lost a race is run.
-const RUNS: u32 = 3;
+const RUNS: u32 = 6;
 
 /// Why the database did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum Error {
     /// Away, locked or full: it may be back soon.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The connection is dead. Another one may live.
+    #[error("the connection to the database is lost: {0}")]
+    Lost(String),
     /// It refused a statement.
     #[error("the database refused: {0}")]
     Query(diesel::result::Error),
@@ -48,22 +52,45 @@ impl From<diesel::result::Error> for Error {
             RollbackErrorOnCommit { commit_error, .. } => *commit_error,
             error => error,
         };
-        let away = match &error {
-            DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction,
-                _,
-            )
-            | BrokenTransactionManager => true,
-            DatabaseError(_, info) => {
-                let said = info.message();
-                ["locked", "disk is full", "disk I/O error", "readonly database", "unable to open"]
-                    .iter()
-                    .any(|sign| said.contains(sign))
+        match &error {
+            DatabaseError(DatabaseErrorKind::ClosedConnection, _) | BrokenTransactionManager => {
+                Self::Lost(error.to_string())
             }
-            _ => false,
-        };
-        if away { Self::Unavailable(error.to_string()) } else { Self::Query(error) }
+            DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Self::Unavailable(error.to_string()),
+            DatabaseError(_, info) if says(info.message(), &LOST) => Self::Lost(error.to_string()),
+            DatabaseError(_, info) if says(info.message(), &AWAY) => Self::Unavailable(error.to_string()),
+            _ => Self::Query(error),
+        }
     }
+}
+
+/// How the clients say that a connection is dead. (Not every one of them has a code for it.)
+const LOST: [&str; 9] = [
+    "server closed the connection",
+    "terminating connection",
+    "no connection to the server",
+    "connection to server",
+    "could not receive data",
+    "connection has been closed",
+    "gone away",
+    "Lost connection",
+    "Connection was killed",
+];
+/// How the databases say that they cannot just now: a lock that is held, a disk that is full.
+const AWAY: [&str; 9] = [
+    "locked",
+    "disk is full",
+    "disk I/O error",
+    "readonly database",
+    "unable to open",
+    "statement timeout",
+    "lock timeout",
+    "Lock wait timeout",
+    "No space left",
+];
+
+fn says(message: &str, signs: &[&str]) -> bool {
+    signs.iter().any(|sign| message.contains(sign))
 }
 
 impl Error {
@@ -92,25 +119,22 @@ impl Failure for Error {
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<Manager>,
+    /// Raised when a connection turns out dead: then the others of its age are not asked first.
+    epoch: Arc<AtomicU64>,
     finds_inline: bool,
 }
 
 impl Db {
     /// Opens the database that the settings name. Connects when first used.
-    ///
-    /// # Errors
-    /// When the URL names none that we know.
-    pub fn open(config: &DatabaseConfig) -> Result<Self, Error> {
-        let target = Target::parse(config.url.expose_secret()).map_err(Error::Unavailable)?;
-        let finds_inline = matches!(target, Target::Sqlite { .. });
+    pub fn open(config: &DatabaseConfig) -> Self {
+        let epoch = Arc::new(AtomicU64::new(0));
         let pool = Pool::builder()
             .max_size(config.pool_size)
             .min_idle(Some(0))
-            .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(3))
             .error_handler(Box::new(LogErrors))
-            .build_unchecked(Manager(target));
-        Ok(Self { pool, finds_inline })
+            .build_unchecked(Manager::new(config.clone(), Arc::clone(&epoch)));
+        Self { pool, epoch, finds_inline: config.backend == config::Backend::Sqlite }
     }
 
     /// Brings the tables up to this program's version; tells how many migrations ran. Blocks the thread.
@@ -118,44 +142,52 @@ impl Db {
     /// # Errors
     /// When the database is away, or newer than this program.
     pub fn migrate(&self) -> Result<usize, Error> {
-        Ok(self.connection()?.migrate()?)
+        Ok(self.connection()?.conn.migrate()?)
     }
 
-    /// One row by a unique key.
+    /// One row by a unique key. May be run again.
     ///
     /// # Errors
     /// The closure's, or `Unavailable` after five seconds.
     pub async fn find<T, E, F>(&self, query: F) -> Result<T, E>
     where
-        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        F: Fn(&mut Connection) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: Failure + Send + 'static,
     {
         if self.finds_inline {
             // Never wait for the pool here: this is the thread that serves everybody else.
-            if let Some(mut conn) = self.pool.try_get() {
-                return query(&mut conn);
+            if let Some(mut pooled) = self.pool.try_get() {
+                return query(&mut pooled.conn);
             }
         }
         self.read(query).await
     }
 
-    /// Anything that only reads.
+    /// Anything that only reads. May be run again.
     ///
     /// # Errors
     /// The closure's, or `Unavailable` after five seconds.
     pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
     where
-        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+        F: Fn(&mut Connection) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: Failure + Send + 'static,
     {
         let db = self.clone();
-        off_the_loop(move || query(&mut *db.connection()?)).await
+        off_the_loop(move || {
+            let answer = query(&mut db.connection()?.conn);
+            if answer.as_ref().is_err_and(|error| db.is_lost(error)) {
+                query(&mut db.connection()?.conn)
+            } else {
+                answer
+            }
+        })
+        .await
     }
 
-    /// One transaction: committed when the closure returns `Ok`, rolled back otherwise. Runs again, three
-    /// times at most, when another transaction was first.
+    /// One transaction: committed when the closure returns `Ok`, rolled back otherwise. Runs again, a few times at
+    /// most, when another transaction was first.
     ///
     /// # Errors
     /// The closure's, or `Unavailable` after five seconds.
@@ -167,16 +199,45 @@ impl Db {
     {
         let (db, deadline) = (self.clone(), Instant::now() + PATIENCE);
         off_the_loop(move || {
-            let mut conn = db.connection()?;
             let mut run = 1;
             loop {
-                match transaction(&mut conn, &work, deadline) {
+                let mut pooled = db.begin()?;
+                match transaction(&mut pooled.conn, &work, deadline) {
                     Err(error) if run < RUNS && error.database().is_some_and(Error::lost_a_race) => run += 1,
-                    done => return done,
+                    done => {
+                        if let Err(error) = &done {
+                            db.is_lost(error);
+                        }
+                        return done;
+                    }
                 }
             }
         })
         .await
+    }
+
+    /// A connection with a transaction begun on it. Nothing has happened yet, so a dead one is no harm.
+    fn begin(&self) -> Result<PooledConnection<Manager>, Error> {
+        let mut pooled = self.connection()?;
+        match pooled.conn.begin_write().map_err(Error::from) {
+            Ok(()) => Ok(pooled),
+            Err(error) if self.is_lost(&error) => {
+                drop(pooled);
+                let mut pooled = self.connection()?;
+                pooled.conn.begin_write()?;
+                Ok(pooled)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the connection turned out dead; those of its age are given up with it.
+    fn is_lost(&self, error: &impl Failure) -> bool {
+        let lost = matches!(error.database(), Some(Error::Lost(_)));
+        if lost {
+            self.epoch.fetch_add(1, Ordering::SeqCst);
+        }
+        lost
     }
 
     fn connection(&self) -> Result<PooledConnection<Manager>, Error> {
@@ -184,7 +245,8 @@ impl Db {
     }
 }
 
-/// Nothing is committed after `deadline`: whoever waited has been told by then that nothing happened.
+/// What stands between the beginning of a transaction and its end. Nothing is committed after `deadline`: whoever
+/// waited has been told by then that nothing happened.
 fn transaction<T, E: Failure>(
     conn: &mut Connection,
     work: impl Fn(&mut Connection) -> Result<T, E>,
@@ -192,9 +254,7 @@ fn transaction<T, E: Failure>(
 ) -> Result<T, E> {
     type Transactions = <Connection as diesel::Connection>::TransactionManager;
     let in_time = || if Instant::now() < deadline { Ok(()) } else { Err(E::from(too_late())) };
-    in_time()?;
-    conn.begin_write().map_err(Error::from)?;
-    match work(conn).and_then(|value| in_time().map(|()| value)) {
+    match in_time().and_then(|()| work(conn)).and_then(|value| in_time().map(|()| value)) {
         Ok(value) => {
             Transactions::commit_transaction(conn).map_err(Error::from)?;
             Ok(value)

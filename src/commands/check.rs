@@ -35,7 +35,7 @@ fn report(part: &str, finding: &Result<(), String>) -> bool {
 }
 
 async fn database(config: &Config) -> Result<(), String> {
-    let db = Db::open(&config.database).map_err(|error| error.to_string())?;
+    let db = Db::open(&config.database);
     let nobody = Id::from_stored(String::new());
     match db.read(move |conn| Ok::<_, db::Error>(users::by_id(conn, &nobody)?)).await {
         Ok(_) => Ok(()),

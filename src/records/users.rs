@@ -124,8 +124,10 @@ pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Us
 }
 
 /// Whether the account is still as it was read, as far as it says who may sign in: same password, role and standing.
-/// Asked inside a transaction, for what was checked before it.
+/// Asked inside a transaction, for what was checked before it; from here to its end nobody else changes that account.
 pub fn is_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
+    // An update that changes nothing takes the row's lock on every back end.
+    diesel::update(users::table.find(&user.id)).set(users::id.eq(&user.id)).execute(conn)?;
     let now = by_id(conn, &user.id)?;
     Ok(now.is_some_and(|now| {
         now.password_changed_at == user.password_changed_at

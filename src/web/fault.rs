@@ -219,7 +219,7 @@ impl ResponseError for Fault {
 impl From<db::Error> for Fault {
     fn from(error: db::Error) -> Self {
         match error {
-            db::Error::Unavailable(why) => Self::Unavailable(why),
+            db::Error::Unavailable(_) | db::Error::Lost(_) => Self::Unavailable(error.to_string()),
             db::Error::Query(_) => Self::Internal(error.to_string()),
         }
     }

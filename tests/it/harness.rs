@@ -5,35 +5,48 @@ mod mailbox;
 mod services;
 mod site;
 mod visitor;
+mod world;
 
 pub use burst::at_once;
 pub use mailbox::{MailServer, Mood};
 pub use services::{Redis, free_port, wait_for_port};
 pub use site::{Site, hours, minutes, run, run_alone, seconds};
 pub use visitor::Visitor;
+pub use world::World;
 
 /// A password that nobody guesses.
 pub const PASSWORD: &str = "violet canyon umbrella";
 /// Another one.
 pub const OTHER_PASSWORD: &str = "cobalt lantern harbour";
 
-/// Stories that hold wherever sessions and limits are kept: each is run with everything embedded, and with a real
-/// Redis.
+/// Stories that hold wherever things are kept: each is run in every [`World`].
 macro_rules! stories {
     ($($(#[$about:meta])* async fn $name:ident($site:ident: &Site) $body:block)+) => {
         $($(#[$about])* mod $name {
             use super::*;
+            use $crate::harness::{World, run};
 
             async fn story($site: &Site) $body
 
             #[test]
             fn embedded() {
-                $crate::harness::run(false, story);
+                run(World::Embedded, story);
             }
 
             #[test]
             fn with_redis() {
-                $crate::harness::run(true, story);
+                run(World::Redis, story);
+            }
+
+            #[test]
+            fn on_postgres() {
+                run(World::Postgres, story);
+            }
+
+            #[cfg(feature = "mysql")]
+            #[test]
+            fn on_mariadb() {
+                run(World::Mariadb, story);
             }
         })+
     };

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::harness::{Mood, PASSWORD, Site, hours, minutes, run_alone, seconds};
+use crate::harness::{Mood, PASSWORD, Site, World, hours, minutes, run_alone, seconds};
 
 fn embedded(story: impl AsyncFnOnce(&Site)) {
-    crate::harness::run(false, story);
+    crate::harness::run(World::Embedded, story);
 }
 
 async fn settle(site: &Site) {

@@ -7,7 +7,9 @@ use futures_util::future::join_all;
 use latchkey::identity::Role;
 use reqwest::Method;
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Redis, Site, Visitor, hours, minutes, run_alone, stories};
+use crate::harness::{
+    OTHER_PASSWORD, PASSWORD, Redis, Site, Visitor, World, hours, minutes, run_alone, stories,
+};
 
 const COOKIE: &str = "latchkey";
 
@@ -193,7 +195,7 @@ fn limits_hold_while_redis_is_away() {
 
 #[test]
 fn a_session_of_a_restored_redis_is_worth_nothing_when_its_sign_in_has_ended() {
-    crate::harness::run(true, async |site: &Site| {
+    crate::harness::run(World::Redis, async |site: &Site| {
         let mut ann = site.member("annalee").await;
         let copy = ann.twin();
         // The row is the authority: end it behind Redis' back.
@@ -205,7 +207,7 @@ fn a_session_of_a_restored_redis_is_worth_nothing_when_its_sign_in_has_ended() {
 
 #[test]
 fn remembered_sessions_last_for_weeks() {
-    crate::harness::run(false, async |site: &Site| {
+    crate::harness::run(World::Embedded, async |site: &Site| {
         site.member("annalee").await;
         let mut ann = site.visitor();
         ann.visit("/auth/sign-in/user/").await;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use reqwest::{Method, RequestBuilder};
 
 use crate::harness::{
-    OTHER_PASSWORD, PASSWORD, Site, Visitor, at_once, hours, minutes, run_alone, seconds, stories,
+    OTHER_PASSWORD, PASSWORD, Site, Visitor, World, at_once, hours, minutes, run_alone, seconds, stories,
 };
 
 /// A sign-up as a script would send it.
@@ -282,8 +282,8 @@ stories! {
 
 #[test]
 fn two_hundred_sign_ups_at_once_for_one_address_make_one_account() {
-    for with_redis in [false, true] {
-        crate::harness::run(with_redis, async |site: &Site| {
+    for world in World::ALL {
+        crate::harness::run(*world, async |site: &Site| {
             let visitors: Vec<Visitor> = (0..200).map(|_| site.visitor()).collect();
             let names: Vec<String> = (0..200).map(|number| format!("person{number}")).collect();
             let sign_ups =

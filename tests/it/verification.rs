@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use reqwest::{Method, RequestBuilder};
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, at_once, minutes, seconds, stories};
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, World, at_once, minutes, seconds, stories};
 
 /// The code entered by a script on the page where the visitor is.
 fn attempt(visitor: &Visitor, code: &str) -> RequestBuilder {
@@ -134,8 +134,8 @@ stories! {
 
 #[test]
 fn one_code_entered_two_hundred_times_at_once_signs_in_once() {
-    for with_redis in [false, true] {
-        crate::harness::run(with_redis, async |site: &Site| {
+    for world in World::ALL {
+        crate::harness::run(*world, async |site: &Site| {
             let mut ann = site.visitor();
             ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
             let code = site.code_to("ann@example.org").await;

@@ -101,7 +101,7 @@ async fn change(app: &App, viewer: &Viewer, client: &Client, form: PictureForm) 
         Ok(old) => old.clone(),
         Err(db::Error::Query(_)) => new,
         // It may have been written after all: housekeeping looks later.
-        Err(db::Error::Unavailable(_)) => None,
+        Err(db::Error::Unavailable(_) | db::Error::Lost(_)) => None,
     };
     if let Some(name) = unwanted {
         app.pictures.remove(&name).await;

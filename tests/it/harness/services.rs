@@ -1,61 +1,61 @@
 //! The services of this machine, started privately on free ports, and ended with the test run.
 
+#[cfg(feature = "mysql")]
+mod mariadb;
+mod postgres;
+mod redis;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{LazyLock, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A redis-server of our own.
-pub struct Redis {
-    port: u16,
-    // Its standard input: the server ends when this end closes, however the test run ends.
-    guard: Option<Child>,
-    folder: tempfile::TempDir,
-}
+#[cfg(feature = "mysql")]
+pub use mariadb::Mariadb;
+pub use postgres::Postgres;
+pub use redis::Redis;
 
-impl Redis {
-    /// The one that most tests share, each under its own prefix; `None` when there is none on this machine.
-    pub fn shared() -> Option<&'static Self> {
-        static SHARED: LazyLock<Option<Redis>> = LazyLock::new(Redis::start);
-        SHARED.as_ref()
-    }
+/// A server that ends when its guard's standard input closes: however the test run ends.
+struct Guard(Option<Child>);
 
-    /// One that can be stopped without harm to others.
-    pub fn start() -> Option<Self> {
-        find("redis-server", "redis-server")?;
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut redis = Self { port: free_port(), guard: None, folder };
-        redis.go_on();
-        Some(redis)
-    }
-
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+impl Guard {
+    /// Runs that command line of the shell beside the tests.
+    fn start(server: &str) -> Self {
+        let line = format!("{server} >/dev/null & server=$!; read -r _; kill -9 $server; wait $server");
+        let guard =
+            Command::new("sh").args(["-c", &line]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+        Self(Some(guard.expect("sh")))
     }
 
     /// Ends it at once.
-    pub fn stop(&mut self) {
-        if let Some(mut guard) = self.guard.take() {
+    fn stop(&mut self) {
+        if let Some(mut guard) = self.0.take() {
             drop(guard.stdin.take());
-            guard.wait().expect("redis-server ends");
+            guard.wait().expect("the server ends");
         }
     }
+}
 
-    /// Starts it again on the same port, with what it had saved.
-    pub fn go_on(&mut self) {
-        let line = format!(
-            "redis-server --port {} --bind 127.0.0.1 --dir '{}' --appendonly yes --appendfsync always --save '' \
-             --daemonize no >/dev/null & server=$!; read -r _; kill -9 $server; wait $server",
-            self.port,
-            self.folder.path().display()
-        );
-        let guard =
-            Command::new("sh").args(["-c", &line]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
-        self.guard = Some(guard.expect("sh"));
-        wait_for_port(self.port);
+/// Runs a program to its end.
+fn run_to_end(program: &Path, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("the program");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{} {arguments:?}: {said}", program.display());
+}
+
+/// Tries until it works.
+#[expect(clippy::disallowed_methods, reason = "nothing else runs while a service starts")]
+fn wait_until<T, E: std::fmt::Display>(what: &str, mut attempt: impl FnMut() -> Result<T, E>) -> T {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(error) => assert!(Instant::now() < patience, "{what}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -63,20 +63,20 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
 }
 
-#[expect(clippy::disallowed_methods, reason = "nothing else runs while a service starts")]
 pub fn wait_for_port(port: u16) {
-    let patience = Instant::now() + Duration::from_secs(20);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < patience, "nothing listens on port {port}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("nothing listens", || std::net::TcpStream::connect(("127.0.0.1", port)));
 }
 
-/// The program of that name, or `None` and a note at the end of the test run. With `REQUIRE_SERVICES=1` a missing
-/// one is a failure.
-fn find(program: &str, package: &'static str) -> Option<PathBuf> {
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// The program of that name, in the usual places or in `more`; or `None`, and a note at the end of the test run. With
+/// `REQUIRE_SERVICES=1` a missing one is a failure.
+fn find(program: &str, more: &[PathBuf], package: &'static str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]).chain(more.iter().cloned());
+    let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
     if found.is_none() {
         assert!(
             std::env::var_os("REQUIRE_SERVICES").is_none(),

@@ -15,8 +15,8 @@ use latchkey::identity::{Email, Id, Password, Role, Username};
 use latchkey::records::users::{self, NewUser};
 
 use super::mailbox::{Mail, MailServer};
-use super::services::Redis;
 use super::visitor::Visitor;
+use super::world::World;
 use super::{OTHER_PASSWORD, PASSWORD};
 
 /// A running site.
@@ -30,21 +30,11 @@ pub struct Site {
     visitors: Cell<u32>,
 }
 
-/// Runs a story on a site of its own, with Redis or with everything embedded.
-pub fn run(with_redis: bool, story: impl AsyncFnOnce(&Site)) {
-    let redis = if with_redis {
-        let Some(redis) = Redis::shared() else { return };
-        Some(redis)
-    } else {
-        None
-    };
+/// Runs a story on a site of its own in that world.
+pub fn run(world: World, story: impl AsyncFnOnce(&Site)) {
+    let Some(place) = world.place() else { return };
     run_alone(async || {
-        let mut settings = HashMap::new();
-        if let Some(redis) = redis {
-            settings.insert("REDIS_URL", redis.url());
-            settings.insert("REDIS_KEY_PREFIX", format!("{}:", Id::new().as_str()));
-        }
-        let site = Site::start(settings).await;
+        let site = Site::start(place.settings.clone()).await;
         story(&site).await;
         site.stop().await;
     });

@@ -1,0 +1,81 @@
+//! A PostgreSQL server of our own.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+
+use super::{Guard, find, free_port, is_root, run_to_end, wait_until};
+
+/// A server, with its folder.
+pub struct Postgres {
+    port: u16,
+    guard: Guard,
+    binaries: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// The one that most tests share, each with a database of its own.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: LazyLock<Option<Postgres>> = LazyLock::new(Postgres::start);
+        SHARED.as_ref()
+    }
+
+    /// One that can be stopped without harm to others.
+    pub fn start() -> Option<Self> {
+        // Debian keeps the servers of all versions beside each other.
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let places: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+        let binaries = find("initdb", &places, "postgresql")?.parent().expect("a folder").to_owned();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let place = folder.path().display().to_string();
+        if is_root() {
+            // It refuses to run as root; Debian's package brings a user for it.
+            run_to_end("chown".as_ref(), &["postgres:postgres", &place]);
+        }
+        let mut server = Self { port: free_port(), guard: Guard(None), binaries, folder };
+        let initdb = format!(
+            "{} -D '{place}/data' -U latchkey -A trust -N -E UTF8 --locale=C",
+            server.program("initdb")
+        );
+        run_to_end("sh".as_ref(), &["-c", &initdb]);
+        server.go_on();
+        Some(server)
+    }
+
+    fn program(&self, name: &str) -> String {
+        let user = if is_root() { "setpriv --reuid=postgres --regid=postgres --clear-groups " } else { "" };
+        format!("{user}{}", self.binaries.join(name).display())
+    }
+
+    /// The address of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://latchkey@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Ends it at once.
+    pub fn stop(&mut self) {
+        self.guard.stop();
+    }
+
+    /// Starts it again on the same port, with what it had.
+    pub fn go_on(&mut self) {
+        let place = self.folder.path().display();
+        // What a crash of the machine costs is not what these tests are about.
+        self.guard = Guard::start(&format!(
+            "exec {} -D '{place}/data' -k '{place}' -p {} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=400",
+            self.program("postgres"),
+            self.port
+        ));
+        wait_until("PostgreSQL does not start", || PgConnection::establish(&self.url("postgres")));
+    }
+
+    /// Runs statements outside of any test's database.
+    pub fn execute(&self, statements: &str) {
+        let mut conn =
+            wait_until("no connection to PostgreSQL", || PgConnection::establish(&self.url("postgres")));
+        conn.batch_execute(statements).expect(statements);
+    }
+}
