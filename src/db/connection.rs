@@ -116,7 +116,7 @@ const POSTGRES_SESSION: &str = "SET timezone = 'UTC'; SET statement_timeout = '5
 /// READ COMMITTED as PostgreSQL has it: what waits for a row sees the row as it is then. Strict: no silent cut.
 #[cfg(feature = "mysql")]
 const MYSQL_SESSION: &str = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE', \
-    innodb_lock_wait_timeout = 3, tx_isolation = 'READ-COMMITTED'";
+    innodb_lock_wait_timeout = 3; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 impl DbConnection {
     /// Begins a transaction that will write. On SQLite the write lock is taken at once: a transaction that

@@ -133,8 +133,8 @@ impl Pictures {
     }
 }
 
-/// Whether it is a name of the kind that [`keep`] gives.
-fn is_ours(name: &str) -> bool {
+/// Whether it is a name of the kind that we give; no other is worth a look.
+pub fn is_ours(name: &str) -> bool {
     name.len() == 22 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 

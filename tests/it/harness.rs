@@ -9,10 +9,12 @@ mod world;
 
 pub use burst::at_once;
 pub use mailbox::{MailServer, Mood};
-pub use services::{Redis, free_port, wait_for_port};
+#[cfg(feature = "mysql")]
+pub use services::Mariadb;
+pub use services::{Postgres, Redis, free_port, wait_for_port};
 pub use site::{Site, hours, minutes, run, run_alone, seconds};
 pub use visitor::Visitor;
-pub use world::World;
+pub use world::{Place, World};
 
 /// A password that nobody guesses.
 pub const PASSWORD: &str = "violet canyon umbrella";

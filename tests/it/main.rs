@@ -5,6 +5,7 @@ mod harness;
 
 mod commands;
 
+mod databases;
 mod http;
 mod journey;
 mod mail;

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::db;
 use crate::paths::{self, route};
 use crate::records::events::{self, Kind};
-use crate::records::pictures::{MAX_BYTES, Unfit};
+use crate::records::pictures::{self, MAX_BYTES, Unfit};
 use crate::records::users;
 use crate::web::client::Client;
 use crate::web::fault::{Fault, Refusal};
@@ -168,7 +168,7 @@ impl PictureForm {
 }
 
 async fn serve(app: Data<App>, viewer: Viewer, name: Path<String>) -> Result<HttpResponse, Fault> {
-    let name = name.into_inner();
+    let name = Some(name.into_inner()).filter(|name| pictures::is_ours(name)).ok_or(Fault::NotFound)?;
     let wanted = name.clone();
     let owner = app.db.find(move |conn| Ok::<_, db::Error>(users::picture_owner(conn, &wanted)?)).await?;
     let owner = owner.ok_or(Fault::NotFound)?;

@@ -33,9 +33,14 @@ impl Mariadb {
             vec!["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data];
         arguments.extend(is_root().then_some("--user=root"));
         run_to_end(&install, &arguments);
-        let grant =
-            "CREATE USER IF NOT EXISTS latchkey IDENTIFIED BY 'latchkey'; GRANT ALL ON *.* TO latchkey;\n";
-        std::fs::write(folder.path().join("init.sql"), grant).expect("a file");
+        // By both names: a fresh server has a nobody at localhost who would come first.
+        let grants = ["localhost", "%"].map(|host| {
+            format!(
+                "CREATE USER IF NOT EXISTS latchkey@'{host}' IDENTIFIED BY 'latchkey';\n\
+                 GRANT ALL ON *.* TO latchkey@'{host}';\n"
+            )
+        });
+        std::fs::write(folder.path().join("init.sql"), grants.concat()).expect("a file");
         let mut server = Self { port: free_port(), guard: Guard(None), program, folder };
         server.go_on();
         Some(server)
@@ -58,7 +63,7 @@ impl Mariadb {
         // What a crash of the machine costs is not what these tests are about.
         self.guard = Guard::start(&format!(
             "exec '{}' --no-defaults {user} --datadir='{place}/data' --socket='{place}/socket' --port={} --bind-address=127.0.0.1 \
-             --init-file='{place}/init.sql' --innodb-flush-log-at-trx-commit=0 --max-connections=400 --skip-log-bin",
+             --init-file='{place}/init.sql' --innodb-flush-log-at-trx-commit=2 --max-connections=400 --skip-log-bin",
             self.program.display(),
             self.port
         ));
