@@ -120,7 +120,7 @@ fn a_postgres_that_restarts_is_found_again() {
     let url = server.borrow().url("accounts");
     run_alone(async || {
         through_an_outage(url.clone(), &mut || server.borrow_mut().stop(), &mut || {
-            server.borrow_mut().go_on()
+            server.borrow_mut().go_on();
         })
         .await;
     });
@@ -135,7 +135,7 @@ fn a_mariadb_that_restarts_is_found_again() {
     let url = server.borrow().url("accounts");
     run_alone(async || {
         through_an_outage(url.clone(), &mut || server.borrow_mut().stop(), &mut || {
-            server.borrow_mut().go_on()
+            server.borrow_mut().go_on();
         })
         .await;
     });
