@@ -7,6 +7,7 @@ mod commands;
 
 mod databases;
 mod http;
+mod instances;
 mod journey;
 mod mail;
 mod pictures;

@@ -43,6 +43,8 @@ pub enum Mood {
     Never(&'static str),
     /// Turns everybody away with 535, as for a wrong password.
     Closed,
+    /// Drops some connections, delays and puts off some mails, and loses some of its own answers.
+    Moody,
     /// Hangs up on everybody.
     Away,
 }
@@ -60,13 +62,22 @@ struct State {
     /// How many of the mails a test has looked at.
     read: Vec<bool>,
     attempts: usize,
+    lost_answers: usize,
+    turns: usize,
 }
 
 impl MailServer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let state = State { mood: Mood::Good, mails: Vec::new(), read: Vec::new(), attempts: 0 };
+        let state = State {
+            mood: Mood::Good,
+            mails: Vec::new(),
+            read: Vec::new(),
+            attempts: 0,
+            lost_answers: 0,
+            turns: 0,
+        };
         let server = Self { port, state: Arc::new(Mutex::new(state)) };
         let receiving = server.clone();
         actix_web::rt::spawn(async move {
@@ -89,6 +100,16 @@ impl MailServer {
     /// How many mails it was offered.
     pub fn attempts(&self) -> usize {
         self.state.lock().unwrap().attempts
+    }
+
+    /// How often it took a mail and hung up before it said so.
+    pub fn lost_answers(&self) -> usize {
+        self.state.lock().unwrap().lost_answers
+    }
+
+    /// All mails so far.
+    pub fn all(&self) -> Vec<Mail> {
+        self.state.lock().unwrap().mails.clone()
     }
 
     /// All mails to that address so far.
@@ -120,7 +141,7 @@ impl MailServer {
 
     async fn converse(&self, stream: TcpStream) -> std::io::Result<()> {
         let mood = self.state.lock().unwrap().mood;
-        if mood == Mood::Away {
+        if mood == Mood::Away || (mood == Mood::Moody && self.turn(7)) {
             return Ok(());
         }
         let mut stream = BufReader::new(stream);
@@ -139,6 +160,9 @@ impl MailServer {
             let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
             let answer = match verb.as_str() {
                 "EHLO" => "250-test\r\n250 8BITMIME\r\n",
+                "RCPT" if self.state.lock().unwrap().mood == Mood::Moody && self.turn(11) => {
+                    "451 not now\r\n"
+                }
                 "RCPT" => {
                     to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                     let mut state = self.state.lock().unwrap();
@@ -154,6 +178,10 @@ impl MailServer {
                     stream.write_all(b"354 go on\r\n").await?;
                     let raw = read_data(&mut stream).await?;
                     self.keep(&to, &raw);
+                    if self.state.lock().unwrap().mood == Mood::Moody && self.turn(23) {
+                        self.state.lock().unwrap().lost_answers += 1;
+                        return Ok(());
+                    }
                     "250 ok\r\n"
                 }
                 "QUIT" => {
@@ -164,6 +192,13 @@ impl MailServer {
             };
             stream.write_all(answer.as_bytes()).await?;
         }
+    }
+
+    /// Every so-many-th time.
+    fn turn(&self, every: usize) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.turns += 1;
+        state.turns.is_multiple_of(every)
     }
 
     fn keep(&self, to: &str, raw: &str) {

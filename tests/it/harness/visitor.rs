@@ -9,6 +9,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use scraper::{ElementRef, Html, Selector};
 
+use super::site::Site;
+
 /// A page as it came.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -43,6 +45,7 @@ impl Page {
     }
 }
 
+/// What stands in a field.
 enum Value {
     Text(String),
     File { name: String, kind: String, bytes: Vec<u8> },
@@ -78,6 +81,12 @@ impl Visitor {
     pub fn twin(&self) -> Self {
         let twin = Self::new(self.site.clone(), self.address.clone());
         Self { cookies: self.cookies.clone(), path: self.path.clone(), page: self.page.clone(), ..twin }
+    }
+
+    /// The same browser, led to another instance from now on.
+    pub fn go_to(&mut self, instance: &Site) -> &mut Self {
+        self.site.clone_from(&instance.url);
+        self
     }
 
     /// The same person at the same address with another browser.

@@ -1,0 +1,198 @@
+//! Several instances over one database and one Redis: whatever is done at one holds at the next request at the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use latchkey::db;
+use latchkey::identity::{Id, Role};
+use latchkey::mail::{self, Mail, Posting};
+use reqwest::Method;
+
+use crate::harness::{
+    MailServer, Mood, OTHER_PASSWORD, PASSWORD, Place, Site, Visitor, World, at_once, run_alone,
+};
+use crate::pictures;
+
+/// Two instances in one world, with one mail server.
+async fn two(world: World, mut place: Place, story: impl AsyncFnOnce(&Site, &Site)) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let inside = |name: &str| folder.path().join(name).display().to_string();
+    place.settings.entry("DATABASE_URL").or_insert(format!("sqlite://{}", inside("db.sqlite3")));
+    place.settings.insert("MEDIA_ROOT", inside("media"));
+    let mail = MailServer::start().await;
+    let start = async || {
+        let own = tempfile::tempdir().expect("a temporary folder");
+        Site::start_in(own, mail.clone(), place.settings.clone()).await
+    };
+    let (one, other) = (start().await, start().await);
+    story(&one, &other).await;
+    drop((one.stop().await, other.stop().await));
+    assert_ne!(world, World::Embedded, "sessions in cookies know no other instance's limits");
+}
+
+/// Every world in which instances can share what they know.
+fn everywhere(story: impl AsyncFn(&Site, &Site)) {
+    for world in World::ALL.iter().filter(|world| **world != World::Embedded) {
+        let Some(place) = world.place() else { continue };
+        run_alone(async || two(*world, place, async |one, other| story(one, other).await).await);
+    }
+}
+
+#[test]
+fn a_journey_alternates_between_two_instances() {
+    everywhere(async |one: &Site, other: &Site| {
+        let mut ann = one.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let code = one.code_to("ann@example.org").await;
+        ann.go_to(other).fill("Code", &code).press("Confirm").await;
+        ann.status(200).see("Welcome!");
+        ann.go_to(one).follow("Change details").await;
+        ann.go_to(other).fill("Name", "Ann Lee").press("Save").await;
+        ann.go_to(one).visit("/user-profile/").await;
+        ann.see("Ann Lee");
+        ann.follow("Change picture").await;
+        ann.choose_file("Picture", "a.png", "image/png", &pictures::png(300, 300)).press("Save").await;
+        assert_eq!(pictures::shown(ann.go_to(other)).await.width(), 256, "the folder is shared");
+        ann.go_to(other).press("Sign out").await;
+        assert!(!ann.go_to(one).is_signed_in().await);
+        ann.visit("/auth/forgot-password/").await;
+        ann.go_to(other).fill("Username or e-mail", "annalee").press("Send the link").await;
+        let link = one.mail_to("ann@example.org").await.link("/auth/reset-password/");
+        ann.go_to(one).visit(&link).await;
+        ann.go_to(other).fill("New password", OTHER_PASSWORD).fill("New password again", OTHER_PASSWORD);
+        ann.press("Change password").await;
+        ann.go_to(one).sign_in("annalee", OTHER_PASSWORD).await;
+        ann.status(200).see("Ann Lee");
+    });
+}
+
+#[test]
+fn what_ends_a_session_at_one_instance_ends_it_at_the_next_request_at_the_other() {
+    everywhere(async |one: &Site, other: &Site| {
+        let mut ann = one.member("annalee").await;
+        let mut twin = ann.twin();
+        assert!(twin.go_to(other).is_signed_in().await);
+        ann.press("Sign out").await;
+        assert!(!twin.is_signed_in().await, "sign-out");
+
+        ann.sign_in("annalee", PASSWORD).await;
+        let mut phone = other.visitor();
+        phone.sign_in("annalee", PASSWORD).await;
+        ann.visit("/user-profile/update-password/").await;
+        ann.fill("Current password", PASSWORD);
+        ann.fill("New password", OTHER_PASSWORD)
+            .fill("New password again", OTHER_PASSWORD)
+            .press("Change password")
+            .await;
+        assert!(!phone.is_signed_in().await, "password change");
+
+        assert!(ann.go_to(other).is_signed_in().await);
+        one.sql("UPDATE users SET blocked_at = created_at, blocked_reason = 'x'").await;
+        assert!(!ann.is_signed_in().await, "block");
+    });
+}
+
+#[test]
+fn a_thousand_races_leave_no_session_alive() {
+    everywhere(async |one: &Site, other: &Site| {
+        one.appoint(Role::User, "annalee").await;
+        let (mut password, mut next) = (OTHER_PASSWORD, PASSWORD);
+        for round in 0..334 {
+            let mut ann = one.visitor();
+            ann.sign_in("annalee", password).await;
+            ann.status(200);
+            let form = |visitor: &Visitor, path: &str, fields: &[(&str, &str)]| {
+                let request = visitor.request(Method::POST, path);
+                let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                request.body(serde_urlencoded::to_string(fields).unwrap())
+            };
+            // Slow at the other instance: who they are is known, and their last byte is still to come.
+            let mut slow = ann.twin();
+            slow.go_to(other);
+            let renew = form(&slow, "/auth/refresh/", &[("next", "x")]);
+            let save = form(&slow, "/user-profile/update/", &[("username", "annalee")]);
+            let change = [("current_password", password), ("password", next), ("confirm_password", next)];
+            let end = match round % 2 {
+                0 => ann.request(Method::POST, "/auth/sign-out/"),
+                // From another browser, so that every session of this one ends.
+                _ => {
+                    let mut phone = one.visitor();
+                    phone.sign_in("annalee", password).await;
+                    form(&phone, "/user-profile/update-password/", &change)
+                }
+            };
+            let answers = at_once([renew, save, end]).await;
+            let location = &answers.last().unwrap().location;
+            if location.contains("password-changed") {
+                std::mem::swap(&mut password, &mut next);
+            }
+            if location.contains("said=") {
+                assert!(!slow.is_signed_in().await, "round {round}: {answers:?}");
+                assert!(!ann.is_signed_in().await, "round {round}: {answers:?}");
+            }
+            one.sql("UPDATE sign_ins SET ended_at = created_at").await;
+        }
+    });
+}
+
+#[test]
+fn limits_count_at_both_instances_together() {
+    everywhere(async |one: &Site, other: &Site| {
+        one.member("annalee").await;
+        let guesses = (0..40).map(|number| {
+            let site = if number % 2 == 0 { one } else { other };
+            let form =
+                serde_urlencoded::to_string([("username", "annalee"), ("password", "wrong password here")])
+                    .unwrap();
+            let request = site.visitor().request(Method::POST, "/auth/sign-in/user/");
+            let request = request.header("X-Forwarded-For", format!("10.77.{number}.1"));
+            request.header("Content-Type", "application/x-www-form-urlencoded").body(form)
+        });
+        let answers = at_once(guesses.collect::<Vec<_>>()).await;
+        let looked_at = answers.iter().filter(|answer| answer.status == 422).count();
+        assert_eq!(looked_at, 5, "{answers:?}");
+    });
+}
+
+#[test]
+fn a_thousand_mails_leave_once_each_through_a_moody_server() {
+    everywhere(async |one: &Site, other: &Site| {
+        one.mail.be(Mood::Moody);
+        let now = one.app.clock.now();
+        one.app
+            .db
+            .write(move |conn| {
+                for number in 0..1000 {
+                    let (user, to) = (Id::new(), format!("p{number}@example.org"));
+                    let mail = Mail::AccountExists { username: format!("person{number}") };
+                    mail::queue(conn, &mail, &Posting::to(&user, &to), now)?;
+                }
+                Ok::<_, db::Error>(())
+            })
+            .await
+            .unwrap();
+        let waiting = "SELECT COUNT(*) FROM outbox WHERE state = 'waiting'";
+        for round in 0.. {
+            if one.count(waiting).await == 0 {
+                break;
+            }
+            assert!(round < 600, "{} mails still wait", one.count(waiting).await);
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            // What the server put off comes up again when its time has come.
+            one.app.clock.advance(std::time::Duration::from_secs(10));
+            other.app.clock.advance(std::time::Duration::from_secs(10));
+        }
+        assert_eq!(one.count("SELECT COUNT(*) FROM outbox WHERE state = 'sent'").await, 1000);
+        let mut by_address: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let all = one.mail.all();
+        for mail in &all {
+            by_address.entry(mail.to.clone()).or_default().insert(mail.message_id.clone());
+        }
+        assert_eq!(by_address.len(), 1000, "none is lost");
+        assert!(by_address.values().all(|ids| ids.len() == 1), "a repeat can be known as one");
+        assert_eq!(
+            all.len() - 1000,
+            one.mail.lost_answers(),
+            "repeats only where our server's answer was lost"
+        );
+    });
+}
