@@ -13,6 +13,7 @@ mod mail;
 mod pictures;
 mod profile;
 mod recovery;
+mod redis_faults;
 mod sessions;
 mod sign_in;
 mod sign_up;

@@ -2,11 +2,12 @@
 
 use std::sync::LazyLock;
 
-use super::{Guard, find, free_port, wait_for_port};
+use super::{Guard, find, free_port, run_to_end, wait_for_port};
 
 /// A redis-server, with its folder.
 pub struct Redis {
     port: u16,
+    tls_port: u16,
     guard: Guard,
     folder: tempfile::TempDir,
 }
@@ -22,13 +23,75 @@ impl Redis {
     pub fn start() -> Option<Self> {
         find("redis-server", &[], "redis-server")?;
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut redis = Self { port: free_port(), guard: Guard(None), folder };
+        let mut redis = Self { port: free_port(), tls_port: 0, guard: Guard(None), folder };
         redis.go_on();
         Some(redis)
     }
 
+    /// One that also listens with TLS, with a certificate of its own making.
+    pub fn start_with_tls() -> Option<Self> {
+        find("redis-server", &[], "redis-server")?;
+        let openssl = find("openssl", &[], "openssl")?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut redis = Self { port: free_port(), tls_port: free_port(), guard: Guard(None), folder };
+        let (key, certificate) = (redis.inside("key.pem"), redis.certificate());
+        let arguments = [
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+        ];
+        run_to_end(&openssl, &arguments);
+        redis.go_on();
+        Some(redis)
+    }
+
+    fn inside(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    pub fn certificate(&self) -> String {
+        self.inside("certificate.pem")
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    pub fn tls_url(&self) -> String {
+        format!("rediss://localhost:{}/0", self.tls_port)
+    }
+
+    /// What the server answers, as text.
+    pub fn command(&self, line: &str) -> String {
+        let mut words = line.split(' ');
+        let mut command = redis::cmd(words.next().expect("a command"));
+        for word in words {
+            command.arg(word);
+        }
+        let mut conn =
+            redis::Client::open(self.url()).and_then(|client| client.get_connection()).expect("a connection");
+        let answer: redis::Value = command.query(&mut conn).expect(line);
+        redis::from_redis_value::<String>(answer).unwrap_or_default()
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.inside("pid")).expect("a running server");
+        run_to_end("kill".as_ref(), &[&format!("-{signal}"), pid.trim()]);
     }
 
     /// Ends it at once.
@@ -38,10 +101,20 @@ impl Redis {
 
     /// Starts it again on the same port, with what it had saved.
     pub fn go_on(&mut self) {
+        let tls = match self.tls_port {
+            0 => String::new(),
+            port => format!(
+                "--tls-port {port} --tls-cert-file '{}' --tls-key-file '{}' --tls-auth-clients no",
+                self.certificate(),
+                self.inside("key.pem")
+            ),
+        };
         self.guard = Guard::start(&format!(
-            "redis-server --port {} --bind 127.0.0.1 --dir '{}' --appendonly yes --appendfsync always --save '' --daemonize no",
+            "redis-server --port {} --bind 127.0.0.1 --dir '{}' --pidfile '{}' --appendonly yes --appendfsync always --save '' \
+             --daemonize no {tls}",
             self.port,
-            self.folder.path().display()
+            self.folder.path().display(),
+            self.inside("pid")
         ));
         wait_for_port(self.port);
     }

@@ -1,0 +1,143 @@
+//! Redis in trouble: people see a page that says so, never a mistake of ours, and are signed in again afterwards.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Redis, Site, Visitor, World, run_alone};
+
+/// A site over a Redis of its own.
+fn with_own_redis(story: impl AsyncFnOnce(&Site, &mut Redis)) {
+    let Some(mut redis) = Redis::start() else { return };
+    run_alone(async || {
+        let site = Site::start(HashMap::from([("REDIS_URL", redis.url())])).await;
+        story(&site, &mut redis).await;
+        site.stop().await;
+    });
+}
+
+async fn look(visitor: &Visitor, path: &str) -> (u16, Duration) {
+    let started = Instant::now();
+    let answer = visitor.request(Method::GET, path).send().await.unwrap();
+    assert!(!answer.headers().contains_key("set-cookie"), "the cookie stays");
+    (answer.status().as_u16(), started.elapsed())
+}
+
+async fn comes_back(ann: &mut Visitor) {
+    let back = Instant::now();
+    while !ann.is_signed_in().await {
+        assert!(back.elapsed() < Duration::from_secs(2), "not signed in again after {:?}", back.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn a_redis_that_hangs_holds_nobody_for_a_second() {
+    with_own_redis(async |site: &Site, redis: &mut Redis| {
+        let mut ann = site.member("annalee").await;
+        redis.signal("STOP");
+        for _ in 0..5 {
+            assert_eq!(look(&site.visitor(), "/").await.0, 200);
+            let (status, took) = look(&ann, "/user-profile/").await;
+            assert_eq!(status, 503);
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+        redis.signal("CONT");
+        comes_back(&mut ann).await;
+    });
+}
+
+#[test]
+fn a_redis_that_refuses_to_write_is_told_and_never_a_mistake_of_ours() {
+    for (trouble, cure) in
+        [("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"), ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0")]
+    {
+        with_own_redis(async |site: &Site, redis: &mut Redis| {
+            let mut ann = site.member("annalee").await;
+            redis.command(trouble);
+            let status = look(&ann, "/user-profile/").await.0;
+            assert!(matches!(status, 200 | 503), "{trouble}: {status}");
+            let mut phone = site.visitor();
+            phone.sign_in("annalee", PASSWORD).await;
+            assert!(matches!(phone.page().status, 200 | 503), "{trouble}: {}", phone.page());
+            phone.sign_in("annalee", OTHER_PASSWORD).await;
+            assert!(matches!(phone.page().status, 200 | 422 | 503), "{trouble}: {}", phone.page());
+            redis.command(cure);
+            comes_back(&mut ann).await;
+        });
+    }
+}
+
+#[test]
+fn a_redis_that_forgot_everything_signs_out_politely_and_gives_no_more_tries() {
+    with_own_redis(async |site: &Site, redis: &mut Redis| {
+        let mut ann = site.member("annalee").await;
+        let mut bob = site.visitor();
+        bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+        let code = site.code_to("bob@example.org").await;
+        let wrong = if code == "000000" { "111111" } else { "000000" };
+        for _ in 0..3 {
+            bob.fill("Code", wrong).press("Confirm").await;
+        }
+        redis.command("FLUSHALL");
+        redis.command("SCRIPT FLUSH");
+        ann.visit("/user-profile/update/").await;
+        assert_eq!(ann.path(), "/auth/sign-in/user/?next=/user-profile/update/");
+        bob.fill("Code", wrong).press("Confirm").await;
+        bob.status(422).see("One try is left.");
+        ann.sign_in("annalee", PASSWORD).await;
+        ann.status(200);
+    });
+}
+
+#[test]
+fn who_only_looks_leaves_nothing_in_redis() {
+    with_own_redis(async |site: &Site, redis: &mut Redis| {
+        for _ in 0..20 {
+            let mut visitor = site.visitor();
+            for page in ["/", "/auth/sign-in/user/", "/auth/sign-up/user/", "/user-profile/", "/nowhere"] {
+                visitor.visit(page).await;
+            }
+        }
+        assert_eq!(redis.command("DBSIZE"), "0");
+    });
+}
+
+#[test]
+fn redis_over_tls_is_trusted_by_its_certificate() {
+    let Some(redis) = Redis::start_with_tls() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let check = |certificates: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_latchkey"))
+            .arg("check")
+            .current_dir(folder.path())
+            .env_clear()
+            .env("SECRET_KEY", "k".repeat(64))
+            .env("EMAIL_BACKEND", "file")
+            .env("REDIS_URL", redis.tls_url())
+            .env("SSL_CERT_FILE", certificates)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = check(&redis.certificate());
+    assert!(said.contains("ok      Redis"), "{said}");
+    let said = check("/dev/null");
+    assert!(said.contains("FAILED  Redis"), "{said}");
+}
+
+#[test]
+fn one_redis_serves_several_sites_by_prefix() {
+    let (Some(one), Some(other)) = (World::Redis.place(), World::Redis.place()) else { return };
+    run_alone(async || {
+        let (one, other) =
+            (Site::start(one.settings.clone()).await, Site::start(other.settings.clone()).await);
+        let mut ann = one.member("annalee").await;
+        ann.go_to(&other);
+        assert!(!ann.is_signed_in().await);
+        drop((one.stop().await, other.stop().await));
+    });
+}
