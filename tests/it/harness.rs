@@ -2,6 +2,7 @@
 
 mod burst;
 mod mailbox;
+mod program;
 mod services;
 mod site;
 mod visitor;
@@ -9,9 +10,10 @@ mod world;
 
 pub use burst::at_once;
 pub use mailbox::{MailServer, Mood};
+pub use program::Program;
 #[cfg(feature = "mysql")]
 pub use services::Mariadb;
-pub use services::{Postgres, Redis, free_port, wait_for_port};
+pub use services::{Nginx, Postgres, Redis, free_port, wait_for_port};
 pub use site::{Site, hours, minutes, run, run_alone, seconds};
 pub use visitor::Visitor;
 pub use world::{Place, World};

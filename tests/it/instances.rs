@@ -8,7 +8,8 @@ use latchkey::mail::{self, Mail, Posting};
 use reqwest::Method;
 
 use crate::harness::{
-    MailServer, Mood, OTHER_PASSWORD, PASSWORD, Place, Site, Visitor, World, at_once, run_alone,
+    MailServer, Mood, Nginx, OTHER_PASSWORD, PASSWORD, Place, Program, Site, Visitor, World, at_once,
+    free_port, run_alone,
 };
 use crate::pictures;
 
@@ -194,5 +195,75 @@ fn a_thousand_mails_leave_once_each_through_a_moody_server() {
             one.mail.lost_answers(),
             "repeats only where our server's answer was lost"
         );
+    });
+}
+
+#[test]
+fn behind_nginx_one_instance_can_die_and_nothing_acknowledged_is_lost() {
+    let Some(place) = World::Postgres.place() else { return };
+    let (one, other, port) = (free_port(), free_port(), free_port());
+    run_alone(async || {
+        let (folder, mail) = (tempfile::tempdir().unwrap(), MailServer::start().await);
+        let mut settings = place.settings.clone();
+        settings.insert("PUBLIC_URL", format!("https://localhost:{port}"));
+        let mut dies = Program::serve(folder.path(), one, &mail, &settings);
+        let _stays = Program::serve(folder.path(), other, &mail, &settings);
+        let Some(nginx) = Nginx::start([one, other], port) else { return };
+        let url = format!("https://localhost:{}", nginx.port);
+        let visitor =
+            |number: u32| Visitor::new(url.clone(), format!("10.{}.{}.1", number / 200, number % 200));
+
+        let mut ann = visitor(0);
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let mut code = mail.next_to("ann@example.org").await;
+        assert!(code.text.contains(&url), "links lead to the public address");
+        ann.fill("Code", &code.code()).press("Confirm").await;
+        ann.status(200).see("Welcome!");
+
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let all: Vec<_> = (1..=500)
+            .map(|number| {
+                let (tell, visitor) = (tell.clone(), visitor(number));
+                actix_web::rt::spawn(async move {
+                    let name = format!("person{number}");
+                    let address = format!("{name}@example.org");
+                    let form = [
+                        ("username", &*name),
+                        ("email", &*address),
+                        ("password", PASSWORD),
+                        ("confirm_password", PASSWORD),
+                    ];
+                    let request = visitor.request(Method::POST, "/auth/sign-up/user/");
+                    let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                    let answer = request.body(serde_urlencoded::to_string(form).unwrap()).send().await;
+                    let status = answer.map_or(0, |answer| answer.status().as_u16());
+                    tell.send((address, status)).expect("somebody listens");
+                })
+            })
+            .collect();
+        drop(tell);
+        let (mut acknowledged, mut lost) = (Vec::new(), 0);
+        while let Some((address, status)) = told.recv().await {
+            match status {
+                303 => acknowledged.push(address),
+                // Not told to have happened: to be sent again.
+                _ => lost += 1,
+            }
+            if acknowledged.len() == 100 {
+                dies.kill();
+            }
+        }
+        for one in all {
+            one.await.unwrap();
+        }
+        assert!(acknowledged.len() >= 250, "{} acknowledged, {lost} not", acknowledged.len());
+        for address in &acknowledged {
+            code = mail.next_to(address).await;
+            assert_eq!(&code.to, address);
+        }
+        // Who is signed in sees a retried page at most.
+        for _ in 0..20 {
+            assert!(ann.is_signed_in().await, "{}", ann.page());
+        }
     });
 }

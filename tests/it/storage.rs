@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::{
-    MailServer, OTHER_PASSWORD, PASSWORD, Site, Visitor, free_port, minutes, run_alone, wait_for_port,
+    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, free_port, minutes, run_alone,
 };
 
 /// Every byte that the database has on the disk.
@@ -53,44 +52,6 @@ fn neither_passwords_nor_links_can_be_read_in_the_database() {
     });
 }
 
-/// The real program, with the settings of a production.
-struct Program(Child);
-
-impl Program {
-    fn serve(folder: &Path, port: u16, mail: &MailServer) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_latchkey"))
-            .arg("serve")
-            .current_dir(folder)
-            .env_clear()
-            .envs(settings(port, mail.port))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program");
-        wait_for_port(port);
-        Self(child)
-    }
-
-    fn kill(mut self) {
-        self.0.kill().expect("it runs");
-        self.0.wait().expect("it ends");
-    }
-}
-
-fn settings(port: u16, mail_port: u16) -> HashMap<&'static str, String> {
-    HashMap::from([
-        ("SECRET_KEY", "k".repeat(64)),
-        ("BIND", format!("127.0.0.1:{port}")),
-        ("DATABASE_URL", "sqlite://db.sqlite3".to_owned()),
-        ("EMAIL_HOST", "127.0.0.1".to_owned()),
-        ("EMAIL_PORT", mail_port.to_string()),
-        ("EMAIL_USE_TLS", "off".to_owned()),
-        ("BCRYPT_COST", "4".to_owned()),
-        ("TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
-        ("RUST_LOG", "error".to_owned()),
-    ])
-}
-
 #[test]
 fn what_was_acknowledged_survives_a_kill_and_its_mail_arrives_afterwards() {
     run_alone(async || {
@@ -99,7 +60,7 @@ fn what_was_acknowledged_survives_a_kill_and_its_mail_arrives_afterwards() {
         let mut acknowledged = Vec::new();
         for round in 0..3 {
             let port = free_port();
-            let program = Program::serve(folder.path(), port, &mail);
+            let mut program = Program::serve(folder.path(), port, &mail, &HashMap::new());
             let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
             let burst: Vec<_> = (0..64)
                 .map(|number| {
@@ -140,7 +101,7 @@ fn what_was_acknowledged_survives_a_kill_and_its_mail_arrives_afterwards() {
                 acknowledged.push(name);
             }
         }
-        let program = Program::serve(folder.path(), free_port(), &mail);
+        let mut program = Program::serve(folder.path(), free_port(), &mail, &HashMap::new());
         for name in &acknowledged {
             tokio::time::timeout(Duration::from_secs(60), arrived(&mail, name)).await.expect("its mail");
         }

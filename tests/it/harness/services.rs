@@ -2,6 +2,7 @@
 
 #[cfg(feature = "mysql")]
 mod mariadb;
+mod nginx;
 mod postgres;
 mod redis;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "mysql")]
 pub use mariadb::Mariadb;
+pub use nginx::Nginx;
 pub use postgres::Postgres;
 pub use redis::Redis;
 

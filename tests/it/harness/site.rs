@@ -42,6 +42,8 @@ pub fn run(world: World, story: impl AsyncFnOnce(&Site)) {
 
 /// Runs something that starts its own sites.
 pub fn run_alone(story: impl AsyncFnOnce()) {
+    // Somebody else may have been first, with the same.
+    rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
     actix_web::rt::System::new().block_on(story());
 }
 

@@ -1,0 +1,53 @@
+//! The real program, run as an operator runs it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::mailbox::MailServer;
+use super::services::wait_for_port;
+
+/// `latchkey serve`, with the settings of a production.
+pub struct Program(Child);
+
+impl Program {
+    pub fn serve(folder: &Path, port: u16, mail: &MailServer, more: &HashMap<&'static str, String>) -> Self {
+        let settings = [
+            ("SECRET_KEY", "k".repeat(64)),
+            ("BIND", format!("127.0.0.1:{port}")),
+            ("DATABASE_URL", "sqlite://db.sqlite3".to_owned()),
+            ("EMAIL_HOST", "127.0.0.1".to_owned()),
+            ("EMAIL_PORT", mail.port.to_string()),
+            ("EMAIL_USE_TLS", "off".to_owned()),
+            ("BCRYPT_COST", "4".to_owned()),
+            ("TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
+            ("RUST_LOG", "error".to_owned()),
+        ];
+        let child = Command::new(env!("CARGO_BIN_EXE_latchkey"))
+            .arg("serve")
+            .current_dir(folder)
+            .env_clear()
+            .envs(settings)
+            .envs(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program");
+        wait_for_port(port);
+        Self(child)
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.kill();
+        }
+    }
+}
