@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DatabaseConfig};
 use crate::db::Db;
 use crate::identity::Email;
 use crate::keys::Keys;
@@ -51,6 +51,13 @@ enum Command {
     Check,
     /// Only deliver mail
     Courier,
+    /// Copy a whole database to another one, which must be empty; stop all instances first
+    MoveDatabase {
+        /// Where everything is, like <sqlite://latchkey.sqlite3>
+        from: String,
+        /// Where it shall be, like <postgres://user:password@host/name>
+        to: String,
+    },
     /// Send a mail at once, to see that the settings are right
     SendTestMail {
         /// Where to
@@ -80,6 +87,7 @@ fn execute(command: Command) -> Outcome {
         Command::CreateSuperuser(given) => superuser::run(&settings()?, given),
         Command::Check => in_runtime(check::run(&settings()?)),
         Command::Courier => serve::run_courier(settings()?),
+        Command::MoveDatabase { from, to } => move_database(&from, &to),
         Command::SendTestMail { address } => in_runtime(send_test_mail(&settings()?, &address)),
     }
 }
@@ -99,6 +107,21 @@ fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
 fn migrate(config: &Config) -> Outcome {
     let count = Db::open(&config.database).migrate()?;
     say(format_args!("The database is up to date; {count} migrations ran."));
+    Ok(())
+}
+
+fn move_database(from: &str, to: &str) -> Outcome {
+    let open = |name: &str, url: &str| match DatabaseConfig::of_url(url) {
+        Ok(config) => Ok(Db::open(&config)),
+        Err(mistake) => Err(format!("{name} {mistake}")),
+    };
+    let (source, target) = (open("FROM", from)?, open("TO", to)?);
+    source.migrate()?;
+    target.migrate()?;
+    for (table, count) in source.copy_to(&target)? {
+        say(format_args!("{count:>9} {table}"));
+    }
+    say("Everything is there. Set DATABASE_URL to the new place, and start again.");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod columns;
 mod connection;
 #[expect(missing_docs, reason = "generated")]
 pub mod schema;
+mod transfer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -145,6 +146,23 @@ impl Db {
         Ok(self.connection()?.conn.migrate()?)
     }
 
+    /// Copies everything to another database, which must be empty; tells how many rows each table has. All of it
+    /// arrives or nothing. Blocks the thread.
+    ///
+    /// # Errors
+    /// When the target is not empty, or does not hold afterwards what the source holds.
+    pub fn copy_to(&self, target: &Self) -> Result<Vec<(&'static str, i64)>, Error> {
+        type Transactions = <Connection as diesel::Connection>::TransactionManager;
+        let (mut source, mut target) = (self.connection()?, target.begin()?);
+        let (from, to) = (&mut source.conn, &mut target.conn);
+        let copied = copy_into_empty(from, to);
+        match &copied {
+            Ok(_) => Transactions::commit_transaction(to)?,
+            Err(_) => Transactions::rollback_transaction(to)?,
+        }
+        copied
+    }
+
     /// One row by a unique key. May be run again.
     ///
     /// # Errors
@@ -242,6 +260,19 @@ impl Db {
 
     fn connection(&self) -> Result<PooledConnection<Manager>, Error> {
         self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))
+    }
+}
+
+fn copy_into_empty(from: &mut Connection, to: &mut Connection) -> Result<Vec<(&'static str, i64)>, Error> {
+    if transfer::count_all(to)?.iter().any(|(_, count)| *count > 0) {
+        return Err(Error::Unavailable("the target is not empty".to_owned()));
+    }
+    let copied = transfer::copy_all(from, to)?;
+    let (there, here) = (transfer::count_all(to)?, transfer::count_all(from)?);
+    if there == copied && here == copied {
+        Ok(copied)
+    } else {
+        Err(Error::Unavailable("the source changed meanwhile; stop all instances first".to_owned()))
     }
 }
 

@@ -29,12 +29,21 @@ pub enum Backend {
 impl DatabaseConfig {
     pub(super) fn read(read: &mut Reader<'_>) -> Self {
         let url = read.text("DATABASE_URL", "sqlite://latchkey.sqlite3");
-        let (backend, place) = parse(&url).unwrap_or_else(|mistake| {
+        let database = Self::of_url(&url).unwrap_or_else(|mistake| {
             read.mistake("DATABASE_URL", mistake);
-            (Backend::Sqlite, "")
+            Self { backend: Backend::Sqlite, place: "".into(), pool_size: 0 }
         });
         let pool_size = read.number("DATABASE_POOL_SIZE", default_pool_size(), 2..=1000);
-        Self { backend, place: place.into(), pool_size }
+        Self { pool_size, ..database }
+    }
+
+    /// The database of that URL, with as many connections as usual.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, as the end of a sentence that begins with its name.
+    pub fn of_url(url: &str) -> Result<Self, &'static str> {
+        let (backend, place) = parse(url)?;
+        Ok(Self { backend, place: place.into(), pool_size: default_pool_size() })
     }
 }
 

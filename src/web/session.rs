@@ -128,6 +128,7 @@ fn outlive_window<B>(answer: &mut ServiceResponse<B>, life: Duration) {
 }
 
 /// Where sessions are.
+#[expect(clippy::large_enum_variant, reason = "there is one for each worker")]
 pub enum Store {
     /// In the cookie, encrypted.
     Cookie(CookieSessionStore),

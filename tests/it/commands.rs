@@ -1,11 +1,12 @@
 //! The commands, as an operator runs them.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::harness::{MailServer, PASSWORD, Site, Visitor, free_port, run_alone};
+use crate::harness::{MailServer, PASSWORD, Site, Visitor, World, free_port, run_alone};
 
 fn latchkey(folder: &Path, arguments: &[&str], settings: &[(&str, &str)], typed: &str) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_latchkey"))
@@ -108,7 +109,7 @@ fn the_first_superuser_comes_from_the_command_line() {
         assert!(said(&create("Supervisor", "other@example.org", PASSWORD)).contains("username is taken"));
         assert!(said(&create("another", "BOSS@example.org", PASSWORD)).contains("has an account already"));
 
-        let site = Site::start_in(folder, MailServer::start().await, std::collections::HashMap::new()).await;
+        let site = Site::start_in(folder, MailServer::start().await, HashMap::new()).await;
         let mut boss = site.visitor();
         boss.sign_in_at("/auth/sign-in/superuser/", "boss@example.org", PASSWORD).await;
         boss.status(200).see("You are a superuser of this site.");
@@ -164,6 +165,47 @@ fn a_test_mail_arrives() {
         let output = send.await.unwrap();
         assert!(output.status.success(), "{}", said(&output));
         assert_eq!(mail.next_to("ann@example.org").await.subject, "A test mail from Latchkey");
+    });
+}
+
+#[test]
+fn a_database_moves_to_any_other_and_everything_is_there() {
+    let Some(postgres) = World::Postgres.place() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+    #[cfg(feature = "mysql")]
+    let mariadb = World::Mariadb.place();
+    let mut places = vec![file("one.sqlite3"), postgres.settings["DATABASE_URL"].clone()];
+    #[cfg(feature = "mysql")]
+    places.extend(mariadb.as_ref().map(|place| place.settings["DATABASE_URL"].clone()));
+    places.push(file("other.sqlite3"));
+    let site_at = async |url: &String| Site::start(HashMap::from([("DATABASE_URL", url.clone())])).await;
+    run_alone(async || {
+        let site = site_at(&places[0]).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/update/").await;
+        ann.fill("Name", "Änn \u{1f989} O'Lee").fill("About you", "Two\nlines").press("Save").await;
+        // More than one batch.
+        for _ in 0..1100 {
+            site.sql("INSERT INTO mail_budgets SELECT 'a' || COUNT(*) || '@example.org', 'code', '1', created_at FROM users, mail_budgets").await;
+        }
+        site.stop().await;
+    });
+    for step in places.windows(2) {
+        let output = latchkey(folder.path(), &["move-database", &step[0], &step[1]], &[], "");
+        assert!(output.status.success(), "{}", said(&output));
+        let again = latchkey(folder.path(), &["move-database", &step[0], &step[1]], &[], "");
+        assert!(!again.status.success() && said(&again).contains("not empty"), "{}", said(&again));
+    }
+    run_alone(async || {
+        for place in &places {
+            let site = site_at(place).await;
+            assert_eq!(site.count("SELECT COUNT(*) FROM mail_budgets").await, 1101);
+            let mut ann = site.visitor();
+            ann.sign_in("annalee", PASSWORD).await;
+            ann.status(200).see("Änn \u{1f989} O'Lee").see("annalee@example.org");
+            site.stop().await;
+        }
     });
 }
 

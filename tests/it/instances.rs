@@ -14,15 +14,16 @@ use crate::harness::{
 use crate::pictures;
 
 /// Two instances in one world, with one mail server.
-async fn two(world: World, mut place: Place, story: impl AsyncFnOnce(&Site, &Site)) {
+async fn two(world: World, place: &Place, story: impl AsyncFnOnce(&Site, &Site)) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let inside = |name: &str| folder.path().join(name).display().to_string();
-    place.settings.entry("DATABASE_URL").or_insert(format!("sqlite://{}", inside("db.sqlite3")));
-    place.settings.insert("MEDIA_ROOT", inside("media"));
+    let mut settings = place.settings.clone();
+    settings.entry("DATABASE_URL").or_insert(format!("sqlite://{}", inside("db.sqlite3")));
+    settings.insert("MEDIA_ROOT", inside("media"));
     let mail = MailServer::start().await;
     let start = async || {
         let own = tempfile::tempdir().expect("a temporary folder");
-        Site::start_in(own, mail.clone(), place.settings.clone()).await
+        Site::start_in(own, mail.clone(), settings.clone()).await
     };
     let (one, other) = (start().await, start().await);
     story(&one, &other).await;
@@ -34,7 +35,7 @@ async fn two(world: World, mut place: Place, story: impl AsyncFnOnce(&Site, &Sit
 fn everywhere(story: impl AsyncFn(&Site, &Site)) {
     for world in World::ALL.iter().filter(|world| **world != World::Embedded) {
         let Some(place) = world.place() else { continue };
-        run_alone(async || two(*world, place, async |one, other| story(one, other).await).await);
+        run_alone(async || two(*world, &place, async |one, other| story(one, other).await).await);
     }
 }
 
@@ -112,14 +113,13 @@ fn a_thousand_races_leave_no_session_alive() {
             let renew = form(&slow, "/auth/refresh/", &[("next", "x")]);
             let save = form(&slow, "/user-profile/update/", &[("username", "annalee")]);
             let change = [("current_password", password), ("password", next), ("confirm_password", next)];
-            let end = match round % 2 {
-                0 => ann.request(Method::POST, "/auth/sign-out/"),
+            let end = if round % 2 == 0 {
+                ann.request(Method::POST, "/auth/sign-out/")
+            } else {
                 // From another browser, so that every session of this one ends.
-                _ => {
-                    let mut phone = one.visitor();
-                    phone.sign_in("annalee", password).await;
-                    form(&phone, "/user-profile/update-password/", &change)
-                }
+                let mut phone = one.visitor();
+                phone.sign_in("annalee", password).await;
+                form(&phone, "/user-profile/update-password/", &change)
             };
             let answers = at_once([renew, save, end]).await;
             let location = &answers.last().unwrap().location;
