@@ -55,7 +55,7 @@ impl App {
     /// # Errors
     /// When a part cannot be made of the settings.
     pub fn new(config: Config, clock: Clock) -> Result<Self, Box<dyn std::error::Error>> {
-        let keys = Keys::derive(&config.secret_key);
+        let keys = Keys::derive(&config.secret_keys);
         Ok(Self {
             db: Db::open(&config.database),
             hasher: Hasher::start(&config.passwords)?,

@@ -128,7 +128,7 @@ fn move_database(from: &str, to: &str) -> Outcome {
 async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let to = Email::parse(address).map_err(|message| message.render(str::to_owned))?;
     let language = Language::default();
-    let keys = Keys::derive(&config.secret_key);
+    let keys = Keys::derive(&config.secret_keys);
     let stationery = Stationery { public_url: config.public_url.clone(), keys, language };
     let letter =
         stationery.write(&Mail::Test, "", std::time::Duration::ZERO).ok_or("there is no test mail")?;

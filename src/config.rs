@@ -25,8 +25,8 @@ use crate::identity::PasswordRules;
 /// Everything that an operator can choose. The order is that of `.env.example`.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// All keys are derived from it.
-    pub secret_key: SecretString,
+    /// All keys are derived from the first; what the others made is accepted.
+    pub secret_keys: Vec<SecretString>,
     /// `/dev/mail/`, and unsafe settings only warned about.
     pub debug: bool,
     /// Where to listen.
@@ -120,7 +120,7 @@ impl Config {
             read.mistake("DEBUG", "must be off when PUBLIC_URL is not on this machine");
         }
         let config = Self {
-            secret_key: secret_key(&mut read),
+            secret_keys: secret_keys(&mut read),
             debug,
             bind,
             allowed_hosts: allowed_hosts(&mut read),
@@ -177,16 +177,19 @@ fn allowed_hosts(read: &mut Reader<'_>) -> Vec<String> {
     hosts.into_iter().flatten().collect()
 }
 
-fn secret_key(read: &mut Reader<'_>) -> SecretString {
-    let key = read.text("SECRET_KEY", "");
-    if key.is_empty() {
+fn secret_keys(read: &mut Reader<'_>) -> Vec<SecretString> {
+    let keys = read.list("SECRET_KEY");
+    if keys.is_empty() {
         read.mistake("SECRET_KEY", "is missing; make one with: openssl rand -base64 48");
-    } else if key.chars().count() < 50 || key.contains([' ', ',', '\t', '\n']) {
-        read.mistake("SECRET_KEY", "needs at least 50 characters, without blank or comma");
-    } else if key.starts_with("change-me") {
+    } else if keys.iter().any(|key| key.chars().count() < 50 || key.contains([' ', '\t', '\n'])) {
+        read.mistake(
+            "SECRET_KEY",
+            "needs at least 50 characters without blank or comma; older ones may follow after a comma",
+        );
+    } else if keys.iter().any(|key| key.starts_with("change-me")) {
         read.mistake("SECRET_KEY", "is still the example; make one with: openssl rand -base64 48");
     }
-    key.into()
+    keys.into_iter().map(SecretString::from).collect()
 }
 
 fn redis(read: &mut Reader<'_>) -> Option<RedisConfig> {

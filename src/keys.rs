@@ -1,4 +1,6 @@
 //! Every key, derived from `SECRET_KEY` by HKDF-SHA-256 (RFC 5869), one for each use.
+//!
+//! `SECRET_KEY` may be a list: what the first makes is made with it, what any of them made is accepted.
 
 use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,11 +19,19 @@ pub struct Keys {
     pub link: [u8; 32],
     /// Names of limits in Redis, so that it learns no identifier.
     pub limit: [u8; 32],
+    /// The same of every older secret, the newest first.
+    pub older: Vec<Keys>,
 }
 
 impl Keys {
-    /// All keys of that secret.
-    pub fn derive(secret: &SecretString) -> Self {
+    /// All keys of these secrets, of which the first is the current one.
+    pub fn derive(secrets: &[SecretString]) -> Self {
+        let mut all = secrets.iter().map(Self::of_one);
+        let current = all.next().unwrap_or_else(|| Self::of_one(&SecretString::default()));
+        Self { older: all.collect(), ..current }
+    }
+
+    fn of_one(secret: &SecretString) -> Self {
         let kdf = Hkdf::<Sha256>::new(Some(b"latchkey v1"), secret.expose_secret().as_bytes());
         Self {
             session: actix_web::cookie::Key::from(&expand::<64>(&kdf, "session cookie")),
@@ -29,7 +39,18 @@ impl Keys {
             code: expand(&kdf, "one-time code"),
             link: expand(&kdf, "verification link"),
             limit: expand(&kdf, "limit"),
+            older: Vec::new(),
         }
+    }
+
+    /// The current keys and the older ones, in the order in which to try them.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.older)
+    }
+
+    /// The keys that a stored code may have been hashed with.
+    pub fn codes(&self) -> Vec<[u8; 32]> {
+        self.all().map(|keys| keys.code).collect()
     }
 }
 

@@ -12,6 +12,7 @@ pub mod language;
 pub mod limits;
 pub mod page;
 pub mod redis_link;
+mod reseal;
 pub mod routes;
 pub mod session;
 pub mod viewer;

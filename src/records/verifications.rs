@@ -153,13 +153,13 @@ pub fn pending(conn: &mut Connection, user: &Id, purpose: Purpose) -> QueryResul
         .optional()
 }
 
-/// Tries a code. What was counted must be committed even when the code is wrong: the caller's transaction
+/// Tries a code, which may have been hashed with any of the keys. What was counted must be committed even when the code is wrong: the caller's transaction
 /// returns the attempt as a value and refuses afterwards.
 pub fn attempt(
     conn: &mut Connection,
     flow: &Verification,
     code: &Otp,
-    key: &[u8; 32],
+    keys: &[[u8; 32]],
     now: Moment,
 ) -> QueryResult<Attempt> {
     let row = verifications::table.find(&flow.id);
@@ -177,7 +177,9 @@ pub fn attempt(
         return Ok(Attempt::Refused(flow.state(now)));
     }
     let digest = flow.code_digest.as_ref();
-    if !digest.is_some_and(|digest| code.matches(digest, key, &flow.id, flow.purpose, &flow.address)) {
+    let fits =
+        |key| digest.is_some_and(|digest| code.matches(digest, key, &flow.id, flow.purpose, &flow.address));
+    if !keys.iter().any(fits) {
         return Ok(Attempt::Wrong { left: TRIES - flow.tries });
     }
     Ok(if end(conn, &flow.id, now)? { Attempt::Right } else { Attempt::Refused(CodeState::Ended) })

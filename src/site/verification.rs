@@ -120,7 +120,7 @@ async fn find(app: &App, browser: &Browser, (uid, token): &(String, String)) -> 
         .way_on("Sign up", route::SIGN_UP_ANY)
     };
     let (id, token) = Id::parse(uid).zip(LinkToken::parse(token)).ok_or_else(unknown)?;
-    if !token.is_of_flow(&app.keys.link, &id, Purpose::SignUp) {
+    if !app.keys.all().any(|keys| token.is_of_flow(&keys.link, &id, Purpose::SignUp)) {
         return Err(unknown().into());
     }
     let wanted = id.clone();
@@ -164,12 +164,13 @@ async fn verify(
         confirm::check_password(app, &waiting.user, given, &browser.client, ("password", wrong)).await?;
     }
     let code = Otp::parse(&form.otp).map_err(|message| Refusal::at("otp", message))?;
-    let (flow, user, key, now) = (waiting.flow.clone(), waiting.user.clone(), app.keys.code, app.clock.now());
+    let (flow, user, keys, now) =
+        (waiting.flow.clone(), waiting.user.clone(), app.keys.codes(), app.clock.now());
     let (client, config) = (browser.client.clone(), app.config.sessions);
     let tried = app
         .db
         .write(move |conn| {
-            let attempt = verifications::attempt(conn, &flow, &code, &key, now)?;
+            let attempt = verifications::attempt(conn, &flow, &code, &keys, now)?;
             let sign_in = match attempt {
                 Attempt::Right => {
                     users::set_verified(conn, &user.id, now)?;

@@ -14,7 +14,7 @@ pub fn read(app: &App, req: &HttpRequest) -> Option<Id> {
     let name = app.config.cookie_name(COOKIE);
     let mut jar = CookieJar::new();
     jar.add_original(req.cookie(&name)?);
-    Id::parse(jar.private(&app.keys.flow).get(&name)?.value())
+    Id::parse(app.keys.all().find_map(|keys| jar.private(&keys.flow).get(&name))?.value())
 }
 
 /// The cookie for a flow that this browser began.

@@ -14,7 +14,7 @@ use actix_session::{Session, SessionMiddleware};
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderValue, SET_COOKIE};
+use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use base64::Engine;
@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
 use super::redis_link::RedisLink;
+use super::reseal;
 use crate::app::App;
 use crate::identity::{Id, Moment};
 use crate::records::sign_ins::{self, Kind, SignIn};
@@ -67,9 +68,7 @@ pub fn point_to(req: &HttpRequest, session: &Session, sign_in: &SignIn, now: Mom
     session
         .insert(POINTER, (sign_in.id.as_str(), sign_in.generation))
         .map_err(|error| Fault::Internal(error.to_string()))?;
-    if sign_in.kind == Kind::Remembered {
-        req.extensions_mut().insert(MaxAge(sign_in.remaining(now)));
-    }
+    remember(req, sign_in, now);
     Ok(())
 }
 
@@ -99,9 +98,14 @@ pub fn layer(app: &App, redis: Option<RedisLink>) -> SessionMiddleware<Store> {
 ///
 /// # Errors
 /// The inner ones; a store that failed is a part that is away, not a mistake.
-pub async fn around<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+pub async fn around<B: MessageBody>(
+    mut req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    reseal::request(&mut req);
     match next.call(req).await {
         Ok(mut answer) => {
+            reseal::answer(&mut answer);
             let max_age = answer.request().extensions_mut().remove::<MaxAge>();
             if let Some(MaxAge(life)) = max_age {
                 outlive_window(&mut answer, life);
@@ -113,13 +117,28 @@ pub async fn around<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Resul
     }
 }
 
+/// Whether an answer gives the browser a cookie of that name.
+pub fn is_set(headers: &HeaderMap, name: &str) -> bool {
+    let lines = headers.get_all(SET_COOKIE).filter_map(|line| line.to_str().ok());
+    lines.filter_map(|line| Cookie::parse(line).ok()).any(|cookie| cookie.name() == name)
+}
+
+/// A remembered sign-in's cookie outlives the window, also where it is given anew.
+pub fn remember(req: &HttpRequest, sign_in: &SignIn, now: Moment) {
+    if sign_in.kind == Kind::Remembered {
+        req.extensions_mut().insert(MaxAge(sign_in.remaining(now)));
+    }
+}
+
 fn outlive_window<B>(answer: &mut ServiceResponse<B>, life: Duration) {
     let seconds = life.as_secs() + u64::from(life.subsec_nanos() > 0);
     let lines: Vec<HeaderValue> = answer.headers().get_all(SET_COOKIE).cloned().collect();
     answer.headers_mut().remove(SET_COOKIE);
     for line in lines {
-        let of_session = Cookie::parse(line.to_str().unwrap_or_default())
-            .is_ok_and(|cookie| cookie.name().trim_start_matches("__Host-") == COOKIE);
+        // One that ends the session says so itself.
+        let of_session = Cookie::parse(line.to_str().unwrap_or_default()).is_ok_and(|cookie| {
+            cookie.name().trim_start_matches("__Host-") == COOKIE && cookie.max_age().is_none()
+        });
         let longer = of_session
             .then(|| format!("{}; Max-Age={seconds}", line.to_str().unwrap_or_default()))
             .and_then(|text| HeaderValue::from_str(&text).ok());

@@ -110,6 +110,8 @@ async fn look(req: &HttpRequest) -> Result<Seen, Fault> {
     if sign_in.generation != generation || !sign_in.is_live(now) || user.standing() != Standing::Active {
         return Ok(Seen::Nobody);
     }
+    // Where the cookie is given anew, and only there, this has an effect.
+    session::remember(req, &sign_in, now);
     if sign_in.is_due(app.config.sessions, now) {
         write_down(&app, sign_in.clone());
     }

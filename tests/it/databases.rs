@@ -207,3 +207,124 @@ fn three_hundred_writers_share_two_connections() {
         });
     }
 }
+
+/// A hundred thousand people, each with a mail that was sent and a sign-in that ended. `text` makes a text of a number,
+/// `numbers` gives a hundred thousand of them.
+fn crowd(text: impl Fn(&str) -> String, number: &str, numbers: &str) -> String {
+    let (id, name, mail) = (text("id"), text("p"), text("@"));
+    let at = "'2026-11-01 00:00:00'";
+    // The mails and sign-ins are recent enough for housekeeping to keep them.
+    let soon = "'2099-01-01 00:00:00'";
+    format!(
+        "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, full_name, \
+           phone, about, created_at, password_changed_at) \
+         SELECT {id}, {name}, {name}, {mail}, {mail}, 'v1$', 'user', {at}, '', '', '', {at}, {at} FROM {numbers}; \
+         INSERT INTO sign_ins (id, user_id, kind, generation, device, address, created_at, last_seen_at, confirmed_at, \
+           idle_ends_at, absolute_ends_at, ended_at) \
+         SELECT {id}, {id}, 'normal', 1, '', '', {at}, {at}, {at}, {soon}, {soon}, {at} FROM {numbers}; \
+         INSERT INTO outbox (id, kind, user_id, recipient, fields, state, tries, created_at, due_at, ended_at) \
+         SELECT {id}, 'test', {id}, {mail}, '{{}}', 'sent', {number} - {number}, {soon}, {at}, {at} FROM {numbers}"
+    )
+}
+
+/// Signs up, signs in, looks around, recovers, changes things: every query of every page, and those of the courier and of
+/// housekeeping.
+async fn look_around(settings: HashMap<&'static str, String>) {
+    let site = Site::start(settings).await;
+    latchkey::housekeeping::sweep(&site.app).await.unwrap();
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/update/").await;
+    ann.fill("Name", "Ann Lee").press("Save").await;
+    ann.press("Sign out").await;
+    ann.sign_in("annalee@example.org", PASSWORD).await;
+    ann.visit("/user-profile/change-email/").await;
+    ann.fill("New e-mail", "lee@example.org").fill("Current password", PASSWORD).press("Send the code").await;
+    let code = site.code_to("lee@example.org").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    ann.visit("/auth/forgot-password/").await;
+    ann.fill("Username or e-mail", "annalee").press("Send the link").await;
+    site.mail_to("lee@example.org").await;
+    site.stop().await;
+}
+
+#[test]
+fn a_hundred_thousand_people_are_never_read_from_end_to_end_on_postgres() {
+    #[derive(diesel::QueryableByName)]
+    struct Read {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        rows: i64,
+    }
+    let Some(place) = World::Postgres.place() else { return };
+    open(&place).migrate().unwrap();
+    let url = &place.settings["DATABASE_URL"];
+    let mut conn = <diesel::PgConnection as diesel::Connection>::establish(url).unwrap();
+    let text = |what: &str| match what {
+        "id" => "lpad(n::text, 36, '0')".to_owned(),
+        "p" => "'p' || n".to_owned(),
+        _ => "'p' || n || '@example.org'".to_owned(),
+    };
+    conn.batch_execute(&crowd(text, "n", "generate_series(1, 100000) AS n")).unwrap();
+    conn.batch_execute("ANALYZE").unwrap();
+    let mut read = || -> i64 {
+        let query = "SELECT COALESCE(SUM(seq_tup_read), 0)::bigint AS rows FROM pg_stat_user_tables \
+                     WHERE relname IN ('users', 'sign_ins', 'outbox')";
+        conn.batch_execute("SELECT pg_stat_force_next_flush(); SELECT pg_stat_clear_snapshot()").unwrap();
+        diesel::RunQueryDsl::get_result::<Read>(diesel::sql_query(query), &mut conn).unwrap().rows
+    };
+    let before = read();
+    run_alone(async || look_around(place.settings.clone()).await);
+    // The connections of the site have ended, and have said then what they read.
+    let after = wait_for_stats(&mut read);
+    assert!(after - before < 50_000, "{} rows were read one after the other", after - before);
+}
+
+/// What the server says once it has said the same twice.
+#[expect(clippy::disallowed_methods, reason = "nothing else happens meanwhile")]
+fn wait_for_stats(read: &mut impl FnMut() -> i64) -> i64 {
+    let mut last = read();
+    loop {
+        std::thread::sleep(Duration::from_millis(700));
+        let now = read();
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_hundred_thousand_people_are_never_read_from_end_to_end_on_mariadb() {
+    #[derive(diesel::QueryableByName)]
+    struct Read {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        value: String,
+    }
+    // A server of its own: its counters are about all databases.
+    let Some(server) = Mariadb::start() else { return };
+    server.execute("CREATE DATABASE accounts");
+    let settings = HashMap::from([("DATABASE_URL", server.url("accounts"))]);
+    run_alone(async || drop(Site::start(settings.clone()).await.stop().await));
+    let mut conn =
+        <diesel::MysqlConnection as diesel::Connection>::establish(&server.url("accounts")).unwrap();
+    let text = |what: &str| match what {
+        "id" => "LPAD(seq, 36, '0')".to_owned(),
+        "p" => "CONCAT('p', seq)".to_owned(),
+        _ => "CONCAT('p', seq, '@example.org')".to_owned(),
+    };
+    conn.batch_execute(&crowd(text, "seq", "seq_1_to_100000")).unwrap();
+    conn.batch_execute("ANALYZE TABLE users, sign_ins, outbox").unwrap();
+    let mut read = || -> i64 {
+        let query = "SELECT variable_value AS value FROM information_schema.global_status \
+                     WHERE variable_name = 'HANDLER_READ_RND_NEXT'";
+        diesel::RunQueryDsl::get_result::<Read>(diesel::sql_query(query), &mut conn)
+            .unwrap()
+            .value
+            .parse()
+            .unwrap()
+    };
+    let before = read();
+    run_alone(async || look_around(settings.clone()).await);
+    let read = read() - before;
+    assert!(read < 50_000, "{read} rows were read one after the other");
+}

@@ -224,3 +224,47 @@ fn remembered_sessions_last_for_weeks() {
         assert!(!ann.is_signed_in().await, "thirty days are the end");
     });
 }
+
+#[test]
+fn nobody_is_signed_out_by_another_secret_key() {
+    for world in [World::Embedded, World::Redis] {
+        let Some(place) = world.place() else { continue };
+        run_alone(async || {
+            let (old, new) = ("k".repeat(64), "n".repeat(64));
+            let mut settings = place.settings.clone();
+            let site = Site::start(settings.clone()).await;
+            let mut ann = site.member("annalee").await;
+            let mut lasting = site.visitor();
+            lasting.visit("/auth/sign-in/user/").await;
+            lasting
+                .fill("Username or e-mail", "annalee")
+                .fill("Password", PASSWORD)
+                .tick("Stay signed in on this device");
+            lasting.press("Sign in").await;
+            let mut bob = site.visitor();
+            bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+            let code = site.code_to("bob@example.org").await;
+            let (folder, mail) = site.stop().await;
+
+            settings.insert("SECRET_KEY", format!("{new},{old}"));
+            let site = Site::start_in(folder, mail, settings.clone()).await;
+            let before = ann.cookie(COOKIE).unwrap().to_owned();
+            assert!(ann.go_to(&site).is_signed_in().await);
+            assert_ne!(ann.cookie(COOKIE).unwrap(), before, "its cookie is sealed anew");
+            let answer = lasting.go_to(&site).request(Method::GET, "/user-profile/").send().await.unwrap();
+            assert!(
+                answer.headers()["set-cookie"].to_str().unwrap().contains("; Max-Age="),
+                "and lives as long as before"
+            );
+            bob.go_to(&site).fill("Code", &code).press("Confirm").await;
+            bob.status(200).see("Welcome!");
+            let (folder, mail) = site.stop().await;
+
+            settings.insert("SECRET_KEY", new);
+            let site = Site::start_in(folder, mail, settings).await;
+            assert!(ann.go_to(&site).is_signed_in().await, "without the old key, too");
+            assert!(!lasting.go_to(&site).is_signed_in().await, "who did not come by signs in anew");
+            site.stop().await;
+        });
+    }
+}

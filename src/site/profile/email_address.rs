@@ -233,12 +233,12 @@ async fn confirm_code(
     form: &CodeForm,
 ) -> Result<(), Refusal> {
     let code = Otp::parse(&form.otp).map_err(|message| Refusal::at("otp", message))?;
-    let (flow, user, key) = (flow.clone(), user.clone(), app.keys.code);
+    let (flow, user, keys) = (flow.clone(), user.clone(), app.keys.codes());
     let (origin, now) = (client.origin(), app.clock.now());
     let attempt = app
         .db
         .write(move |conn| {
-            let attempt = verifications::attempt(conn, &flow, &code, &key, now)?;
+            let attempt = verifications::attempt(conn, &flow, &code, &keys, now)?;
             match attempt {
                 Attempt::Right => {
                     change(conn, &user, &flow.address, now)?;

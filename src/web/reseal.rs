@@ -1,0 +1,72 @@
+//! Session cookies of an older `SECRET_KEY`: sealed anew with the current one on their way in, and on the way back to
+//! the browser. (actix-session knows one key.)
+
+use actix_web::HttpMessage;
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{COOKIE, HeaderValue, SET_COOKIE};
+use actix_web::web::Data;
+
+use super::session;
+use crate::app::App;
+
+/// The cookie that the browser is to be given in place of its old one.
+pub struct Resealed(Cookie<'static>);
+
+/// Before the session layer looks at a request.
+pub fn request(req: &mut ServiceRequest) {
+    let Some(app) = req.app_data::<Data<App>>().filter(|app| !app.keys.older.is_empty()).cloned() else {
+        return;
+    };
+    let name = app.config.cookie_name(session::COOKIE);
+    let lines: Vec<HeaderValue> = req.headers().get_all(COOKIE).cloned().collect();
+    let text = lines.iter().filter_map(|line| line.to_str().ok()).collect::<Vec<_>>().join("; ");
+    let mut pairs: Vec<String> = text.split(';').map(|pair| pair.trim().to_owned()).collect();
+    for pair in &mut pairs {
+        let Ok(old) = Cookie::parse_encoded(pair.clone()) else { continue };
+        if old.name() == name
+            && let Some(new) = sealed_anew(&app, &old)
+        {
+            *pair = new.stripped().encoded().to_string();
+            req.extensions_mut().insert(Resealed(new));
+        }
+    }
+    if req.extensions().get::<Resealed>().is_some()
+        && let Ok(line) = HeaderValue::from_str(&pairs.join("; "))
+    {
+        req.headers_mut().insert(COOKIE, line);
+    }
+}
+
+/// After it: the browser keeps the new one, unless the session layer has given it another.
+pub fn answer<B>(answer: &mut ServiceResponse<B>) {
+    let resealed = answer.request().extensions_mut().remove::<Resealed>();
+    let Some(Resealed(cookie)) = resealed.filter(|it| !session::is_set(answer.headers(), it.0.name())) else {
+        return;
+    };
+    if let Ok(line) = HeaderValue::from_str(&cookie.encoded().to_string()) {
+        answer.headers_mut().append(SET_COOKIE, line);
+    }
+}
+
+/// `None` when it is of the current key, or of none.
+fn sealed_anew(app: &App, old: &Cookie<'static>) -> Option<Cookie<'static>> {
+    let open = |key: &Key| {
+        let mut jar = CookieJar::new();
+        jar.add_original(old.clone());
+        jar.private(key).get(old.name())
+    };
+    if open(&app.keys.session).is_some() {
+        return None;
+    }
+    let content = app.keys.older.iter().find_map(|keys| open(&keys.session))?.value().to_owned();
+    let cookie = Cookie::build(old.name().to_owned(), content)
+        .path("/")
+        .secure(app.config.public_url.is_https())
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .finish();
+    let mut jar = CookieJar::new();
+    jar.private_mut(&app.keys.session).add(cookie);
+    jar.get(old.name()).cloned()
+}
