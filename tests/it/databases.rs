@@ -78,6 +78,29 @@ fn every_migration_can_be_taken_back() {
     }
 }
 
+#[test]
+fn postgres_over_tls_is_trusted_by_its_certificate() {
+    let Some(server) = Postgres::start_with_tls() else { return };
+    server.execute("CREATE DATABASE accounts");
+    let folder = tempfile::tempdir().unwrap();
+    let migrate = |host: &str, query: &str| {
+        let url = format!("postgres://latchkey@{host}:{}/accounts?{query}", server.port());
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_latchkey"))
+            .arg("migrate")
+            .current_dir(folder.path())
+            .env_clear()
+            .env("SECRET_KEY", "k".repeat(64))
+            .env("DATABASE_URL", url)
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    assert!(migrate("127.0.0.1", "sslmode=require"));
+    let trusted = format!("sslmode=verify-full&sslrootcert={}", server.certificate());
+    assert!(migrate("localhost", &trusted));
+    assert!(!migrate("localhost", "sslmode=verify-full&sslrootcert=/dev/null"), "nobody vouches for it");
+}
+
 /// Status, time, and whether it says when to come back.
 async fn look(visitor: &Visitor, path: &str) -> (u16, Duration, bool) {
     let started = Instant::now();

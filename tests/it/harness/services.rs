@@ -48,6 +48,23 @@ fn run_to_end(program: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{} {arguments:?}: {said}", program.display());
 }
 
+/// A certificate for this machine that vouches for itself.
+fn make_certificate(openssl: &Path, key: &str, certificate: &str) {
+    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+    let arguments = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"];
+    let more = [
+        "-addext",
+        names,
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+    ];
+    run_to_end(openssl, &[&arguments[..], &more].concat());
+}
+
 /// Tries until it works.
 #[expect(clippy::disallowed_methods, reason = "nothing else runs while a service starts")]
 fn wait_until<T, E: std::fmt::Display>(what: &str, mut attempt: impl FnMut() -> Result<T, E>) -> T {

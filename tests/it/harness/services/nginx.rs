@@ -1,6 +1,6 @@
 //! An nginx of our own, with the site file that we ship.
 
-use super::{Guard, find, free_port, run_to_end, wait_for_port};
+use super::{Guard, find, free_port, make_certificate, wait_for_port};
 
 /// A proxy with TLS in front of two instances.
 pub struct Nginx {
@@ -17,9 +17,7 @@ impl Nginx {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let place = folder.path().display().to_string();
         let (key, certificate) = (format!("{place}/key.pem"), format!("{place}/certificate.pem"));
-        let arguments =
-            ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"];
-        run_to_end(&openssl, &[&arguments[..], &["-keyout", &key, "-out", &certificate]].concat());
+        make_certificate(&openssl, &key, &certificate);
         let [one, other] = instances.map(|port| format!("127.0.0.1:{port}"));
         let site = include_str!("../../../../deploy/nginx.conf")
             .replace("127.0.0.1:8000", &one)

@@ -6,12 +6,14 @@ use std::sync::LazyLock;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
-use super::{Guard, find, free_port, is_root, run_to_end, wait_until};
+use super::{Guard, find, free_port, is_root, make_certificate, run_to_end, wait_until};
 
 /// A server, with its folder.
 pub struct Postgres {
     port: u16,
     guard: Guard,
+    /// Further settings of the server.
+    more: String,
     binaries: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -25,6 +27,31 @@ impl Postgres {
 
     /// One that can be stopped without harm to others.
     pub fn start() -> Option<Self> {
+        let mut server = Self::prepare()?;
+        server.go_on();
+        Some(server)
+    }
+
+    /// One that speaks TLS, with a certificate of its own making.
+    pub fn start_with_tls() -> Option<Self> {
+        let openssl = find("openssl", &[], "openssl")?;
+        let mut server = Self::prepare()?;
+        let (key, certificate) =
+            (server.folder.path().join("key.pem").display().to_string(), server.certificate());
+        make_certificate(&openssl, &key, &certificate);
+        if is_root() {
+            run_to_end("chown".as_ref(), &["postgres:postgres", &key, &certificate]);
+        }
+        server.more = format!("-c ssl=on -c ssl_key_file='{key}' -c ssl_cert_file='{certificate}'");
+        server.go_on();
+        Some(server)
+    }
+
+    pub fn certificate(&self) -> String {
+        self.folder.path().join("certificate.pem").display().to_string()
+    }
+
+    fn prepare() -> Option<Self> {
         // Debian keeps the servers of all versions beside each other.
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let places: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
@@ -35,19 +62,22 @@ impl Postgres {
             // It refuses to run as root; Debian's package brings a user for it.
             run_to_end("chown".as_ref(), &["postgres:postgres", &place]);
         }
-        let mut server = Self { port: free_port(), guard: Guard(None), binaries, folder };
+        let server = Self { port: free_port(), guard: Guard(None), more: String::new(), binaries, folder };
         let initdb = format!(
             "{} -D '{place}/data' -U latchkey -A trust -N -E UTF8 --locale=C",
             server.program("initdb")
         );
         run_to_end("sh".as_ref(), &["-c", &initdb]);
-        server.go_on();
         Some(server)
     }
 
     fn program(&self, name: &str) -> String {
         let user = if is_root() { "setpriv --reuid=postgres --regid=postgres --clear-groups " } else { "" };
         format!("{user}{}", self.binaries.join(name).display())
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The address of a database.
@@ -65,9 +95,10 @@ impl Postgres {
         let place = self.folder.path().display();
         // What a crash of the machine costs is not what these tests are about.
         self.guard = Guard::start(&format!(
-            "exec {} -D '{place}/data' -k '{place}' -p {} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=400",
+            "exec {} -D '{place}/data' -k '{place}' -p {} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=400 {}",
             self.program("postgres"),
-            self.port
+            self.port,
+            self.more
         ));
         wait_until("PostgreSQL does not start", || PgConnection::establish(&self.url("postgres")));
     }

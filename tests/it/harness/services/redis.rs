@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Guard, find, free_port, run_to_end, wait_for_port};
+use super::{Guard, find, free_port, make_certificate, run_to_end, wait_for_port};
 
 /// A redis-server, with its folder.
 pub struct Redis {
@@ -35,26 +35,7 @@ impl Redis {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut redis = Self { port: free_port(), tls_port: free_port(), guard: Guard(None), folder };
         let (key, certificate) = (redis.inside("key.pem"), redis.certificate());
-        let arguments = [
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-keyout",
-            &key,
-            "-out",
-            &certificate,
-        ];
-        run_to_end(&openssl, &arguments);
+        make_certificate(&openssl, &key, &certificate);
         redis.go_on();
         Some(redis)
     }
