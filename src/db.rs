@@ -54,6 +54,11 @@ impl From<diesel::result::Error> for Error {
             error => error,
         };
         match &error {
+            // First of all: its message may hold what somebody typed.
+            DatabaseError(
+                DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
+                _,
+            ) => Self::Query(error),
             DatabaseError(DatabaseErrorKind::ClosedConnection, _) | BrokenTransactionManager => {
                 Self::Lost(error.to_string())
             }
@@ -277,7 +282,7 @@ fn copy_into_empty(from: &mut Connection, to: &mut Connection) -> Result<Vec<(&'
 }
 
 /// What stands between the beginning of a transaction and its end. Nothing is committed after `deadline`: whoever
-/// waited has been told by then that nothing happened.
+/// waited has been told by then that it did not work. (An answer that is lost during the COMMIT itself cannot be known.)
 fn transaction<T, E: Failure>(
     conn: &mut Connection,
     work: impl Fn(&mut Connection) -> Result<T, E>,

@@ -33,6 +33,10 @@ pub(super) fn answer(
     now: Moment,
 ) -> QueryResult<()> {
     let canonical = login.trim_matches(' ').to_ascii_lowercase();
+    // Nobody's name or address, and more than some databases can compare with one.
+    if !canonical.is_ascii() {
+        return Ok(());
+    }
     let user = if canonical.contains('@') {
         // Whether or not the address has an owner besides: what the sign-up's page shows afterwards must not tell.
         if let Some((flow, claimant)) = verifications::claiming(conn, &canonical)? {
@@ -43,6 +47,8 @@ pub(super) fn answer(
         users::by_username(conn, &canonical)?
     };
     let Some(user) = user else { return Ok(()) };
+    // As it is now, until the end of this transaction: a link must not go where the account has just moved from.
+    let Some(user) = users::lock(conn, &user.id)? else { return Ok(()) };
     match user.standing() {
         Standing::Active => send_reset(conn, &user, lifetimes, now),
         Standing::Unverified => match verifications::pending(conn, &user.id, Purpose::SignUp)? {

@@ -123,12 +123,17 @@ pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Us
         .optional()
 }
 
+/// The person of that identifier, whom nobody else changes until the end of this transaction.
+pub fn lock(conn: &mut Connection, id: &Id) -> QueryResult<Option<User>> {
+    // An update that changes nothing takes the row's lock on every back end.
+    diesel::update(users::table.find(id)).set(users::id.eq(id)).execute(conn)?;
+    by_id(conn, id)
+}
+
 /// Whether the account is still as it was read, as far as it says who may sign in: same password, role and standing.
 /// Asked inside a transaction, for what was checked before it; from here to its end nobody else changes that account.
 pub fn is_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
-    // An update that changes nothing takes the row's lock on every back end.
-    diesel::update(users::table.find(&user.id)).set(users::id.eq(&user.id)).execute(conn)?;
-    let now = by_id(conn, &user.id)?;
+    let now = lock(conn, &user.id)?;
     Ok(now.is_some_and(|now| {
         now.password_changed_at == user.password_changed_at
             && now.role == user.role

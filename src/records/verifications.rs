@@ -233,10 +233,12 @@ pub fn end_all(conn: &mut Connection, user: &Id, purpose: Purpose, now: Moment) 
         .map(drop)
 }
 
-/// Whether the newest code of an unverified person's sign-up still lives, which holds the username.
+/// Whether somebody holds their username: the newest code of an unverified person's sign-up must still live for that.
 pub fn holds_username(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<bool> {
     let flow = pending(conn, &user.id, Purpose::SignUp)?;
-    Ok(user.verified_at.is_some() || flow.is_some_and(|flow| flow.code_expires_at > now))
+    Ok(user.verified_at.is_some()
+        || user.blocked_at.is_some()
+        || flow.is_some_and(|flow| flow.code_expires_at > now))
 }
 
 /// Forgets flows that ended, or that nobody came back to.

@@ -142,6 +142,10 @@ struct People {
 
 impl People {
     fn of(conn: &mut Connection, login: &str) -> diesel::QueryResult<Self> {
+        // Nobody's name or address, and more than some databases can compare with one.
+        if !login.is_ascii() {
+            return Ok(Self { sign_up: None, owner: None, by_address: login.contains('@') });
+        }
         if !login.contains('@') {
             return Ok(Self { sign_up: None, owner: users::by_username(conn, login)?, by_address: false });
         }

@@ -219,7 +219,9 @@ impl Registration {
     fn own_sign_up(&self, conn: &mut Connection) -> Result<Option<(Verification, User)>, db::Error> {
         let Some(own) = &self.own else { return Ok(None) };
         let found = verifications::by_id(conn, own)?;
-        Ok(found.filter(|(flow, user)| flow.ended_at.is_none() && user.verified_at.is_none()))
+        Ok(found.filter(|(flow, user)| {
+            flow.ended_at.is_none() && user.verified_at.is_none() && user.blocked_at.is_none()
+        }))
     }
 
     /// Who holds the username. An unverified account whose newest code ran out makes way.

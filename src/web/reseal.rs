@@ -20,7 +20,11 @@ pub fn request(req: &mut ServiceRequest) {
     };
     let name = app.config.cookie_name(session::COOKIE);
     let lines: Vec<HeaderValue> = req.headers().get_all(COOKIE).cloned().collect();
-    let text = lines.iter().filter_map(|line| line.to_str().ok()).collect::<Vec<_>>().join("; ");
+    let text = lines
+        .iter()
+        .filter_map(|line| std::str::from_utf8(line.as_bytes()).ok())
+        .collect::<Vec<_>>()
+        .join("; ");
     let mut pairs: Vec<String> = text.split(';').map(|pair| pair.trim().to_owned()).collect();
     for pair in &mut pairs {
         let Ok(old) = Cookie::parse_encoded(pair.clone()) else { continue };
@@ -32,13 +36,13 @@ pub fn request(req: &mut ServiceRequest) {
         }
     }
     if req.extensions().get::<Resealed>().is_some()
-        && let Ok(line) = HeaderValue::from_str(&pairs.join("; "))
+        && let Ok(line) = HeaderValue::from_bytes(pairs.join("; ").as_bytes())
     {
         req.headers_mut().insert(COOKIE, line);
     }
 }
 
-/// After it: the browser keeps the new one, unless the session layer has given it another.
+/// After it, for a sign-in that lives: the browser keeps the new one, unless the session layer has given it another.
 pub fn answer<B>(answer: &mut ServiceResponse<B>) {
     let resealed = answer.request().extensions_mut().remove::<Resealed>();
     let Some(Resealed(cookie)) = resealed.filter(|it| !session::is_set(answer.headers(), it.0.name())) else {

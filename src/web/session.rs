@@ -68,12 +68,14 @@ pub fn point_to(req: &HttpRequest, session: &Session, sign_in: &SignIn, now: Mom
     session
         .insert(POINTER, (sign_in.id.as_str(), sign_in.generation))
         .map_err(|error| Fault::Internal(error.to_string()))?;
-    remember(req, sign_in, now);
+    is_alive(req, sign_in, now);
     Ok(())
 }
 
-/// How long the session cookie of this answer shall live.
-struct MaxAge(Duration);
+/// Somebody is signed in, and for how long their cookie shall outlive the browser's window.
+struct Alive {
+    max_age: Option<Duration>,
+}
 
 /// The session layer of one worker.
 pub fn layer(app: &App, redis: Option<RedisLink>) -> SessionMiddleware<Store> {
@@ -105,10 +107,12 @@ pub async fn around<B: MessageBody>(
     reseal::request(&mut req);
     match next.call(req).await {
         Ok(mut answer) => {
-            reseal::answer(&mut answer);
-            let max_age = answer.request().extensions_mut().remove::<MaxAge>();
-            if let Some(MaxAge(life)) = max_age {
-                outlive_window(&mut answer, life);
+            let alive = answer.request().extensions_mut().remove::<Alive>();
+            if let Some(Alive { max_age }) = alive {
+                reseal::answer(&mut answer);
+                if let Some(life) = max_age {
+                    outlive_window(&mut answer, life);
+                }
             }
             Ok(answer)
         }
@@ -123,11 +127,10 @@ pub fn is_set(headers: &HeaderMap, name: &str) -> bool {
     lines.filter_map(|line| Cookie::parse(line).ok()).any(|cookie| cookie.name() == name)
 }
 
-/// A remembered sign-in's cookie outlives the window, also where it is given anew.
-pub fn remember(req: &HttpRequest, sign_in: &SignIn, now: Moment) {
-    if sign_in.kind == Kind::Remembered {
-        req.extensions_mut().insert(MaxAge(sign_in.remaining(now)));
-    }
+/// Says that this request is of a sign-in that lives. A remembered one's cookie outlives the window, wherever it is given.
+pub fn is_alive(req: &HttpRequest, sign_in: &SignIn, now: Moment) {
+    let max_age = (sign_in.kind == Kind::Remembered).then(|| sign_in.remaining(now));
+    req.extensions_mut().insert(Alive { max_age });
 }
 
 fn outlive_window<B>(answer: &mut ServiceResponse<B>, life: Duration) {

@@ -110,8 +110,7 @@ async fn look(req: &HttpRequest) -> Result<Seen, Fault> {
     if sign_in.generation != generation || !sign_in.is_live(now) || user.standing() != Standing::Active {
         return Ok(Seen::Nobody);
     }
-    // Where the cookie is given anew, and only there, this has an effect.
-    session::remember(req, &sign_in, now);
+    session::is_alive(req, &sign_in, now);
     if sign_in.is_due(app.config.sessions, now) {
         write_down(&app, sign_in.clone());
     }
@@ -140,9 +139,11 @@ impl Viewer {
     /// # Errors
     /// Sign in again.
     pub fn still_may(&self, conn: &mut Connection, now: Moment) -> Result<(), Refusal> {
+        // The account first: whoever holds its lock may be ending this very sign-in.
+        let is_unchanged = users::is_unchanged(conn, &self.user)?;
         let sign_in = sign_ins::by_id(conn, &self.sign_in.id)?.map(|(sign_in, _)| sign_in);
         let lives = sign_in.is_some_and(|it| it.generation == self.sign_in.generation && it.is_live(now));
-        if lives && users::is_unchanged(conn, &self.user)? {
+        if lives && is_unchanged {
             Ok(())
         } else {
             Err(Fault::SignInNeeded(Next::default(), self.user.role).into())

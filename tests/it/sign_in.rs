@@ -90,7 +90,7 @@ stories! {
         site.visitor().sign_up("unconf", "unconf@example.org", PASSWORD).await;
         site.appoint(Role::Staff, "stafford").await;
         let mut pages = Vec::new();
-        for login in ["annalee", "blocky", "unconf", "stafford", "nobody1", "annalee@example.org", "nobody1@example.org"] {
+        for login in ["annalee", "blocky", "unconf", "stafford", "nobody1", "annalee@example.org", "nobody1@example.org", "ännä", "ä@b.c"] {
             let mut visitor = site.visitor();
             visitor.sign_in(login, "wrong password here").await;
             let mut headers: Vec<String> = visitor.page().headers.keys().map(ToString::to_string).collect();
