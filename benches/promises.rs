@@ -21,6 +21,7 @@ use reqwest::{Client, Method, RequestBuilder};
 const PASSWORD: &str = "violet canyon umbrella";
 
 fn main() {
+    rustls::crypto::ring::default_provider().install_default().expect("nobody else is first");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -82,15 +83,21 @@ impl Server {
     }
 
     fn stop(mut self) -> tempfile::TempDir {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-        self.folder
+        std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"))
     }
 
     fn post(&self, client: &Client, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
         let body = serde_urlencoded::to_string(form).expect("a form");
         let post = client.request(Method::POST, format!("{}{path}", self.url));
         post.header("Content-Type", "application/x-www-form-urlencoded").body(body)
+    }
+}
+
+/// Also when a measurement fails.
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
     }
 }
 
