@@ -117,9 +117,10 @@ impl MailServer {
         self.state.lock().unwrap().mails.iter().filter(|mail| mail.to == address).cloned().collect()
     }
 
-    /// The next mail to that address that was not looked at yet; waits for it.
+    /// The next mail to that address that was not looked at yet; waits for it, as long as the lease of a courier that
+    /// was killed may take.
     pub async fn next_to(&self, address: &str) -> Mail {
-        for _ in 0..1000 {
+        for _ in 0..6000 {
             if let Some(mail) = self.unread(address) {
                 return mail;
             }
@@ -128,7 +129,7 @@ impl MailServer {
         let state = self.state.lock().unwrap();
         let others: Vec<_> =
             state.mails.iter().map(|mail| (mail.to.as_str(), mail.subject.as_str())).collect();
-        panic!("no mail to {address} within ten seconds; all mails: {others:?}");
+        panic!("no mail to {address} within a minute; all mails: {others:?}");
     }
 
     fn unread(&self, address: &str) -> Option<Mail> {
