@@ -30,8 +30,9 @@ impl Nginx {
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {place}/{kind};\n"))
             .concat();
+        // One process, so that nothing of it outlives the test run.
         let whole = format!(
-            "daemon off; pid {place}/pid; error_log {place}/error.log;\nevents {{}}\n\
+            "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;\nevents {{}}\n\
              http {{\naccess_log off;\n{temporary}\n{site}\n}}\n"
         );
         std::fs::write(folder.path().join("nginx.conf"), whole).expect("a file");
