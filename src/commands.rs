@@ -14,7 +14,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig};
 use crate::db::Db;
 use crate::identity::Email;
@@ -150,9 +149,4 @@ fn complain(error: &dyn Display) {
     if let Err(closed) = writeln!(std::io::stderr(), "latchkey: {error}") {
         log::debug!("standard error is closed: {closed}");
     }
-}
-
-/// The system's clock: a command is where time begins.
-fn clock() -> Clock {
-    Clock::system()
 }

@@ -7,8 +7,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Outcome, clock, environment, in_runtime, say, serve, superuser};
+use super::{Outcome, environment, in_runtime, say, serve, superuser};
 use crate::app::App;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::{Email, Password, Role, Username, random_name};
 use crate::logging;
@@ -44,7 +45,7 @@ pub(super) fn run() -> Outcome {
 
 /// Makes a superuser where there is none, and tells the password.
 async fn first_superuser(config: &Config) -> Outcome {
-    let app = App::new(config.clone(), clock())?;
+    let app = App::new(config.clone(), Clock::system())?;
     app.db.migrate()?;
     let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::census(conn)?)).await?;
     if census.by_role.iter().any(|(role, count)| *role == Role::Superuser && *count > 0) {

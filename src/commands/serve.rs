@@ -6,8 +6,9 @@ use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Outcome, clock};
+use super::Outcome;
 use crate::app::{self, App};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::mail::courier::Bell;
 
@@ -20,7 +21,7 @@ pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
     let listener = TcpListener::bind(bind)
         .map_err(|error| format!("cannot listen on {bind}: {error}; choose another address with BIND"))?;
     System::new().block_on(async move {
-        let app = App::new(config, clock())?;
+        let app = App::new(config, Clock::system())?;
         app.pictures.prepare().map_err(|error| format!("MEDIA_ROOT cannot be written to: {error}"))?;
         let migrated = app.db.migrate()?;
         if migrated > 0 {
@@ -38,7 +39,7 @@ pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
 /// Only delivers mail, whatever `COURIER` says.
 pub(super) fn run_courier(config: Config) -> Outcome {
     System::new().block_on(async move {
-        let app = App::new(config, clock())?;
+        let app = App::new(config, Clock::system())?;
         app.db.migrate()?;
         log::info!("delivering mail");
         let couriers = app::start_couriers(&app)?;

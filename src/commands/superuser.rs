@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Outcome, clock, in_runtime, say};
+use super::{Outcome, in_runtime, say};
 use crate::app::App;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::db;
 use crate::identity::{Email, Id, Message, Password, Role, Username};
@@ -39,7 +40,7 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
     let password =
         Password::choose(&typed, config.passwords.rules, &own_words).map_err(|message| english(&message))?;
     in_runtime(async move {
-        let app = App::new(config.clone(), clock())?;
+        let app = App::new(config.clone(), Clock::system())?;
         app.db.migrate()?;
         let name = username.as_str().to_owned();
         create(&app, username, email, password).await?;

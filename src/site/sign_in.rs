@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::hasher::Verdict;
-use crate::identity::{Id, LinkToken, Message, Password, Purpose, Role, Standing};
+use crate::identity::{Id, Message, Password, Purpose, Role, Standing};
 use crate::paths::{self, Next, route};
 use crate::records::events::{self, Kind};
 use crate::records::sign_ins::{self, SignIn};
@@ -25,7 +25,7 @@ use crate::web::forms::{Form, Problems};
 use crate::web::limits::Limit;
 use crate::web::page::{self, Chrome};
 use crate::web::viewer::{Browser, Stranger};
-use crate::web::{filters, flow_cookie, routes, session};
+use crate::web::{filters, routes, session};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(route::SIGN_IN_ANY, choose_door)).service(routes::form(
@@ -91,13 +91,7 @@ async fn submit(
             let usual = if role.sees_admin() { route::ADMIN } else { route::PROFILE };
             Ok(page::see_other(&Next::parse(&form.next).or(usual)))
         }
-        Ok(Welcome::Verify(flow)) => {
-            let token = LinkToken::of_flow(&app.keys.link, &flow, Purpose::SignUp);
-            let mut on = page::see_other(&paths::verify(&flow, &token));
-            on.add_cookie(&flow_cookie::seal(&app, &flow))
-                .map_err(|error| Fault::Internal(error.to_string()))?;
-            Ok(on)
-        }
+        Ok(Welcome::Verify(flow)) => verification::lead_to_page(&app, &flow),
         Err(refusal) => {
             let problems = refusal.problems()?;
             Ok(page::refused(&SignInPage { chrome: Chrome::plain(), role, form, problems }))
@@ -111,13 +105,14 @@ async fn sign_in(app: &App, client: &Client, door: Role, form: &SignInForm) -> R
     let people = app.db.read(move |conn| Ok::<_, db::Error>(People::of(conn, &wanted)?)).await?;
     let tokens = admit(app, client, people.buckets(&login)).await?;
     let checked = check(app, &people, &Password::entered(&form.password)).await;
-    if matches!(checked, Ok(None)) {
+    // Right, or not looked at: only failures count.
+    if !matches!(checked, Ok(None)) {
+        give_back(app, &tokens).await;
+    }
+    let Some(user) = checked? else {
         note(app, Kind::SignInFailed, people.owner(), client).await?;
         return Err(wrong());
-    }
-    // Right, or not looked at: only failures count.
-    give_back(app, &tokens).await;
-    let Some(user) = checked? else { return Err(wrong()) };
+    };
     if user.role != door {
         return Err(other_door(user.role, form).into());
     }

@@ -14,8 +14,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::db::{self, Connection};
 use crate::identity::{
-    Email, Id, LinkToken, Message, Moment, Otp, Password, PasswordHash, PasswordRules, Purpose, Role,
-    Username,
+    Email, Id, Message, Moment, Otp, Password, PasswordHash, PasswordRules, Purpose, Role, Username,
 };
 use crate::keys::Keys;
 use crate::mail::{self, CodeMail, Mail, Posting};
@@ -24,7 +23,7 @@ use crate::records::events::{self, Kind, Origin};
 use crate::records::mail_budgets::{self, Budget};
 use crate::records::users::{self, NewUser, User};
 use crate::records::verifications::{self, NewVerification, Verification};
-use crate::site::confirm;
+use crate::site::{confirm, verification};
 use crate::web::client::Client;
 use crate::web::fault::{DeadEnd, Fault, Refusal};
 use crate::web::forms::{Form, Problems, same_twice};
@@ -101,13 +100,7 @@ async fn submit(
 ) -> Result<HttpResponse, Fault> {
     let role = open_role(&app, &role)?;
     match sign_up(&app, &browser, role, &form).await {
-        Ok(flow) => {
-            let token = LinkToken::of_flow(&app.keys.link, &flow, Purpose::SignUp);
-            let mut on = page::see_other(&paths::verify(&flow, &token));
-            on.add_cookie(&flow_cookie::seal(&app, &flow))
-                .map_err(|error| Fault::Internal(error.to_string()))?;
-            Ok(on)
-        }
+        Ok(flow) => verification::lead_to_page(&app, &flow),
         Err(refusal) => Ok(page::refused(&SignUpPage::new(&app, role, form, refusal.problems()?))),
     }
 }

@@ -215,6 +215,14 @@ pub(super) fn refusal(attempt: Attempt) -> Option<Refusal> {
     Some(Refusal::at("otp", message))
 }
 
+/// On to the page where the code is entered, in the browser that signed up.
+pub(super) fn lead_to_page(app: &App, flow: &Id) -> Result<HttpResponse, Fault> {
+    let token = LinkToken::of_flow(&app.keys.link, flow, Purpose::SignUp);
+    let mut on = page::see_other(&paths::verify(flow, &token));
+    on.add_cookie(&flow_cookie::seal(app, flow)).map_err(|error| Fault::Internal(error.to_string()))?;
+    Ok(on)
+}
+
 /// Sends another code for a flow, or tells how long to wait for it.
 pub(super) async fn send_code(
     app: &App,

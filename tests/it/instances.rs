@@ -79,12 +79,7 @@ fn what_ends_a_session_at_one_instance_ends_it_at_the_next_request_at_the_other(
         ann.sign_in("annalee", PASSWORD).await;
         let mut phone = other.visitor();
         phone.sign_in("annalee", PASSWORD).await;
-        ann.visit("/user-profile/update-password/").await;
-        ann.fill("Current password", PASSWORD);
-        ann.fill("New password", OTHER_PASSWORD)
-            .fill("New password again", OTHER_PASSWORD)
-            .press("Change password")
-            .await;
+        ann.change_password(PASSWORD, OTHER_PASSWORD).await;
         assert!(!phone.is_signed_in().await, "password change");
 
         assert!(ann.go_to(other).is_signed_in().await);

@@ -67,9 +67,12 @@ stories! {
         ann.sign_in("annalee", PASSWORD).await;
         ann.status(200).see("Confirm your e-mail address");
         let second = site.code_to("ann@example.org").await;
+        if first != second {
+            ann.fill("Code", &first).press("Confirm").await;
+            ann.status(422).see("This is not the code.");
+        }
         ann.fill("Code", &second).press("Confirm").await;
         ann.see("Welcome!");
-        assert_eq!(first.len(), second.len());
     }
 
     async fn a_blocked_person_is_told_so_and_why_when_the_password_is_right(site: &Site) {

@@ -287,6 +287,14 @@ impl Visitor {
         self.fill("Username or e-mail", name).fill("Password", password).press("Sign in").await
     }
 
+    /// Changes one's password on the profile.
+    pub async fn change_password(&mut self, current: &str, new: &str) -> &Page {
+        self.visit("/user-profile/update-password/").await;
+        self.fill("Current password", current);
+        self.fill("New password", new).fill("New password again", new);
+        self.press("Change password").await
+    }
+
     /// Whether this browser is signed in.
     pub async fn is_signed_in(&mut self) -> bool {
         self.visit("/user-profile/").await;
