@@ -39,7 +39,7 @@ pub struct App {
     pub clock: Clock,
     /// How often things may be done.
     pub limits: Limits,
-    /// The folder of pictures.
+    /// Where pictures lie.
     pub pictures: Pictures,
     /// Rings for the courier, and knows when the process ends.
     pub bell: Bell,
@@ -60,7 +60,7 @@ impl App {
             db: Db::open(&config.database),
             hasher: Hasher::start(&config.passwords)?,
             limits: Limits::new(config.rate_limits, keys.limit, clock.clone()),
-            pictures: Pictures::new(&config.media_root),
+            pictures: Pictures::new(&config.media)?,
             bell: Bell::default(),
             sent_mails: config.debug.then(SentMails::default),
             redis: None,

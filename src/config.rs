@@ -4,11 +4,11 @@
 
 mod database;
 mod mail;
+mod media;
 mod origin;
 mod reader;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -16,6 +16,7 @@ use secrecy::SecretString;
 
 pub use database::{Backend, DatabaseConfig};
 pub use mail::{MailConfig, Smtp, SmtpSecurity, TransportKind};
+pub use media::{BucketConfig, MediaConfig};
 pub use origin::PublicUrl;
 pub use reader::Mistakes;
 use reader::Reader;
@@ -43,8 +44,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// How mail leaves.
     pub mail: MailConfig,
-    /// The folder of pictures.
-    pub media_root: PathBuf,
+    /// Where pictures are kept.
+    pub media: MediaConfig,
     /// How passwords are chosen and hashed.
     pub passwords: PasswordConfig,
     /// How long a code is good.
@@ -102,8 +103,14 @@ pub enum LogFormat {
 }
 
 /// Settings that hold a secret and may therefore come as `NAME_FILE`.
-const SECRETS: [&str; 5] =
-    ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "EMAIL_HOST_PASSWORD", "PASSWORD_PEPPER"];
+const SECRETS: [&str; 6] = [
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "EMAIL_HOST_PASSWORD",
+    "PASSWORD_PEPPER",
+    "AWS_SECRET_ACCESS_KEY",
+];
 
 impl Config {
     /// The settings that `lookup` gives, defaults where it gives none.
@@ -128,7 +135,7 @@ impl Config {
             database: DatabaseConfig::read(&mut read),
             redis: redis(&mut read),
             mail: MailConfig::read(&mut read, &public_url),
-            media_root: read.text("MEDIA_ROOT", "media").into(),
+            media: MediaConfig::read(&mut read),
             passwords: passwords(&mut read),
             otp_lifetime: read.seconds("OTP_LIFETIME_SECONDS", 600),
             reset_lifetime: read.seconds("RESET_LIFETIME_SECONDS", 1200),

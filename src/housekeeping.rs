@@ -47,7 +47,7 @@ async fn sweep_pictures(app: &App) -> Result<(), db::Error> {
     let files = match app.pictures.settled().await {
         Ok(files) => files,
         Err(error) => {
-            log::debug!("the folder of pictures cannot be read: {error}");
+            log::warn!("pictures cannot be listed: {error}");
             return Ok(());
         }
     };
@@ -60,9 +60,9 @@ async fn sweep_pictures(app: &App) -> Result<(), db::Error> {
     if used.is_empty() {
         return Ok(());
     }
-    for (path, name) in files {
+    for (file, name) in files {
         if !used.contains(&name) {
-            app.pictures.remove_file(path).await;
+            app.pictures.remove_file(file).await;
         }
     }
     Ok(())

@@ -18,10 +18,7 @@ pub(super) async fn run(config: &Config) -> Outcome {
         report("database", &database(config).await),
         report("Redis", &redis(config).await),
         report("mail", &mail(config).await),
-        report(
-            "picture folder",
-            &Pictures::new(&config.media_root).prepare().map_err(|error| error.to_string()),
-        ),
+        report("pictures", &pictures(config).await),
     ];
     if findings.contains(&false) { Err("something is not as it should be".into()) } else { Ok(()) }
 }
@@ -48,6 +45,11 @@ async fn redis(config: &Config) -> Result<(), String> {
     let Some(redis) = &config.redis else { return Ok(()) };
     let link = RedisLink::new(redis).map_err(|error| error.to_string())?;
     if link.answers().await { Ok(()) } else { Err("it does not answer".to_owned()) }
+}
+
+async fn pictures(config: &Config) -> Result<(), String> {
+    let pictures = Pictures::new(&config.media).map_err(|error| error.to_string())?;
+    pictures.prepare().await.map_err(|error| error.to_string())
 }
 
 async fn mail(config: &Config) -> Result<(), String> {

@@ -22,7 +22,8 @@ pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
         .map_err(|error| format!("cannot listen on {bind}: {error}; choose another address with BIND"))?;
     System::new().block_on(async move {
         let app = App::new(config, Clock::system())?;
-        app.pictures.prepare().map_err(|error| format!("MEDIA_ROOT cannot be written to: {error}"))?;
+        let ready = app.pictures.prepare().await;
+        ready.map_err(|error| format!("pictures cannot be kept: {error}; see MEDIA_ROOT and MEDIA_URL"))?;
         let migrated = app.db.migrate()?;
         if migrated > 0 {
             log::info!("the database was brought up to date by {migrated} migrations");

@@ -1,60 +1,74 @@
-//! The folder of pictures, and what becomes of an upload before it gets there.
+//! The pictures, and what becomes of an upload before it is one.
 //!
 //! Whatever somebody sends, only pixels that we drew ourselves are kept: decoded within limits, turned
-//! upright, cropped square, 256 pixels, on white, as JPEG without any metadata, under a random name.
+//! upright, cropped square, 256 pixels, on white, as JPEG without any metadata, under a random name. They lie in a
+//! folder, or in a bucket that several instances share.
 
-use std::fs;
-use std::io::{self, Cursor, Write};
-use std::path::{Path, PathBuf};
+mod bucket;
+mod drawing;
+mod folder;
+
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use tokio::sync::{Semaphore, oneshot};
 
+use bucket::Bucket;
+pub use drawing::Unfit;
+use drawing::draw;
+
+use crate::config::MediaConfig;
 use crate::identity::random_name;
 
 /// The largest upload.
 pub const MAX_BYTES: usize = 2 * 1024 * 1024;
-const MAX_SIDE: u32 = 4096;
-const MAX_DECODED: u64 = 96 * 1024 * 1024;
-const SIDE: u32 = 256;
+/// The longest that a picture is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A file of that age is not being written any more.
+const SETTLED: Duration = Duration::from_secs(3600);
+const ENDING: &str = ".jpg";
 
-/// Why an upload cannot become a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfit {
-    /// Not PNG, JPEG, WebP or GIF.
-    Format,
-    /// More pixels than we take.
-    Dimensions,
-    /// It cannot be decoded.
-    Broken,
-}
-
-/// The folder of pictures.
+/// Where pictures lie.
 #[derive(Clone)]
 pub struct Pictures {
-    folder: Arc<PathBuf>,
+    place: Place,
     /// One decode at a time: a picture may take 96 MiB while it is open.
     turn: Arc<Semaphore>,
 }
 
+#[derive(Clone)]
+enum Place {
+    Folder(Arc<Path>),
+    Bucket(Bucket),
+}
+
 impl Pictures {
-    /// Pictures in that folder.
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: Arc::new(folder.to_owned()), turn: Arc::new(Semaphore::new(1)) }
+    /// Pictures where the settings say. Nothing is touched yet.
+    ///
+    /// # Errors
+    /// When the settings name no usable bucket.
+    pub fn new(config: &MediaConfig) -> io::Result<Self> {
+        let place = match config {
+            MediaConfig::Folder(folder) => Place::Folder(folder.as_path().into()),
+            MediaConfig::Bucket(config) => Place::Bucket(Bucket::new(config)?),
+        };
+        Ok(Self { place, turn: Arc::new(Semaphore::new(1)) })
     }
 
-    /// Makes the folder if need be and tries to write to it.
+    /// Makes the folder if need be, and tries to write there.
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub fn prepare(&self) -> io::Result<()> {
-        fs::create_dir_all(&*self.folder)?;
-        let probe = self.folder.join(format!(".probe-{}", random_name()));
-        fs::write(&probe, b"")?;
-        fs::remove_file(probe)
+    pub async fn prepare(&self) -> io::Result<()> {
+        match &self.place {
+            Place::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::prepare(&folder)).await
+            }
+            Place::Bucket(bucket) => in_time(bucket.prepare()).await,
+        }
     }
 
     /// Draws the upload anew; the JPEG to keep.
@@ -79,57 +93,78 @@ impl Pictures {
         }
     }
 
-    /// Keeps a drawn picture, safe on the disk when this returns; its random name.
+    /// Keeps a drawn picture, safe when this returns; its random name.
     ///
     /// # Errors
-    /// When the disk refuses. Nothing is left of it then.
+    /// When the disk or the storage refuses. In a folder nothing is left of it then; of an object whose
+    /// acknowledgement was lost, [`Pictures::settled`] tells later.
     pub async fn keep(&self, jpeg: Vec<u8>) -> io::Result<String> {
-        let folder = Arc::clone(&self.folder);
-        off_the_loop(move || keep(&folder, &jpeg)).await?
+        let name = random_name();
+        let file = format!("{name}{ENDING}");
+        match &self.place {
+            Place::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::keep(&folder, &file, &jpeg)).await?;
+            }
+            Place::Bucket(bucket) => in_time(bucket.keep(&file, jpeg)).await?,
+        }
+        Ok(name)
     }
 
     /// The picture of that name, if there is one.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub async fn read(&self, name: String) -> io::Result<Option<Vec<u8>>> {
-        let Some(path) = self.path(&name) else { return Ok(None) };
-        off_the_loop(move || match fs::read(path) {
-            Ok(jpeg) => Ok(Some(jpeg)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        })
-        .await?
+    /// When the disk or the storage refuses.
+    pub async fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        // No path is built from anything else than a name that we gave.
+        if !is_ours(name) {
+            return Ok(None);
+        }
+        let file = format!("{name}{ENDING}");
+        match &self.place {
+            Place::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::read(&folder, &file)).await
+            }
+            Place::Bucket(bucket) => in_time(bucket.read(&file)).await,
+        }
     }
 
     /// Removes a picture that no row names any more.
     pub async fn remove(&self, name: &str) {
-        if let Some(path) = self.path(name) {
-            self.remove_file(path).await;
+        if is_ours(name) {
+            self.remove_file(format!("{name}{ENDING}")).await;
         }
     }
 
     /// Removes a file of [`Pictures::settled`].
-    pub async fn remove_file(&self, path: PathBuf) {
-        let removed = off_the_loop(move || fs::remove_file(path)).await;
-        if let Ok(Err(error)) | Err(error) = removed {
+    pub async fn remove_file(&self, file: String) {
+        let removed = match &self.place {
+            Place::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::remove(&folder, &file)).await
+            }
+            Place::Bucket(bucket) => in_time(bucket.remove(&file)).await,
+        };
+        if let Err(error) = removed {
             log::warn!("an old picture could not be removed: {error}");
         }
     }
 
-    /// The files older than an hour, with the name of the picture that each would be: what a crash left over is
-    /// among them.
+    /// The files of ours that are older than an hour, each with the name of the picture that it would be: what a
+    /// crash left over is among them.
     ///
     /// # Errors
-    /// When the folder cannot be read.
-    pub async fn settled(&self) -> io::Result<Vec<(PathBuf, String)>> {
-        let folder = Arc::clone(&self.folder);
-        off_the_loop(move || settled(&folder)).await?
-    }
-
-    /// Only names that we gave are names of files: no path can be built from anything else.
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        is_ours(name).then(|| self.folder.join(format!("{name}.jpg")))
+    /// When they cannot be listed.
+    pub async fn settled(&self) -> io::Result<Vec<(String, String)>> {
+        let files = match &self.place {
+            Place::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::settled(&folder)).await?
+            }
+            Place::Bucket(bucket) => bucket.settled().await?,
+        };
+        Ok(files.into_iter().filter_map(|file| name_of(&file).map(|name| (file, name))).collect())
     }
 }
 
@@ -138,150 +173,35 @@ pub fn is_ours(name: &str) -> bool {
     name.len() == 22 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn settled(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
-        let path = entry.path();
-        let kind_is_ours = path.extension().is_some_and(|kind| kind == "jpg" || kind == "part");
-        let name =
-            path.file_stem().and_then(|name| name.to_str()).filter(|name| is_ours(name)).map(str::to_owned);
-        if let Some(name) = name.filter(|_| kind_is_ours && age.as_secs() >= 3600) {
-            files.push((path, name));
-        }
-    }
-    Ok(files)
+/// The name of the picture in that file, whole or not, when it is one of ours.
+fn name_of(file: &str) -> Option<String> {
+    let name = file.strip_suffix(folder::DRAFT).unwrap_or(file).strip_suffix(ENDING)?;
+    is_ours(name).then(|| name.to_owned())
 }
 
-fn draw(upload: &[u8]) -> Result<Vec<u8>, Unfit> {
-    // By its first bytes: neither the file's name nor the sent type is believed.
-    let format = image::guess_format(upload).map_err(|_| Unfit::Format)?;
-    if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Gif) {
-        return Err(Unfit::Format);
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_DECODED);
-    let mut reader = ImageReader::with_format(Cursor::new(upload), format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(|error| unfit(&error))?;
-    // The decoder does not count the pixels themselves.
-    limits.reserve(decoder.total_bytes()).map_err(|error| unfit(&error))?;
-    let orientation = decoder.orientation().map_err(|error| unfit(&error))?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| unfit(&error))?;
-    // Crop and shrink before turning: the same pixels with a fraction of the work.
-    let side = picture.width().min(picture.height());
-    let (left, top) = ((picture.width() - side) / 2, (picture.height() - side) / 2);
-    if picture.width() != picture.height() {
-        picture = picture.crop_imm(left, top, side, side);
-    }
-    picture = picture.resize_exact(SIDE, SIDE, FilterType::Triangle);
-    picture.apply_orientation(orientation);
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, 85)
-        .encode_image(&on_white(&picture))
-        .map_err(|error| unfit(&error))?;
-    Ok(jpeg)
-}
-
-fn on_white(picture: &DynamicImage) -> RgbImage {
-    let rgba = picture.to_rgba8();
-    RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
-        let [red, green, blue, alpha] = rgba.get_pixel(x, y).0.map(u32::from);
-        let over = |channel: u32| u8::try_from((channel * alpha + 255 * (255 - alpha)) / 255).unwrap_or(255);
-        image::Rgb([over(red), over(green), over(blue)])
-    })
-}
-
-fn unfit(error: &image::ImageError) -> Unfit {
-    match error {
-        image::ImageError::Limits(_) => Unfit::Dimensions,
-        image::ImageError::Unsupported(_) => Unfit::Format,
-        _ => Unfit::Broken,
-    }
-}
-
-/// Written beside its place, made durable, then renamed: a picture is there whole or not at all.
-fn keep(folder: &Path, jpeg: &[u8]) -> io::Result<String> {
-    let name = random_name();
-    let draft = folder.join(format!("{name}.part"));
-    let written =
-        write_durably(&draft, jpeg).and_then(|()| fs::rename(&draft, folder.join(format!("{name}.jpg"))));
-    if let Err(error) = written {
-        if let Err(left) = fs::remove_file(&draft) {
-            log::debug!("nothing to remove of a failed picture: {left}");
-        }
-        return Err(error);
-    }
-    fs::File::open(folder)?.sync_all()?;
-    Ok(name)
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the disk is one of the few that may")]
-async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    actix_web::web::block(work).await.map_err(io::Error::other)
+async fn off_the_loop<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    actix_web::web::block(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, format).unwrap();
-        bytes.into_inner()
-    }
-
-    #[test]
-    fn every_format_becomes_a_square_jpeg_on_white() {
-        let clear = DynamicImage::new_rgba8(300, 100);
-        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
-            let drawn = image::load_from_memory_with_format(
-                &draw(&encoded(&clear, format)).unwrap(),
-                ImageFormat::Jpeg,
-            )
-            .unwrap();
-            assert_eq!((drawn.width(), drawn.height()), (256, 256));
-            assert!(
-                drawn.to_rgb8().pixels().all(|pixel| pixel.0.iter().all(|channel| *channel > 250)),
-                "{format:?}"
-            );
-        }
-        assert!(draw(&encoded(&DynamicImage::new_rgb8(40, 50), ImageFormat::Jpeg)).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_picture_is_refused() {
-        for bytes in [
-            &b""[..],
-            b"<svg onload=alert(1)>",
-            b"<html><script>",
-            b"%PDF-1.4",
-            b"BM\x46\0\0\0",
-            b"\0\0\x01\0",
-        ] {
-            assert_eq!(draw(bytes), Err(Unfit::Format));
-        }
-        let png = encoded(&DynamicImage::new_rgb8(64, 64), ImageFormat::Png);
-        for length in (0..png.len()).step_by(16) {
-            assert!(draw(&png[..length]).is_err());
-        }
-    }
-
     #[test]
     fn names_are_ours_or_nobodys() {
-        let pictures = Pictures::new(Path::new("/media"));
-        assert!(pictures.path(&random_name()).is_some());
+        let ours = random_name();
+        for file in [format!("{ours}.jpg"), format!("{ours}.jpg.part")] {
+            assert_eq!(name_of(&file).as_ref(), Some(&ours));
+        }
         for bad in ["", "../../etc/passwd......", "a", "ABCDEFGHIJKLMNOPQRSTU/", "%2e%2e%2fABCDEFGHIJKLM"] {
-            assert!(pictures.path(bad).is_none(), "{bad}");
+            assert!(!is_ours(bad) && name_of(&format!("{bad}.jpg")).is_none(), "{bad}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::harness::{MailServer, PASSWORD, Site, Visitor, World, free_port, run_alone};
 
-fn latchkey(folder: &Path, arguments: &[&str], settings: &[(&str, &str)], typed: &str) -> Output {
+pub fn latchkey(folder: &Path, arguments: &[&str], settings: &[(&str, &str)], typed: &str) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_latchkey"))
         .args(arguments)
         .current_dir(folder)
@@ -23,7 +23,7 @@ fn latchkey(folder: &Path, arguments: &[&str], settings: &[(&str, &str)], typed:
     program.wait_with_output().expect("it ends")
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

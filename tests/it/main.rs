@@ -3,8 +3,8 @@
 
 mod harness;
 
+mod buckets;
 mod commands;
-
 mod databases;
 mod http;
 mod instances;

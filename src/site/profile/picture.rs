@@ -175,7 +175,7 @@ async fn serve(app: Data<App>, viewer: Viewer, name: Path<String>) -> Result<Htt
     if owner != viewer.user.id && !viewer.user.role.sees_admin() {
         return Err(Fault::NotFound);
     }
-    let jpeg = app.pictures.read(name).await.map_err(|error| Fault::Unavailable(error.to_string()))?;
+    let jpeg = app.pictures.read(&name).await.map_err(|error| Fault::Unavailable(error.to_string()))?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "image/jpeg"))
         .insert_header((CONTENT_DISPOSITION, "inline; filename=\"picture.jpg\""))

@@ -1,5 +1,6 @@
 //! The services of this machine, started privately on free ports, and ended with the test run.
 
+mod bucket;
 #[cfg(feature = "mysql")]
 mod mariadb;
 mod nginx;
@@ -14,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+pub use bucket::Bucket;
 #[cfg(feature = "mysql")]
 pub use mariadb::Mariadb;
 pub use nginx::Nginx;

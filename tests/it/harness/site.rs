@@ -87,7 +87,7 @@ impl Site {
         let config = Config::from_lookup(&|name| all.get(name).cloned()).expect("settings");
         let app = App::new(config, Clock::system()).expect("an application");
         app.db.migrate().expect("a database");
-        app.pictures.prepare().expect("a picture folder");
+        app.pictures.prepare().await.expect("a picture folder");
         let (tell, told) = tokio::sync::oneshot::channel();
         let serving = app::serve(app.clone(), listener, |server| drop(tell.send(server)));
         let serving = actix_web::rt::spawn(serving);

@@ -1,0 +1,120 @@
+//! Pictures in S3-compatible storage, shared by instances that share no folder.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use crate::commands::{latchkey, said};
+use crate::harness::{Bucket, MailServer, Site, Visitor, run_alone};
+use crate::pictures;
+
+async fn upload(visitor: &mut Visitor, width: u32) -> u16 {
+    visitor.visit("/user-profile/change-picture/").await;
+    let png = pictures::png(width, 300);
+    visitor.choose_file("Picture", "a.png", "image/png", &png).press("Save").await.status
+}
+
+#[test]
+fn a_picture_kept_by_one_instance_is_shown_by_the_other() {
+    run_alone(async || {
+        let bucket = Bucket::start().await;
+        let (mail, folder) = (MailServer::start().await, tempfile::tempdir().unwrap());
+        let mut settings = bucket.settings();
+        settings.insert("DATABASE_URL", format!("sqlite://{}", folder.path().join("db.sqlite3").display()));
+        let start =
+            async || Site::start_in(tempfile::tempdir().unwrap(), mail.clone(), settings.clone()).await;
+        let (one, other) = (start().await, start().await);
+        let mut ann = one.member("annalee").await;
+        assert_eq!(upload(&mut ann, 300).await, 200);
+        ann.go_to(&other).visit("/user-profile/").await;
+        assert_eq!(pictures::shown(&mut ann).await.width(), 256);
+        assert_eq!(upload(&mut ann, 500).await, 200);
+        assert_eq!(bucket.pictures().len(), 1, "old pictures go: {:?}", bucket.pictures());
+        ann.visit("/user-profile/change-picture/").await;
+        ann.tick("Remove the picture").press("Save").await;
+        ann.see("Your picture is removed.");
+        assert_eq!(bucket.pictures().len(), 0);
+        for site in [&one, &other] {
+            assert!(!site.folder.path().join("media").exists(), "nothing lies in a folder");
+        }
+        drop((one.stop().await, other.stop().await));
+    });
+}
+
+#[test]
+fn while_the_storage_is_away_only_pictures_have_to_wait() {
+    run_alone(async || {
+        let mut bucket = Bucket::start().await;
+        let site = Site::start(bucket.settings()).await;
+        let mut ann = site.member("annalee").await;
+        assert_eq!(upload(&mut ann, 300).await, 200);
+        let address = pictures::address(&ann);
+        bucket.stop();
+        let started = std::time::Instant::now();
+        assert_eq!(upload(&mut ann, 300).await, 503);
+        assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+        ann.see("Nothing of yours is lost.");
+        ann.visit(&address).await;
+        ann.status(503);
+        assert!(ann.is_signed_in().await);
+        assert_eq!(pictures::address(&ann), address, "the old picture is still the one");
+        bucket.go_on().await;
+        assert_eq!(pictures::shown(&mut ann).await.width(), 256);
+        assert_eq!(upload(&mut ann, 300).await, 200);
+        assert_eq!(bucket.pictures().len(), 1);
+        site.stop().await;
+    });
+}
+
+#[test]
+fn what_a_crash_left_in_the_bucket_is_swept_up_and_nothing_else() {
+    run_alone(async || {
+        let bucket = Bucket::start().await;
+        let site = Site::start(bucket.settings()).await;
+        let mut ann = site.member("annalee").await;
+        assert_eq!(upload(&mut ann, 300).await, 200);
+        let kept = bucket.pictures().remove(0);
+        let beside = |name: &str| kept.with_file_name(name);
+        let (left, new, foreign) =
+            (beside("AAAAAAAAAAAAAAAAAAAAAA.jpg"), beside("BBBBBBBBBBBBBBBBBBBBBB.jpg"), beside("notes.txt"));
+        let two_hours_ago = SystemTime::now() - Duration::from_secs(7200);
+        for (file, is_old) in [(&left, true), (&new, false), (&foreign, true), (&kept, true)] {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+            if is_old {
+                file.set_modified(two_hours_ago).unwrap();
+            }
+        }
+        latchkey::housekeeping::sweep(&site.app).await.unwrap();
+        assert!(!left.exists(), "nobody's picture goes");
+        for file in [&kept, &new, &foreign] {
+            assert!(file.exists(), "{} stays", file.display());
+        }
+        site.stop().await;
+    });
+}
+
+#[test]
+fn a_bucket_that_cannot_be_written_to_is_told_before_anybody_needs_it() {
+    run_alone(async || {
+        let bucket = Bucket::start().await;
+        let mut settings: HashMap<_, _> = bucket.settings();
+        settings.extend([("SECRET_KEY", "k".repeat(64)), ("EMAIL_BACKEND", "console".to_owned())]);
+        let check = async |settings: HashMap<&'static str, String>| {
+            let run = move || {
+                let folder = tempfile::tempdir().unwrap();
+                let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                latchkey(folder.path(), &["migrate"], &settings, "");
+                latchkey(folder.path(), &["check"], &settings, "")
+            };
+            tokio::task::spawn_blocking(run).await.unwrap()
+        };
+        let output = check(settings.clone()).await;
+        assert!(said(&output).contains("ok      pictures") && output.status.success(), "{}", said(&output));
+        settings.insert("AWS_SECRET_ACCESS_KEY", "hunter2-hunter2".to_owned());
+        let output = check(settings).await;
+        assert!(said(&output).contains("FAILED  pictures"), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(1));
+        for secret in ["hunter2", Bucket::SECRET] {
+            assert!(!said(&output).contains(secret), "{}", said(&output));
+        }
+    });
+}
