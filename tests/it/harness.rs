@@ -1,6 +1,7 @@
 //! What the tests are made with: a site, its visitors, their mailbox, and the services of this machine.
 
 mod burst;
+mod crowd;
 mod mailbox;
 mod program;
 mod services;
@@ -9,6 +10,7 @@ mod visitor;
 mod world;
 
 pub use burst::at_once;
+pub use crowd::crowd;
 pub use mailbox::{MailServer, Mood};
 pub use program::Program;
 #[cfg(feature = "mysql")]

@@ -5,6 +5,8 @@ mod harness;
 
 mod buckets;
 mod commands;
+mod crowds;
+mod database_faults;
 mod databases;
 mod http;
 mod instances;

@@ -1,7 +1,7 @@
-DROP TABLE mail_budgets;
-DROP TABLE outbox;
-DROP TABLE events;
-DROP TABLE sign_ins;
-DROP TABLE links;
-DROP TABLE verifications;
-DROP TABLE users;
+DROP TABLE IF EXISTS mail_budgets;
+DROP TABLE IF EXISTS outbox;
+DROP TABLE IF EXISTS events;
+DROP TABLE IF EXISTS sign_ins;
+DROP TABLE IF EXISTS links;
+DROP TABLE IF EXISTS verifications;
+DROP TABLE IF EXISTS users;

@@ -1,7 +1,9 @@
 -- Identifiers are UUIDv7 as text; times are naive UTC; text is compared byte by byte (ascii_bin, utf8mb4_bin).
 -- A unique index is named <table>_<column>, so that every back end tells which one was violated.
+-- MySQL takes nothing back: whatever runs here must be able to run again after a crash, so that each table comes with its
+-- indexes in one statement.
 
-CREATE TABLE users (
+CREATE TABLE IF NOT EXISTS users (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
     username VARCHAR(30) NOT NULL,
     username_canon VARCHAR(30) NOT NULL,
@@ -15,17 +17,17 @@ CREATE TABLE users (
     full_name VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     phone VARCHAR(20) NOT NULL,
     about VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-    picture VARCHAR(22),                        -- the random name of a file in MEDIA_ROOT
+    picture VARCHAR(22),                        -- the random name of its file
     created_at DATETIME(6) NOT NULL,
-    password_changed_at DATETIME(6) NOT NULL
+    password_changed_at DATETIME(6) NOT NULL,
+    UNIQUE INDEX users_username_canon (username_canon),
+    UNIQUE INDEX users_email_canon (email_canon),
+    UNIQUE INDEX users_picture (picture),
+    INDEX users_unverified (verified_at, created_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
-CREATE UNIQUE INDEX users_username_canon ON users (username_canon);
-CREATE UNIQUE INDEX users_email_canon ON users (email_canon);
-CREATE UNIQUE INDEX users_picture ON users (picture);
-CREATE INDEX users_unverified ON users (verified_at, created_at);
 
 -- One-time codes and the pages where they are entered.
-CREATE TABLE verifications (
+CREATE TABLE IF NOT EXISTS verifications (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
     user_id VARCHAR(36) NOT NULL,
     purpose VARCHAR(20) NOT NULL,
@@ -37,14 +39,14 @@ CREATE TABLE verifications (
     next_path VARCHAR(1024) NOT NULL,
     created_at DATETIME(6) NOT NULL,
     ended_at DATETIME(6),    -- used or cancelled
-    CONSTRAINT verifications_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT verifications_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    UNIQUE INDEX verifications_claim (claim),
+    INDEX verifications_created_at (created_at),
+    INDEX verifications_user_id (user_id, purpose)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
-CREATE UNIQUE INDEX verifications_claim ON verifications (claim);
-CREATE INDEX verifications_created_at ON verifications (created_at);
-CREATE INDEX verifications_user_id ON verifications (user_id, purpose);
 
 -- Secrets that are links and no codes: reset a password, undo a change of address.
-CREATE TABLE links (
+CREATE TABLE IF NOT EXISTS links (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
     user_id VARCHAR(36) NOT NULL,
     purpose VARCHAR(20) NOT NULL,
@@ -54,13 +56,13 @@ CREATE TABLE links (
     expires_at DATETIME(6) NOT NULL,
     used_at DATETIME(6),
     revoked_at DATETIME(6),
-    CONSTRAINT links_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT links_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX links_user_id (user_id, purpose),
+    INDEX links_expires_at (expires_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
-CREATE INDEX links_user_id ON links (user_id, purpose);
-CREATE INDEX links_expires_at ON links (expires_at);
 
 -- One row per signed-in browser: the authority on whether a session lives.
-CREATE TABLE sign_ins (
+CREATE TABLE IF NOT EXISTS sign_ins (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
     user_id VARCHAR(36) NOT NULL,
     kind VARCHAR(30) NOT NULL,
@@ -73,25 +75,25 @@ CREATE TABLE sign_ins (
     idle_ends_at DATETIME(6) NOT NULL,
     absolute_ends_at DATETIME(6) NOT NULL,
     ended_at DATETIME(6),
-    CONSTRAINT sign_ins_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT sign_ins_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX sign_ins_user_id (user_id, ended_at),
+    INDEX sign_ins_absolute_ends_at (absolute_ends_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
-CREATE INDEX sign_ins_user_id ON sign_ins (user_id, ended_at);
-CREATE INDEX sign_ins_absolute_ends_at ON sign_ins (absolute_ends_at);
 
 -- The trail of what happened. It outlives the people in it, hence no foreign key.
-CREATE TABLE events (
+CREATE TABLE IF NOT EXISTS events (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
     at DATETIME(6) NOT NULL,
     kind VARCHAR(30) NOT NULL,
     user_id VARCHAR(36),
     address VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-    detail TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL
+    detail TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    INDEX events_user_id (user_id, at),
+    INDEX events_at (at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
-CREATE INDEX events_user_id ON events (user_id, at);
-CREATE INDEX events_at ON events (at);
 
 -- Mail that is to be sent, and for a while mail that was.
-CREATE TABLE outbox (
+CREATE TABLE IF NOT EXISTS outbox (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
     kind VARCHAR(30) NOT NULL,
     user_id VARCHAR(36),
@@ -104,17 +106,17 @@ CREATE TABLE outbox (
     due_at DATETIME(6) NOT NULL,           -- not before; a lease moves it
     expires_at DATETIME(6),
     ended_at DATETIME(6),
-    trouble TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
+    trouble TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    INDEX outbox_state (state, due_at),
+    INDEX outbox_created_at (created_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
-CREATE INDEX outbox_state ON outbox (state, due_at);
-CREATE INDEX outbox_created_at ON outbox (created_at);
 
 -- The last few times that mail of a kind was asked for to an address.
-CREATE TABLE mail_budgets (
+CREATE TABLE IF NOT EXISTS mail_budgets (
     address VARCHAR(254) NOT NULL,
     kind VARCHAR(30) NOT NULL,
     recent VARCHAR(255) NOT NULL,
     touched_at DATETIME(6) NOT NULL,
-    PRIMARY KEY (address, kind)
+    PRIMARY KEY (address, kind),
+    INDEX mail_budgets_touched_at (touched_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
-CREATE INDEX mail_budgets_touched_at ON mail_budgets (touched_at);

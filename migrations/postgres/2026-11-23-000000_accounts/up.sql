@@ -15,7 +15,7 @@ CREATE TABLE users (
     full_name TEXT COLLATE "C" NOT NULL,
     phone TEXT COLLATE "C" NOT NULL,
     about TEXT COLLATE "C" NOT NULL,
-    picture TEXT COLLATE "C",                        -- the random name of a file in MEDIA_ROOT
+    picture TEXT COLLATE "C",                        -- the random name of its file
     created_at TIMESTAMP NOT NULL,
     password_changed_at TIMESTAMP NOT NULL
 );

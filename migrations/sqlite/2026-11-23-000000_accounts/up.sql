@@ -15,7 +15,7 @@ CREATE TABLE users (
     full_name TEXT NOT NULL,
     phone TEXT NOT NULL,
     about TEXT NOT NULL,
-    picture TEXT,                        -- the random name of a file in MEDIA_ROOT
+    picture TEXT,                        -- the random name of its file
     created_at TIMESTAMP NOT NULL,
     password_changed_at TIMESTAMP NOT NULL
 );

@@ -43,6 +43,16 @@ impl Guard {
     }
 }
 
+/// Sends a signal to the process whose number stands first in that file, and to its children.
+fn signal_all(pid_file: &Path, signal: &str) {
+    let text = std::fs::read_to_string(pid_file).expect("a running server");
+    let pid = text.lines().next().expect("a number").trim();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let signal = format!("-{signal}");
+    let all = [signal.as_str(), pid].into_iter().chain(children.split_whitespace());
+    run_to_end("kill".as_ref(), &all.collect::<Vec<_>>());
+}
+
 /// Runs a program to its end.
 fn run_to_end(program: &Path, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("the program");

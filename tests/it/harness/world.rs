@@ -2,8 +2,12 @@
 
 use std::collections::HashMap;
 
+use diesel::{Connection as _, PgConnection, SqliteConnection};
+use latchkey::config::DatabaseConfig;
+use latchkey::db::{Connection, Db};
 use latchkey::identity::Id;
 
+use super::Site;
 #[cfg(feature = "mysql")]
 use super::services::Mariadb;
 use super::services::{Postgres, Redis};
@@ -26,6 +30,7 @@ pub enum World {
 pub struct Place {
     pub settings: HashMap<&'static str, String>,
     database: Option<Database>,
+    folder: tempfile::TempDir,
 }
 
 enum Database {
@@ -68,7 +73,39 @@ impl World {
                 Some(Database::Mariadb(name))
             }
         };
-        Some(Place { settings, database })
+        Some(Place { settings, database, folder: tempfile::tempdir().expect("a temporary folder") })
+    }
+}
+
+impl Place {
+    /// The address of its database.
+    pub fn url(&self) -> String {
+        let file = || format!("sqlite://{}", self.folder.path().join("db.sqlite3").display());
+        self.settings.get("DATABASE_URL").cloned().unwrap_or_else(file)
+    }
+
+    /// Its database, as a program opens it.
+    pub fn open(&self) -> Db {
+        Db::open(&DatabaseConfig::of_url(&self.url()).expect("a database"))
+    }
+
+    /// A connection to it.
+    pub fn connection(&self) -> Connection {
+        let url = self.url();
+        match self.database {
+            None => SqliteConnection::establish(url.trim_start_matches("sqlite://")).map(Connection::Sqlite),
+            Some(Database::Postgres(_)) => PgConnection::establish(&url).map(Connection::Postgres),
+            #[cfg(feature = "mysql")]
+            Some(Database::Mariadb(_)) => diesel::MysqlConnection::establish(&url).map(Connection::Mysql),
+        }
+        .expect("a connection")
+    }
+
+    /// A site there.
+    pub async fn site(&self) -> Site {
+        let mut settings = self.settings.clone();
+        settings.insert("DATABASE_URL", self.url());
+        Site::start(settings).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, MysqlConnection};
 
-use super::{Guard, find, free_port, is_root, run_to_end, wait_until};
+use super::{Guard, find, free_port, is_root, run_to_end, signal_all, wait_until};
 
 /// A server, with its folder.
 pub struct Mariadb {
@@ -51,6 +51,11 @@ impl Mariadb {
         format!("mysql://latchkey:latchkey@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        signal_all(&self.folder.path().join("pid"), signal);
+    }
+
     /// Ends it at once.
     pub fn stop(&mut self) {
         self.guard.stop();
@@ -62,7 +67,7 @@ impl Mariadb {
         let user = if is_root() { "--user=root" } else { "" };
         // What a crash of the machine costs is not what these tests are about.
         self.guard = Guard::start(&format!(
-            "exec '{}' --no-defaults {user} --datadir='{place}/data' --socket='{place}/socket' --port={} --bind-address=127.0.0.1 \
+            "exec '{}' --no-defaults {user} --datadir='{place}/data' --socket='{place}/socket' --pid-file='{place}/pid' --port={} --bind-address=127.0.0.1 \
              --init-file='{place}/init.sql' --innodb-flush-log-at-trx-commit=2 --max-connections=400 --skip-log-bin",
             self.program.display(),
             self.port

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
-use super::{Guard, find, free_port, is_root, make_certificate, run_to_end, wait_until};
+use super::{Guard, find, free_port, is_root, make_certificate, run_to_end, signal_all, wait_until};
 
 /// A server, with its folder.
 pub struct Postgres {
@@ -83,6 +83,11 @@ impl Postgres {
     /// The address of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://latchkey@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Sends a signal to all of its processes.
+    pub fn signal(&self, signal: &str) {
+        signal_all(&self.folder.path().join("data/postmaster.pid"), signal);
     }
 
     /// Ends it at once.

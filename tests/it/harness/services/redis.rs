@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Guard, find, free_port, make_certificate, run_to_end, wait_for_port};
+use super::{Guard, find, free_port, make_certificate, signal_all, wait_for_port};
 
 /// A redis-server, with its folder.
 pub struct Redis {
@@ -71,8 +71,7 @@ impl Redis {
 
     /// Sends the server a signal.
     pub fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.inside("pid")).expect("a running server");
-        run_to_end("kill".as_ref(), &[&format!("-{signal}"), pid.trim()]);
+        signal_all(self.inside("pid").as_ref(), signal);
     }
 
     /// Ends it at once.

@@ -1,0 +1,296 @@
+//! What people see while a database is away, frozen, locked or used up, and that it is found again.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use latchkey::db::{self, Connection};
+use latchkey::identity::Role;
+use latchkey::records::users;
+use reqwest::Method;
+
+#[cfg(feature = "mysql")]
+use crate::harness::Mariadb;
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Postgres, Site, Visitor, World, at_once, run, run_alone};
+
+/// Status, time, and whether it says when to come back.
+async fn look(visitor: &Visitor, path: &str) -> (u16, Duration, bool) {
+    let started = Instant::now();
+    let answer = visitor.request(Method::GET, path).send().await.unwrap();
+    (answer.status().as_u16(), started.elapsed(), answer.headers().contains_key("retry-after"))
+}
+
+/// What people see while the server is away and after it came back.
+async fn through_an_outage(url: String, stop: &mut dyn FnMut(), go_on: &mut dyn FnMut()) {
+    let site = Site::start(HashMap::from([("DATABASE_URL", url)])).await;
+    let mut ann = site.member("annalee").await;
+    stop();
+    for _ in 0..3 {
+        assert_eq!(look(&ann, "/healthz").await.0, 200);
+        assert_eq!(look(&site.visitor(), "/").await.0, 200);
+        let (status, took, says_when) = look(&ann, "/user-profile/").await;
+        assert_eq!((status, says_when), (503, true));
+        assert!(took < Duration::from_secs(6), "{took:?}");
+    }
+    assert_eq!(look(&ann, "/readyz").await.0, 503);
+    let mut bob = site.visitor();
+    bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+    bob.status(503).see("Nothing of yours is lost.");
+    go_on();
+    assert_eq!(users_after_a_while(&site).await, 1, "what was refused did not happen later");
+    let back = Instant::now();
+    while !ann.is_signed_in().await {
+        assert!(back.elapsed() < Duration::from_secs(10), "still away after {:?}", back.elapsed());
+    }
+    bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+    bob.status(200);
+    site.code_to("bob@example.org").await;
+    site.stop().await;
+}
+
+async fn users_after_a_while(site: &Site) -> i64 {
+    let since = Instant::now();
+    loop {
+        let count = |conn: &mut db::Connection| Ok::<_, db::Error>(users::census(conn)?);
+        if let Ok(census) = site.app.db.read(count).await
+            && since.elapsed() > Duration::from_secs(1)
+        {
+            return census.active + census.unverified + census.blocked;
+        }
+        assert!(since.elapsed() < Duration::from_secs(15), "the database is not found again");
+    }
+}
+
+/// A server of either kind that a test can do harm to.
+trait Harm {
+    /// The database of the site.
+    fn url(&self) -> String;
+    /// A connection to another database, if there is one left.
+    fn connect(&self) -> Option<Connection>;
+    fn stop(&mut self);
+    fn go_on(&mut self);
+    fn signal(&self, signal: &str);
+    /// Statements that end the connections of the site, as a query for them.
+    fn ends(&self) -> &'static str;
+    /// Ends the site's connections when they rest for a second.
+    fn ends_idle(&self);
+}
+
+impl Harm for Postgres {
+    fn url(&self) -> String {
+        self.url("accounts")
+    }
+    fn connect(&self) -> Option<Connection> {
+        let conn = <diesel::PgConnection as diesel::Connection>::establish(&self.url("postgres"));
+        conn.ok().map(Connection::Postgres)
+    }
+    fn stop(&mut self) {
+        self.stop();
+    }
+    fn go_on(&mut self) {
+        self.go_on();
+    }
+    fn signal(&self, signal: &str) {
+        self.signal(signal);
+    }
+    fn ends(&self) -> &'static str {
+        "SELECT 'SELECT pg_terminate_backend(' || pid || ')' AS statement FROM pg_stat_activity \
+         WHERE datname = 'accounts'"
+    }
+    fn ends_idle(&self) {
+        self.execute("ALTER DATABASE accounts SET idle_session_timeout = '1s'");
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl Harm for Mariadb {
+    fn url(&self) -> String {
+        self.url("accounts")
+    }
+    fn connect(&self) -> Option<Connection> {
+        let conn = <diesel::MysqlConnection as diesel::Connection>::establish(&self.url("mysql"));
+        conn.ok().map(Connection::Mysql)
+    }
+    fn stop(&mut self) {
+        self.stop();
+    }
+    fn go_on(&mut self) {
+        self.go_on();
+    }
+    fn signal(&self, signal: &str) {
+        self.signal(signal);
+    }
+    fn ends(&self) -> &'static str {
+        "SELECT CONCAT('KILL ', id) AS statement FROM information_schema.processlist WHERE db = 'accounts'"
+    }
+    fn ends_idle(&self) {
+        self.execute("SET GLOBAL wait_timeout = 1");
+    }
+}
+
+/// Servers of our own, each with an empty database.
+fn servers() -> Vec<Box<dyn Harm>> {
+    let mut all: Vec<Box<dyn Harm>> = Vec::new();
+    if let Some(server) = Postgres::start() {
+        server.execute("CREATE DATABASE accounts");
+        all.push(Box::new(server));
+    }
+    #[cfg(feature = "mysql")]
+    if let Some(server) = Mariadb::start() {
+        server.execute("CREATE DATABASE accounts");
+        all.push(Box::new(server));
+    }
+    all
+}
+
+#[test]
+fn a_server_that_restarts_is_found_again() {
+    for server in servers() {
+        let (url, server) = (server.url(), std::cell::RefCell::new(server));
+        run_alone(async || {
+            through_an_outage(url.clone(), &mut || server.borrow_mut().stop(), &mut || {
+                server.borrow_mut().go_on();
+            })
+            .await;
+        });
+    }
+}
+
+#[test]
+fn a_server_that_is_frozen_is_not_waited_for_and_found_again() {
+    for server in servers() {
+        run_alone(async || {
+            through_an_outage(server.url(), &mut || server.signal("STOP"), &mut || server.signal("CONT"))
+                .await;
+        });
+    }
+}
+
+/// Takes every connection that the server has to give, also those of the site.
+fn take_all(server: &dyn Harm) -> Vec<Connection> {
+    #[derive(diesel::QueryableByName)]
+    struct End {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        statement: String,
+    }
+    let mut taken = Vec::new();
+    loop {
+        while let Some(conn) = server.connect() {
+            taken.push(conn);
+        }
+        let query = diesel::sql_query(server.ends());
+        let ends: Vec<End> = diesel::RunQueryDsl::load(query, &mut taken[0]).expect("the site's connections");
+        if ends.is_empty() {
+            return taken;
+        }
+        for end in ends {
+            // It may have ended by itself meanwhile.
+            drop(taken[0].batch_execute(&end.statement));
+        }
+    }
+}
+
+#[test]
+fn a_server_without_a_free_connection_is_waited_for() {
+    for server in servers() {
+        let taken = std::cell::RefCell::new(Vec::new());
+        run_alone(async || {
+            through_an_outage(server.url(), &mut || *taken.borrow_mut() = take_all(&*server), &mut || {
+                taken.borrow_mut().clear()
+            })
+            .await;
+        });
+        assert!(taken.borrow().is_empty());
+    }
+}
+
+#[test]
+fn nobody_notices_that_the_server_ends_idle_connections() {
+    for server in servers() {
+        server.ends_idle();
+        run_alone(async || {
+            // No courier, so that the connections do rest.
+            let settings = [("DATABASE_URL", server.url()), ("COURIER", "off".to_owned())];
+            let site = Site::start(HashMap::from(settings)).await;
+            site.appoint(Role::User, "annalee").await;
+            let mut ann = site.visitor();
+            for round in 0..3 {
+                tokio::time::sleep(Duration::from_millis(2500)).await;
+                ann.sign_in("annalee", OTHER_PASSWORD).await;
+                ann.status(200);
+                tokio::time::sleep(Duration::from_millis(2500)).await;
+                assert!(ann.is_signed_in().await, "round {round}: {}", ann.page());
+                ann.press("Sign out").await;
+                ann.status(200);
+            }
+            site.stop().await;
+        });
+    }
+}
+
+/// Somebody holds a lock that every sign-up needs, and lets go of it later.
+async fn while_locked(site: &Site, lock: &str, conn: &mut impl SimpleConnection, unlock: &str) {
+    let mut ann = site.member("annalee").await;
+    conn.batch_execute(lock).unwrap();
+    let started = Instant::now();
+    let mut bob = site.visitor();
+    bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+    bob.status(503);
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert_eq!(look(&ann, "/healthz").await.0, 200);
+    conn.batch_execute(unlock).unwrap();
+    // What was refused did not happen later.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
+    bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+    bob.status(200);
+    assert!(ann.is_signed_in().await);
+}
+
+#[test]
+fn a_lock_that_somebody_holds_is_waited_for_and_then_told() {
+    run(World::Embedded, async |site: &Site| {
+        let file = site.folder.path().join("db.sqlite3");
+        let mut conn =
+            <diesel::SqliteConnection as diesel::Connection>::establish(file.to_str().unwrap()).unwrap();
+        while_locked(site, "BEGIN IMMEDIATE", &mut conn, "ROLLBACK").await;
+    });
+    let Some(place) = World::Postgres.place() else { return };
+    run_alone(async || {
+        let site = Site::start(place.settings.clone()).await;
+        let mut conn =
+            <diesel::PgConnection as diesel::Connection>::establish(&place.settings["DATABASE_URL"]).unwrap();
+        while_locked(&site, "BEGIN; LOCK TABLE users IN EXCLUSIVE MODE", &mut conn, "ROLLBACK").await;
+        site.stop().await;
+    });
+}
+
+#[test]
+fn three_hundred_writers_share_two_connections() {
+    for world in World::ALL {
+        let Some(place) = world.place() else { continue };
+        run_alone(async || {
+            let mut settings = place.settings.clone();
+            settings.insert("DATABASE_POOL_SIZE", "2".to_owned());
+            let site = Site::start(settings).await;
+            let form = |number: u32| format!("username=person{number}");
+            let asks = (0..300).map(|number| {
+                let request = site.visitor().request(Method::POST, "/auth/forgot-password/");
+                request.header("Content-Type", "application/x-www-form-urlencoded").body(form(number))
+            });
+            let answers = at_once(asks.collect::<Vec<_>>()).await;
+            assert!(
+                answers.iter().all(|answer| matches!(answer.status, 303 | 503)),
+                "{world:?}: {answers:?}"
+            );
+            let accepted = answers.iter().filter(|answer| answer.status == 303).count();
+            let kept = site.count("SELECT COUNT(*) FROM outbox").await;
+            assert_eq!(
+                kept,
+                i64::try_from(accepted).unwrap(),
+                "{world:?}: what was acknowledged is there, and nothing else"
+            );
+            site.stop().await;
+        });
+    }
+}

@@ -1,0 +1,53 @@
+//! Many people at once, written by the database itself: each with a sign-in that ended and a mail that was sent.
+
+use super::World;
+
+/// The statements that add so many people: `p1`, `p2`, … at `example.org`, of every role and standing, who signed up one
+/// after the other since the beginning of 2026.
+pub fn crowd(world: World, count: u32) -> String {
+    let (n, numbers) = numbers(world, count);
+    let (id, name) = match world {
+        World::Embedded | World::Redis => ("printf('%036d', n)".to_owned(), "'p' || n".to_owned()),
+        World::Postgres => ("lpad(n::text, 36, '0')".to_owned(), "'p' || n".to_owned()),
+        #[cfg(feature = "mysql")]
+        World::Mariadb => (format!("LPAD({n}, 36, '0')"), format!("CONCAT('p', {n})")),
+    };
+    let address = match world {
+        #[cfg(feature = "mysql")]
+        World::Mariadb => format!("CONCAT('p', {n}, '@example.org')"),
+        _ => "'p' || n || '@example.org'".to_owned(),
+    };
+    let joined = match world {
+        World::Embedded | World::Redis => "datetime('2026-01-01', n || ' seconds')".to_owned(),
+        World::Postgres => "timestamp '2026-01-01' + n * interval '1 second'".to_owned(),
+        #[cfg(feature = "mysql")]
+        World::Mariadb => format!("'2026-01-01' + INTERVAL {n} SECOND"),
+    };
+    // Recent enough for housekeeping to keep them.
+    let (past, future) = ("'2026-01-01 00:00:00'", "'2099-01-01 00:00:00'");
+    format!(
+        "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, \
+           blocked_at, full_name, phone, about, created_at, password_changed_at) \
+         SELECT {id}, {name}, {name}, {address}, {address}, 'v1$', \
+           CASE WHEN {n} % 1000 = 0 THEN 'staff' WHEN {n} % 10 = 0 THEN 'merchant' ELSE 'user' END, {joined}, \
+           CASE WHEN {n} % 50 = 0 THEN {joined} END, '', '', '', {joined}, {joined} FROM {numbers}; \
+         INSERT INTO sign_ins (id, user_id, kind, generation, device, address, created_at, last_seen_at, confirmed_at, \
+           idle_ends_at, absolute_ends_at, ended_at) \
+         SELECT {id}, {id}, 'normal', 1, '', '', {joined}, {joined}, {joined}, {future}, {future}, {past} FROM {numbers}; \
+         INSERT INTO outbox (id, kind, user_id, recipient, fields, state, tries, created_at, due_at, ended_at) \
+         SELECT {id}, 'test', {id}, {address}, '{{}}', 'sent', 0 * {n}, {future}, {past}, {past} FROM {numbers}"
+    )
+}
+
+/// What a number is called, and the table of all of them.
+fn numbers(world: World, count: u32) -> (&'static str, String) {
+    match world {
+        World::Embedded | World::Redis => {
+            let all = format!("SELECT 1 AS n UNION ALL SELECT n + 1 FROM c WHERE n < {count}");
+            ("n", format!("(WITH RECURSIVE c AS ({all}) SELECT n FROM c)"))
+        }
+        World::Postgres => ("n", format!("generate_series(1, {count}) AS n")),
+        #[cfg(feature = "mysql")]
+        World::Mariadb => ("seq", format!("seq_1_to_{count}")),
+    }
+}
