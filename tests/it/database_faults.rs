@@ -196,7 +196,7 @@ fn a_server_without_a_free_connection_is_waited_for() {
         let taken = std::cell::RefCell::new(Vec::new());
         run_alone(async || {
             through_an_outage(server.url(), &mut || *taken.borrow_mut() = take_all(&*server), &mut || {
-                taken.borrow_mut().clear()
+                taken.borrow_mut().clear();
             })
             .await;
         });

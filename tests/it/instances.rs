@@ -110,7 +110,11 @@ fn a_thousand_races_leave_no_session_alive() {
             let change = [("current_password", password), ("password", next), ("confirm_password", next)];
             let mut has_ended = true;
             let answers = if round % 3 == 0 {
-                let block = one.sql("UPDATE users SET blocked_at = created_at");
+                let block = async {
+                    // As the last bytes leave, or a moment later.
+                    tokio::time::sleep(std::time::Duration::from_millis(10 + round % 5)).await;
+                    one.sql("UPDATE users SET blocked_at = created_at").await
+                };
                 let (answers, _) = futures_util::join!(at_once([renew, save]), block);
                 answers
             } else {

@@ -8,6 +8,7 @@ mod commands;
 mod crowds;
 mod database_faults;
 mod databases;
+mod deploy;
 mod http;
 mod instances;
 mod journey;

@@ -98,6 +98,11 @@ pub fn wait_for_port(port: u16) {
     wait_until("nothing listens", || std::net::TcpStream::connect(("127.0.0.1", port)));
 }
 
+/// The program that judges units.
+pub fn systemd_analyze() -> Option<PathBuf> {
+    find("systemd-analyze", &[], "systemd")
+}
+
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
