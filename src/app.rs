@@ -18,7 +18,7 @@ use crate::keys::Keys;
 use crate::mail::courier::{Bell, Courier, HANDS};
 use crate::mail::mailbox::SentMails;
 use crate::records::pictures::Pictures;
-use crate::site;
+use crate::site::{self, Snapshots};
 use crate::web::fault::Fault;
 use crate::web::limits::Limits;
 use crate::web::redis_link::RedisLink;
@@ -43,6 +43,8 @@ pub struct App {
     pub pictures: Pictures,
     /// Rings for the courier, and knows when the process ends.
     pub bell: Bell,
+    /// The last numbers of the admin pages.
+    pub snapshots: Snapshots,
     /// With `DEBUG`: what was sent.
     pub sent_mails: Option<SentMails>,
     /// This worker's link to Redis.
@@ -62,6 +64,7 @@ impl App {
             limits: Limits::new(config.rate_limits, keys.limit, clock.clone()),
             pictures: Pictures::new(&config.media)?,
             bell: Bell::default(),
+            snapshots: Snapshots::default(),
             sent_mails: config.debug.then(SentMails::default),
             redis: None,
             keys: Arc::new(keys),

@@ -58,6 +58,10 @@ pub struct Config {
     pub rate_limits: bool,
     /// Whether strangers may sign up.
     pub sign_up_open: bool,
+    /// From where the admin pages and their doors may be used; empty: from anywhere.
+    pub admin_networks: Vec<IpNet>,
+    /// How long the audit trail is kept.
+    pub events_kept: Duration,
     /// What a log line looks like.
     pub log_format: LogFormat,
     /// What is allowed but unwise, told at every start.
@@ -145,6 +149,8 @@ impl Config {
             },
             rate_limits: read.flag("RATE_LIMITS", true),
             sign_up_open: read.one_of("SIGN_UP", &[("open", true), ("closed", false)]),
+            admin_networks: read.parsed_list("ADMIN_NETWORKS", "a list of networks like 10.0.0.0/8"),
+            events_kept: read.days("EVENTS_KEEP_DAYS", 400),
             log_format: read.one_of("LOG_FORMAT", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
             public_url,
             warnings: Vec::new(),

@@ -33,11 +33,12 @@ pub async fn sweep(app: &App) -> Result<(), db::Error> {
         sign_ins::sweep,
         mail_budgets::sweep,
         outbox::sweep,
-        events::sweep,
     ];
     for sweep in sweeps {
         app.db.write(move |conn| Ok::<_, db::Error>(sweep(conn, now)?)).await?;
     }
+    let kept = app.config.events_kept;
+    app.db.write(move |conn| Ok::<_, db::Error>(events::sweep(conn, kept, now)?)).await?;
     sweep_pictures(app).await
 }
 

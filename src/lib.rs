@@ -6,6 +6,7 @@
 //! - [`app`]: the parts of the running application, the order of its middleware, start and stop
 //! - [`site`]: what people can do, one module for each thing; [`housekeeping`]: what is done now and then
 //! - [`web`]: the one door to HTML and HTTP
+//! - [`acts`]: what superusers may do to accounts
 //! - [`mail`]: what mails say and how they leave; [`records`]: what is kept, one file for each table
 //! - [`db`]: the one door to SQL
 //! - [`identity`]: what things are, as values
@@ -21,6 +22,8 @@ pub mod housekeeping;
 pub mod site;
 
 pub mod web;
+
+pub mod acts;
 
 pub mod mail;
 pub mod records;

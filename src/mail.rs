@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use letter::{Letter, Stationery, masked};
 
 use crate::db::Connection;
-use crate::identity::{Id, LinkToken, Moment, Otp, Purpose};
+use crate::identity::{Id, Moment, Otp, Purpose};
+use crate::records::links;
 use crate::records::mail_budgets::{self, Budget};
 use crate::records::outbox::{self, NewMail};
 use crate::records::users::User;
@@ -69,6 +70,39 @@ pub enum Mail {
         /// The link.
         link: String,
     },
+    /// A superuser made an account; its secret is the token of the link to choose a password.
+    Invitation {
+        /// Whom it greets.
+        username: String,
+        /// The link.
+        link: String,
+    },
+    /// A superuser blocked the account.
+    AccountBlocked {
+        /// Whom it greets.
+        username: String,
+        /// Why.
+        reason: String,
+    },
+    /// A superuser lifted the block.
+    AccountUnblocked {
+        /// Whom it greets.
+        username: String,
+    },
+    /// A superuser gave the account another role.
+    RoleChanged {
+        /// Whom it greets.
+        username: String,
+        /// The role, in its word.
+        role: String,
+    },
+    /// A superuser deleted the account.
+    AccountRemoved {
+        /// Whom it greets.
+        username: String,
+        /// Why.
+        reason: String,
+    },
     /// Somebody asked for a new password. No mail: the courier answers it with one, or with nothing, so that
     /// the page that asked did the same work for everybody. Its secret is what was typed.
     RecoveryAsked,
@@ -85,6 +119,11 @@ impl Mail {
             Self::PasswordChanged { .. } => "password-changed",
             Self::ConfirmNewAddress { .. } => "confirm-new-address",
             Self::AddressChanged { .. } => "address-changed",
+            Self::Invitation { .. } => "invitation",
+            Self::AccountBlocked { .. } => "account-blocked",
+            Self::AccountUnblocked { .. } => "account-unblocked",
+            Self::RoleChanged { .. } => "role-changed",
+            Self::AccountRemoved { .. } => "account-removed",
             Self::RecoveryAsked => "recovery-asked",
             Self::Test => "test",
         }
@@ -192,14 +231,34 @@ pub fn renew_code(
     Ok(budget)
 }
 
-/// Queues the link of a recovery.
-fn queue_reset(
+/// Queues a link to choose a new password, or tells how long to wait until that may be. Older links stop working.
+pub fn send_reset(
     conn: &mut Connection,
     user: &User,
-    (address, link, token): (&str, &Id, &LinkToken),
+    lifetime: Duration,
+    now: Moment,
+) -> QueryResult<Result<(), Duration>> {
+    // To the address that we know, never to one that was typed.
+    let Some(address) = user.email.as_deref() else { return Ok(Ok(())) };
+    let budget = mail_budgets::take(conn, &address.to_ascii_lowercase(), Budget::Reset, now)?;
+    if budget.is_ok() {
+        let mail = |link| Mail::ResetPassword { username: user.username.clone(), link };
+        queue_password_link(conn, (&user.id, address), mail, lifetime, now)?;
+    }
+    Ok(budget)
+}
+
+/// Queues a mail with the one link of a person to choose a password.
+pub fn queue_password_link(
+    conn: &mut Connection,
+    (user, address): (&Id, &str),
+    mail: impl FnOnce(String) -> Mail,
     lifetime: Duration,
     now: Moment,
 ) -> QueryResult<()> {
-    let mail = Mail::ResetPassword { username: user.username.clone(), link: link.as_str().to_owned() };
-    queue(conn, &mail, &Posting::to(&user.id, address).with_secret(&token.expose(), lifetime), now)
+    // One live link for a person: the newest.
+    links::revoke(conn, user, Purpose::ResetPassword, now)?;
+    let (link, token) = links::issue(conn, user, Purpose::ResetPassword, address, lifetime, now)?;
+    let mail = mail(link.as_str().to_owned());
+    queue(conn, &mail, &Posting::to(user, address).with_secret(&token.expose(), lifetime), now)
 }

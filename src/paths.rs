@@ -29,6 +29,21 @@ pub mod route {
     pub const PASSWORD: &str = "/user-profile/update-password/";
     pub const PICTURE: &str = "/user-profile/picture/{random}/";
     pub const ADMIN: &str = "/admin/";
+    pub const PEOPLE: &str = "/admin/users/";
+    pub const PEOPLE_CSV: &str = "/admin/users.csv";
+    pub const NEW_PERSON: &str = "/admin/users/new/";
+    pub const BULK: &str = "/admin/users/bulk/";
+    pub const PERSON: &str = "/admin/users/{id}/";
+    pub const DELETE_PERSON: &str = "/admin/users/{id}/delete/";
+    pub const PERSON_ACT: &str = "/admin/users/{id}/{act:edit|role|block|unblock|verify|send-code|send-reset|end-sessions|remove-picture}/";
+    pub const CODES: &str = "/admin/otp-verifications/";
+    pub const CANCEL_CODE: &str = "/admin/otp-verifications/{id}/cancel/";
+    pub const RESETS: &str = "/admin/password-resets/";
+    pub const CANCEL_RESET: &str = "/admin/password-resets/{id}/cancel/";
+    pub const MAILS: &str = "/admin/mails/";
+    pub const MAIL: &str = "/admin/mails/{id}/";
+    pub const MAIL_ACT: &str = "/admin/mails/{id}/{act:retry|cancel}/";
+    pub const EVENTS: &str = "/admin/events/";
     pub const DEV_MAILS: &str = "/dev/mail/";
     pub const DEV_MAIL: &str = "/dev/mail/{number}/";
     pub const DEV_MAIL_HTML: &str = "/dev/mail/{number}/html/";
@@ -60,6 +75,20 @@ pub mod route {
         PASSWORD,
         PICTURE,
         ADMIN,
+        PEOPLE,
+        NEW_PERSON,
+        BULK,
+        PERSON,
+        DELETE_PERSON,
+        PERSON_ACT,
+        CODES,
+        CANCEL_CODE,
+        RESETS,
+        CANCEL_RESET,
+        MAILS,
+        MAIL,
+        MAIL_ACT,
+        EVENTS,
         DEV_MAILS,
         DEV_MAIL,
         DEV_MAIL_HTML,
@@ -101,6 +130,43 @@ pub fn picture(name: &str) -> String {
     format!("/user-profile/picture/{name}/")
 }
 
+/// The admin page of a person.
+pub fn person(id: &Id) -> String {
+    format!("/admin/users/{}/", id.as_str())
+}
+
+/// Where an act on a person is sent.
+pub fn person_act(id: &Id, act: &str) -> String {
+    format!("/admin/users/{}/{act}/", id.as_str())
+}
+
+/// Where a code is made worthless.
+pub fn cancel_code(flow: &Id) -> String {
+    format!("/admin/otp-verifications/{}/cancel/", flow.as_str())
+}
+
+/// Where a reset link is made worthless.
+pub fn cancel_reset(link: &Id) -> String {
+    format!("/admin/password-resets/{}/cancel/", link.as_str())
+}
+
+/// The admin page of a mail.
+pub fn mail(id: &Id) -> String {
+    format!("/admin/mails/{}/", id.as_str())
+}
+
+/// Where an act on a mail is sent.
+pub fn mail_act(id: &Id, act: &str) -> String {
+    format!("/admin/mails/{}/{act}/", id.as_str())
+}
+
+/// A path with a query of these fields; empty ones are left out.
+pub fn with_query(path: &str, fields: &[(&str, &str)]) -> String {
+    let given = fields.iter().filter(|(_, value)| !value.is_empty());
+    let pairs: Vec<String> = given.map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
 /// One mail of the mailbox.
 pub fn dev_mail(number: usize) -> String {
     format!("/dev/mail/{number}/")
@@ -108,7 +174,8 @@ pub fn dev_mail(number: usize) -> String {
 
 /// A page with a notice, by its word in [`crate::web::page`]'s closed list.
 pub fn with_notice(path: &str, word: &str) -> String {
-    format!("{path}?said={word}")
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}said={word}")
 }
 
 /// The address of a page for a mail. Never made of anything that a request says about itself.

@@ -15,6 +15,8 @@ mod verification;
 
 use actix_web::web::ServiceConfig;
 
+pub use admin::Snapshots;
+
 use crate::config::Config;
 
 /// All pages, in the order in which somebody meets them.

@@ -47,7 +47,7 @@ pub(super) fn run() -> Outcome {
 async fn first_superuser(config: &Config) -> Outcome {
     let app = App::new(config.clone(), Clock::system())?;
     app.db.migrate()?;
-    let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::census(conn)?)).await?;
+    let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::directory::census(conn)?)).await?;
     if census.by_role.iter().any(|(role, count)| *role == Role::Superuser && *count > 0) {
         return Ok(());
     }

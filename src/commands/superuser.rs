@@ -59,11 +59,8 @@ pub(super) async fn create(app: &App, username: Username, email: Email, password
     let taken = app
         .db
         .write(move |conn| {
-            if let Some(holder) = users::by_username(conn, &username.canonical())? {
-                if verifications::holds_username(conn, &holder, now)? {
-                    return Ok(Some("this username is taken"));
-                }
-                users::remove_unverified(conn, &holder.id)?;
+            if !verifications::make_way(conn, &username.canonical(), None, now)? {
+                return Ok(Some("this username is taken"));
             }
             if let Some(holder) = users::by_email(conn, &email.canonical())?
                 && !users::remove_unverified(conn, &holder.id)?

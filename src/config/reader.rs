@@ -91,6 +91,10 @@ impl<'a> Reader<'a> {
         Duration::from_secs(self.number(name, default, 1..=31_536_000).into())
     }
 
+    pub(super) fn days(&mut self, name: &str, default: u32) -> Duration {
+        Duration::from_secs(u64::from(self.number(name, default, 1..=36_500)) * 86_400)
+    }
+
     pub(super) fn parsed<T: FromStr>(&mut self, name: &str, default: &str, form: &str) -> Option<T> {
         let parsed = self.text(name, default).parse().ok();
         if parsed.is_none() {

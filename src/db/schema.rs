@@ -8,6 +8,9 @@ diesel::table! {
         user_id -> Nullable<Text>,
         address -> Text,
         detail -> Text,
+        actor_id -> Nullable<Text>,
+        was -> Text,
+        became -> Text,
     }
 }
 
@@ -87,6 +90,7 @@ diesel::table! {
         picture -> Nullable<Text>,
         created_at -> Timestamp,
         password_changed_at -> Timestamp,
+        full_name_canon -> Text,
     }
 }
 

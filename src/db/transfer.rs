@@ -65,7 +65,7 @@ macro_rules! transfer {
 
 transfer! {
     users after |last| users::id.gt(last.id.clone()); order users::id; {
-        id: String, username: String, username_canon: String, email: Option<String>, email_canon: Option<String>, password_hash: String, role: String, verified_at: Option<Moment>, blocked_at: Option<Moment>, blocked_reason: Option<String>, full_name: String, phone: String, about: String, picture: Option<String>, created_at: Moment, password_changed_at: Moment
+        id: String, username: String, username_canon: String, email: Option<String>, email_canon: Option<String>, password_hash: String, role: String, verified_at: Option<Moment>, blocked_at: Option<Moment>, blocked_reason: Option<String>, full_name: String, phone: String, about: String, picture: Option<String>, created_at: Moment, password_changed_at: Moment, full_name_canon: String
     }
     verifications after |last| verifications::id.gt(last.id.clone()); order verifications::id; {
         id: String, user_id: String, purpose: String, address: String, claim: Option<String>, code_digest: Option<String>, code_expires_at: Moment, tries: i32, next_path: String, created_at: Moment, ended_at: Option<Moment>
@@ -77,7 +77,7 @@ transfer! {
         id: String, user_id: String, kind: String, generation: i32, device: String, address: String, created_at: Moment, last_seen_at: Moment, confirmed_at: Moment, idle_ends_at: Moment, absolute_ends_at: Moment, ended_at: Option<Moment>
     }
     events after |last| events::id.gt(last.id.clone()); order events::id; {
-        id: String, at: Moment, kind: String, user_id: Option<String>, address: String, detail: String
+        id: String, at: Moment, kind: String, user_id: Option<String>, address: String, detail: String, actor_id: Option<String>, was: String, became: String
     }
     outbox after |last| outbox::id.gt(last.id.clone()); order outbox::id; {
         id: String, kind: String, user_id: Option<String>, recipient: String, fields: String, secret: Option<String>, state: String, tries: i32, created_at: Moment, due_at: Moment, expires_at: Option<Moment>, ended_at: Option<Moment>, trouble: Option<String>

@@ -35,6 +35,11 @@ impl FullName {
     pub fn parse(typed: &str) -> Result<Self, Message> {
         line(typed, 100).map(Self)
     }
+
+    /// The form that a search compares: lower case.
+    pub fn canonical(&self) -> String {
+        self.0.to_lowercase()
+    }
 }
 
 impl Phone {

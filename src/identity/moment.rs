@@ -60,6 +60,36 @@ impl Moment {
         (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
     }
 
+    /// The beginning of its day, in UTC.
+    #[must_use]
+    pub fn start_of_day(self) -> Self {
+        Self(self.0.replace_time(time::Time::MIDNIGHT))
+    }
+
+    /// The beginning of the next day, in UTC.
+    #[must_use]
+    pub fn next_day(self) -> Self {
+        self.start_of_day().plus(Duration::from_secs(86_400))
+    }
+
+    /// The beginning of a day like `2026-11-24`.
+    pub fn parse_day(text: &str) -> Option<Self> {
+        let date = time::Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
+        (date.year() > 1900 && date.year() < 9000).then(|| Self(date.midnight()))
+    }
+
+    /// `2026-11-24 08:45`, for tables.
+    pub fn short(self) -> String {
+        let short = format_description!("[year]-[month]-[day] [hour]:[minute]");
+        self.0.format(short).unwrap_or_default()
+    }
+
+    /// `2026-11-24T08:45:01Z` (RFC 3339), for machines.
+    pub fn iso(self) -> String {
+        let iso = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+        self.0.format(iso).unwrap_or_default()
+    }
+
     /// Microseconds since 1970, for compact storage.
     pub fn micros(self) -> i64 {
         i64::try_from(self.0.assume_utc().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)

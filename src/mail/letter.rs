@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::Mail;
 use crate::config::PublicUrl;
-use crate::identity::{Id, LinkToken, Message, Purpose};
+use crate::identity::{Id, LinkToken, Message, Purpose, Role};
 use crate::keys::Keys;
 use crate::paths::{self, route};
 use crate::web::fault::human_wait;
@@ -100,7 +100,7 @@ impl Stationery {
             Mail::AccountExists { username } => self
                 .letter(username, "You already have an account".into())
                 .say("Somebody, perhaps you, just tried to sign up with this e-mail address. You already have an account, so nothing was made and nothing was changed.")
-                .button("Sign in", at(&paths::sign_in(crate::identity::Role::User)))
+                .button("Sign in", at(&paths::sign_in(Role::User)))
                 .note("If you forgot your password, choose “Forgot your password?” on the sign-in page.")
                 .note("It was not you? Then there is nothing to do: whoever tried was told nothing about you."),
             Mail::ResetPassword { username, link } => self
@@ -128,6 +128,31 @@ impl Stationery {
                 .say("It was not you? Then bring this address back. Every browser is signed out, and you choose a new password.")
                 .button("Bring this address back", at(&paths::undo_email(&Id::parse(link)?, secret)))
                 .note(Message::new("The link is good for {lifetime}.").with("lifetime", lifetime)),
+            Mail::Invitation { username, link } => self
+                .letter(username, "Your new account".into())
+                .say(Message::new("An account was made for you, with the username {username}. Choose its password here:").with("username", username))
+                .button("Choose a password", at(&paths::reset(&Id::parse(link)?, secret)))
+                .note(Message::new("The link is good for {lifetime} and works once. After that, “Forgot your password?” on the sign-in page brings another one.").with("lifetime", lifetime))
+                .note("You did not expect this? Then ignore this mail: nobody can use the account without the link."),
+            Mail::AccountBlocked { username, reason } => self
+                .letter(username, "Your account is blocked".into())
+                .say(Message::new("An administrator blocked your account, for this reason: {reason}").with("reason", reason))
+                .say("Every browser was signed out, and you cannot sign in for now.")
+                .note("If you think that this is a mistake, please contact the operator of the site."),
+            Mail::AccountUnblocked { username } => self
+                .letter(username, "Your account is open again".into())
+                .say("An administrator lifted the block of your account. You can sign in again.")
+                .button("Sign in", at(route::SIGN_IN_ANY)),
+            Mail::RoleChanged { username, role } => {
+                let role = Role::parse(role)?;
+                self.letter(username, "You have another role now".into())
+                    .say(Message::new("An administrator gave your account another role: {role}. Please sign in anew, at the door of that role.").with("role", role.as_str()))
+                    .button("Sign in", at(&paths::sign_in(role)))
+            }
+            Mail::AccountRemoved { username, reason } => self
+                .letter(username, "Your account was deleted".into())
+                .say(Message::new("An administrator deleted your account, for this reason: {reason}").with("reason", reason))
+                .note("If you think that this is a mistake, please contact the operator of the site."),
             Mail::Test => self
                 .letter("", "A test mail from Latchkey".into())
                 .say("This mail shows that Latchkey can send mail with the settings it has."),

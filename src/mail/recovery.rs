@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 
-use super::{queue_reset, renew_code};
+use super::renew_code;
 use crate::db::Connection;
 use crate::identity::{Moment, Purpose, Standing};
 use crate::keys::Keys;
 use crate::records::events::{self, Kind, Origin};
-use crate::records::links;
-use crate::records::mail_budgets::{self, Budget};
 use crate::records::users::{self, User};
 use crate::records::verifications::{self, Verification};
 
@@ -61,16 +59,10 @@ pub(super) fn answer(
 }
 
 fn send_reset(conn: &mut Connection, user: &User, lifetimes: Lifetimes, now: Moment) -> QueryResult<()> {
-    // To the address that we know, never to the one that was typed.
-    let Some(address) = user.email.as_deref() else { return Ok(()) };
-    if mail_budgets::take(conn, &address.to_ascii_lowercase(), Budget::Reset, now)?.is_err() {
-        return Ok(());
+    if user.email.is_some() && super::send_reset(conn, user, lifetimes.reset, now)?.is_ok() {
+        events::note(conn, Kind::ResetSent, Some(&user.id), &Origin("-".to_owned()), "", now)?;
     }
-    // One live link for a person: the newest.
-    links::revoke(conn, &user.id, Purpose::ResetPassword, now)?;
-    let (link, token) = links::issue(conn, &user.id, Purpose::ResetPassword, address, lifetimes.reset, now)?;
-    events::note(conn, Kind::ResetSent, Some(&user.id), &Origin("-".to_owned()), "", now)?;
-    queue_reset(conn, user, (address, &link, &token), lifetimes.reset, now)
+    Ok(())
 }
 
 fn send_code(

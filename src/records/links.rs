@@ -5,6 +5,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::users::User;
+use super::{Point, older_than};
 use crate::db::Connection;
 use crate::db::schema::{links, users as users_table};
 use crate::identity::{Id, LinkToken, Moment, Purpose, TokenDigest};
@@ -22,7 +23,10 @@ pub struct Link {
     token_digest: TokenDigest,
     /// The address that it was mailed to.
     pub address: String,
-    expires_at: Moment,
+    /// When it was asked for.
+    pub created_at: Moment,
+    /// Until when it is good.
+    pub expires_at: Moment,
     used_at: Option<Moment>,
     revoked_at: Option<Moment>,
 }
@@ -124,6 +128,39 @@ pub fn revoke_newer(conn: &mut Connection, link: &Link, now: Moment) -> QueryRes
         .filter(links::id.gt(&link.id))
         .filter(links::used_at.is_null());
     diesel::update(newer).set(links::revoked_at.eq(now)).execute(conn).map(drop)
+}
+
+/// The newest links for a purpose after a place, of everybody or of one person, with whose they are.
+pub fn list(
+    conn: &mut Connection,
+    purpose: Purpose,
+    user: Option<&Id>,
+    after: Option<&Point>,
+    limit: i64,
+) -> QueryResult<Vec<(Link, User)>> {
+    let mut query =
+        links::table.inner_join(users_table::table).filter(links::purpose.eq(purpose)).into_boxed();
+    if let Some(user) = user {
+        query = query.filter(links::user_id.eq(user.clone()));
+    }
+    older_than!(query, after, links::created_at, links::id)
+        .order((links::created_at.desc(), links::id.desc()))
+        .limit(limit)
+        .select((Link::as_select(), User::as_select()))
+        .load(conn)
+}
+
+/// The link stops working; tells whose it was, if it worked.
+pub fn cancel(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<Option<Id>> {
+    let open = links::table
+        .find(id)
+        .filter(links::used_at.is_null())
+        .filter(links::revoked_at.is_null())
+        .filter(links::expires_at.gt(now));
+    match diesel::update(open).set(links::revoked_at.eq(now)).execute(conn)? {
+        1 => links::table.find(id).select(links::user_id).get_result(conn).optional(),
+        _ => Ok(None),
+    }
 }
 
 /// Forgets links three days after their time.

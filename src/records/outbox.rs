@@ -6,10 +6,11 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::{Point, older_than};
 use crate::db::Connection;
 use crate::db::columns::text_column;
 use crate::db::schema::outbox;
-use crate::identity::{Id, Moment};
+use crate::identity::{Id, Message, Moment};
 
 /// How long a courier has for one mail; then another may take it.
 const LEASE: Duration = Duration::from_secs(30);
@@ -30,15 +31,36 @@ pub enum State {
     Failed,
     /// Its code or link ran out before it could be sent.
     Expired,
+    /// A superuser stopped it.
+    Cancelled,
     /// Written for the sake of equal work, never to be sent.
     Withheld,
 }
 
-text_column!(State, |text| [State::Waiting, State::Sent, State::Failed, State::Expired, State::Withheld]
-    .into_iter()
-    .find(|state| state.as_str() == text));
+text_column!(State, |text| State::parse(&text));
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Sent, Self::Failed, Self::Expired, Self::Cancelled, Self::Withheld];
+
+    /// The state of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// What it is called on a page.
+    pub fn name(self) -> Message {
+        match self {
+            Self::Waiting => "Waiting".into(),
+            Self::Sent => "Sent".into(),
+            Self::Failed => "Failed".into(),
+            Self::Expired => "Ran out".into(),
+            Self::Cancelled => "Cancelled".into(),
+            Self::Withheld => "Not for sending".into(),
+        }
+    }
+
     /// The word in the database.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -46,6 +68,7 @@ impl State {
             Self::Sent => "sent",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
             Self::Withheld => "withheld",
         }
     }
@@ -176,6 +199,109 @@ pub fn postpone(
         ))
         .execute(conn)
         .map(drop)
+}
+
+/// A mail as a list shows it: all but its secret.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = outbox)]
+pub struct Listed {
+    /// Its identifier.
+    pub id: Id,
+    /// Which mail it is.
+    pub kind: String,
+    /// Whom it is about.
+    pub user_id: Option<Id>,
+    /// Where it goes.
+    pub recipient: String,
+    /// What it says, as JSON.
+    pub fields: String,
+    /// What became of it.
+    pub state: State,
+    /// How often it was tried.
+    pub tries: i32,
+    /// When it was written.
+    pub created_at: Moment,
+    /// When it is tried next.
+    pub due_at: Moment,
+    /// When it is worth nothing any more.
+    pub expires_at: Option<Moment>,
+    /// When it was sent or given up.
+    pub ended_at: Option<Moment>,
+    /// What the server said last.
+    pub trouble: Option<String>,
+}
+
+/// Which mails.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// About that person.
+    pub user: Option<Id>,
+    /// In that state; none: all that are for sending.
+    pub state: Option<State>,
+}
+
+/// The newest mails after a place.
+pub fn list(
+    conn: &mut Connection,
+    filter: &Filter,
+    after: Option<&Point>,
+    limit: i64,
+) -> QueryResult<Vec<Listed>> {
+    let mut query = outbox::table.into_boxed();
+    if let Some(user) = &filter.user {
+        query = query.filter(outbox::user_id.eq(user.clone()));
+    }
+    query = match filter.state {
+        Some(state) => query.filter(outbox::state.eq(state)),
+        None => query.filter(outbox::state.ne(State::Withheld)),
+    };
+    older_than!(query, after, outbox::created_at, outbox::id)
+        .order((outbox::created_at.desc(), outbox::id.desc()))
+        .limit(limit)
+        .select(Listed::as_select())
+        .load(conn)
+}
+
+/// The mail of that identifier.
+pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<Listed>> {
+    outbox::table.find(id).select(Listed::as_select()).get_result(conn).optional()
+}
+
+/// How many mails there are in a state.
+pub fn count(conn: &mut Connection, state: State) -> QueryResult<i64> {
+    outbox::table.filter(outbox::state.eq(state)).count().get_result(conn)
+}
+
+/// Stops a mail that waits, and erases its secret; tells whether it was in time.
+pub fn cancel(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
+    let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
+    let end =
+        (outbox::state.eq(State::Cancelled), outbox::secret.eq(None::<String>), outbox::ended_at.eq(now));
+    Ok(diesel::update(waiting).set(end).execute(conn)? == 1)
+}
+
+/// Stops all mail about a person that waits.
+pub fn cancel_of(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
+    let waiting = outbox::table.filter(outbox::user_id.eq(user)).filter(outbox::state.eq(State::Waiting));
+    let end =
+        (outbox::state.eq(State::Cancelled), outbox::secret.eq(None::<String>), outbox::ended_at.eq(now));
+    diesel::update(waiting).set(end).execute(conn).map(drop)
+}
+
+/// Lets the courier try again, at once: a mail that waits for its next try, or one without a secret that was given up
+/// (a secret is erased with the end of its mail). Tells whether there was such a mail.
+pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
+    let again =
+        (outbox::state.eq(State::Waiting), outbox::due_at.eq(now), outbox::ended_at.eq(None::<Moment>));
+    let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
+    if diesel::update(waiting).set(outbox::due_at.eq(now)).execute(conn)? == 1 {
+        return Ok(true);
+    }
+    let given_up = outbox::table
+        .find(id)
+        .filter(outbox::state.eq(State::Failed).or(outbox::state.eq(State::Cancelled)))
+        .filter(outbox::expires_at.is_null());
+    Ok(diesel::update(given_up).set((again, outbox::tries.eq(0))).execute(conn)? == 1)
 }
 
 /// Erases what is worth nothing any more, also while no courier comes by; forgets mail a month after it was written,

@@ -1,6 +1,7 @@
 //! One row per signed-in browser. The row is the authority: whatever a cookie or Redis says, a session whose
 //! row has ended, or has another generation, is signed out at its next request.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -110,6 +111,22 @@ impl SignIn {
     pub fn remaining(&self, now: Moment) -> Duration {
         self.absolute_ends_at.since(now)
     }
+}
+
+/// A sign-in as its list shows it.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = sign_ins)]
+pub struct Listed {
+    /// Its identifier; what a session points to cannot be made of it.
+    pub id: Id,
+    /// The browser's name for itself.
+    pub device: String,
+    /// Its address.
+    pub address: String,
+    /// Since when.
+    pub created_at: Moment,
+    /// When it was last seen, give or take a minute.
+    pub last_seen_at: Moment,
 }
 
 /// From where somebody signs in.
@@ -233,6 +250,41 @@ pub fn end_all(conn: &mut Connection, user: &Id, keep: Option<&Id>, now: Moment)
         others = others.filter(sign_ins::id.ne(keep));
     }
     others.execute(conn)
+}
+
+/// The browsers that a person is signed in with, the newest first.
+pub fn live_of(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<Vec<Listed>> {
+    live(user)
+        .filter(sign_ins::idle_ends_at.gt(now))
+        .filter(sign_ins::absolute_ends_at.gt(now))
+        .order(sign_ins::id.desc())
+        .select(Listed::as_select())
+        .load(conn)
+}
+
+/// When each of these people was last seen.
+pub fn last_seen(conn: &mut Connection, people: &[Id]) -> QueryResult<HashMap<Id, Moment>> {
+    let seen: Vec<(Id, Option<Moment>)> = sign_ins::table
+        .filter(sign_ins::user_id.eq_any(people))
+        .group_by(sign_ins::user_id)
+        .select((sign_ins::user_id, diesel::dsl::max(sign_ins::last_seen_at)))
+        .load(conn)?;
+    Ok(seen.into_iter().filter_map(|(user, at)| Some((user, at?))).collect())
+}
+
+/// Signs one browser of a person out; tells whether it was signed in.
+pub fn end_of(conn: &mut Connection, user: &Id, id: &Id, now: Moment) -> QueryResult<bool> {
+    let one = live(user).filter(sign_ins::id.eq(id));
+    Ok(diesel::update(one).set(sign_ins::ended_at.eq(now)).execute(conn)? == 1)
+}
+
+/// How many people signed in within a span.
+pub fn count_between(conn: &mut Connection, from: Moment, before: Moment) -> QueryResult<i64> {
+    sign_ins::table
+        .filter(sign_ins::created_at.ge(from))
+        .filter(sign_ins::created_at.lt(before))
+        .count()
+        .get_result(conn)
 }
 
 /// Forgets sign-ins a month after their end.

@@ -1,5 +1,7 @@
 //! People.
 
+pub mod directory;
+
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -92,7 +94,8 @@ pub fn insert(conn: &mut Connection, new: &NewUser<'_>, now: Moment) -> QueryRes
             users::password_hash.eq(new.password_hash),
             users::role.eq(new.role),
             users::verified_at.eq(new.verified_at),
-            (users::full_name.eq(""), users::phone.eq(""), users::about.eq("")),
+            (users::full_name.eq(""), users::full_name_canon.eq("")),
+            (users::phone.eq(""), users::about.eq("")),
             users::created_at.eq(now),
             users::password_changed_at.eq(now),
         ))
@@ -228,11 +231,45 @@ pub fn set_details(
             users::username.eq(username.as_str()),
             users::username_canon.eq(username.canonical()),
             users::full_name.eq(full_name.as_str()),
+            users::full_name_canon.eq(full_name.canonical()),
             users::phone.eq(phone.as_str()),
             users::about.eq(about.as_str()),
         ))
         .execute(conn)
         .map(drop)
+}
+
+/// Shuts an account, or opens it again.
+pub fn set_blocked(conn: &mut Connection, id: &Id, block: Option<(Moment, &str)>) -> QueryResult<()> {
+    let (at, reason) = block.unzip();
+    diesel::update(users::table.find(id))
+        .set((users::blocked_at.eq(at), users::blocked_reason.eq(reason)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Another role.
+pub fn set_role(conn: &mut Connection, id: &Id, role: Role) -> QueryResult<()> {
+    diesel::update(users::table.find(id)).set(users::role.eq(role)).execute(conn).map(drop)
+}
+
+/// Removes a person, with all that hangs on them but the trail of events.
+pub fn remove(conn: &mut Connection, id: &Id) -> QueryResult<()> {
+    diesel::delete(users::table.find(id)).execute(conn).map(drop)
+}
+
+/// Whether there is another superuser who can sign in. Until the end of this transaction nobody else changes one,
+/// so that of two who remove each other at once, one remains.
+pub fn another_superuser_can_act(conn: &mut Connection, than: &Id) -> QueryResult<bool> {
+    let superusers = users::table.filter(users::role.eq(Role::Superuser));
+    diesel::update(superusers).set(users::role.eq(Role::Superuser)).execute(conn)?;
+    let others: i64 = superusers
+        .filter(users::id.ne(than))
+        .filter(users::verified_at.is_not_null())
+        .filter(users::blocked_at.is_null())
+        .count()
+        .get_result(conn)?;
+    Ok(others > 0)
 }
 
 /// Another picture, or none; gives back the name of the old one, whose file is no longer needed.
@@ -252,31 +289,4 @@ pub fn pictures_among(conn: &mut Connection, names: &[String]) -> QueryResult<Ve
     let used: Vec<Option<String>> =
         users::table.filter(users::picture.eq_any(names)).select(users::picture).load(conn)?;
     Ok(used.into_iter().flatten().collect())
-}
-
-/// How many people there are.
-pub struct Census {
-    /// By role, in the order of [`Role::ALL`].
-    pub by_role: Vec<(Role, i64)>,
-    /// Neither unverified nor blocked.
-    pub active: i64,
-    /// Whose address waits for its code.
-    pub unverified: i64,
-    /// Shut by a superuser.
-    pub blocked: i64,
-}
-
-/// Counts the people.
-pub fn census(conn: &mut Connection) -> QueryResult<Census> {
-    let mut by_role = Vec::new();
-    for role in Role::ALL {
-        by_role.push((role, users::table.filter(users::role.eq(role)).count().get_result(conn)?));
-    }
-    let unblocked = users::table.filter(users::blocked_at.is_null());
-    Ok(Census {
-        by_role,
-        active: unblocked.filter(users::verified_at.is_not_null()).count().get_result(conn)?,
-        unverified: unblocked.filter(users::verified_at.is_null()).count().get_result(conn)?,
-        blocked: users::table.filter(users::blocked_at.is_not_null()).count().get_result(conn)?,
-    })
 }

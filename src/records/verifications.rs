@@ -9,6 +9,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::users::{self, User};
+use super::{Point, older_than};
 use crate::db::Connection;
 use crate::db::schema::{users as users_table, verifications};
 use crate::identity::{Id, Moment, Otp, OtpDigest, Purpose};
@@ -239,6 +240,40 @@ pub fn holds_username(conn: &mut Connection, user: &User, now: Moment) -> QueryR
     Ok(user.verified_at.is_some()
         || user.blocked_at.is_some()
         || flow.is_some_and(|flow| flow.code_expires_at > now))
+}
+
+/// The newest flows after a place, of everybody or of one person, with whose they are.
+pub fn list(
+    conn: &mut Connection,
+    user: Option<&Id>,
+    after: Option<&Point>,
+    limit: i64,
+) -> QueryResult<Vec<(Verification, User)>> {
+    let mut query = with_user().into_boxed();
+    if let Some(user) = user {
+        query = query.filter(verifications::user_id.eq(user.clone()));
+    }
+    older_than!(query, after, verifications::created_at, verifications::id)
+        .order((verifications::created_at.desc(), verifications::id.desc()))
+        .limit(limit)
+        .load(conn)
+}
+
+/// Makes the newest code of a flow worthless; another one can be asked for. Tells whether there was one.
+pub fn cancel_code(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
+    let open = verifications::table
+        .find(id)
+        .filter(verifications::ended_at.is_null())
+        .filter(verifications::code_expires_at.gt(now));
+    Ok(diesel::update(open).set(verifications::code_expires_at.eq(now)).execute(conn)? == 1)
+}
+
+/// Whether a username is free for somebody, `own` being who they are already. A sign-up that no longer holds it makes way.
+pub fn make_way(conn: &mut Connection, canonical: &str, own: Option<&Id>, now: Moment) -> QueryResult<bool> {
+    let Some(holder) = users::by_username(conn, canonical)?.filter(|holder| own != Some(&holder.id)) else {
+        return Ok(true);
+    };
+    Ok(!holds_username(conn, &holder, now)? && users::remove_unverified(conn, &holder.id)?)
 }
 
 /// Forgets flows that ended, or that nobody came back to.

@@ -53,9 +53,14 @@ impl FromRequest for Client {
     }
 }
 
+/// Where a request comes from that no handler has seen yet.
+pub fn address_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
+    address(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
+}
+
 /// The network of a request that no handler has seen yet.
 pub fn network_of(req: &ServiceRequest, trusted: &[IpNet]) -> String {
-    network(address(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted))
+    network(address_of(req, trusted))
 }
 
 fn network(address: IpAddr) -> String {

@@ -33,6 +33,9 @@ pub enum Fault {
     /// They are signed in and may not.
     #[error("forbidden")]
     Forbidden,
+    /// The admin pages are not open to that network.
+    #[error("not from this network")]
+    NotFromHere,
     /// The body did not arrive in time.
     #[error("request timeout")]
     Timeout,
@@ -54,6 +57,9 @@ pub enum Fault {
     /// Sign in first, then go on there.
     #[error("sign-in needed")]
     SignInNeeded(Next, Role),
+    /// Give the password again first, then go on there.
+    #[error("confirmed password needed")]
+    ConfirmNeeded(Next),
     /// On to another page; no fault of anybody.
     #[error("elsewhere")]
     Elsewhere(String),
@@ -126,6 +132,11 @@ impl Fault {
                 "This page is not for your account",
                 "You are signed in, but this page is for people with another role.",
             ),
+            Self::NotFromHere => end(
+                StatusCode::FORBIDDEN,
+                "This page is not open from here",
+                "It can be used from some networks only. Connect to one of them and try again.",
+            ),
             Self::Timeout => end(
                 StatusCode::REQUEST_TIMEOUT,
                 "That took too long",
@@ -153,7 +164,7 @@ impl Fault {
                 "It is our mistake, and it has been written down. Please try again.",
             ),
             Self::DeadEnd(end) => Some((**end).clone()),
-            Self::SignInNeeded(..) | Self::Elsewhere(_) | Self::Moved(_) => None,
+            Self::SignInNeeded(..) | Self::ConfirmNeeded(_) | Self::Elsewhere(_) | Self::Moved(_) => None,
         }
     }
 
@@ -189,7 +200,7 @@ pub fn human_wait(wait: Duration) -> String {
 impl ResponseError for Fault {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::SignInNeeded(..) | Self::Elsewhere(_) => StatusCode::SEE_OTHER,
+            Self::SignInNeeded(..) | Self::ConfirmNeeded(_) | Self::Elsewhere(_) => StatusCode::SEE_OTHER,
             Self::Moved(_) => StatusCode::PERMANENT_REDIRECT,
             _ => self.dead_end().map_or(StatusCode::INTERNAL_SERVER_ERROR, |end| end.status),
         }
@@ -200,6 +211,9 @@ impl ResponseError for Fault {
         match self {
             Self::SignInNeeded(next, role) => {
                 answer.insert_header((LOCATION, next.after(&paths::sign_in(*role))));
+            }
+            Self::ConfirmNeeded(next) => {
+                answer.insert_header((LOCATION, next.after(route::CONFIRM)));
             }
             Self::Elsewhere(path) | Self::Moved(path) => {
                 answer.insert_header((LOCATION, path.as_str()));

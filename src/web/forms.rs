@@ -51,6 +51,14 @@ fn read(
     }
 }
 
+/// The fields of a request's query, read as strictly as those of a form.
+///
+/// # Errors
+/// Malformed request.
+pub fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, Fault> {
+    decode(req.query_string().as_bytes())
+}
+
 /// Strict where the usual decoder is not: a byte that is no UTF-8 would be replaced silently, and a NUL would
 /// end a text in one database and be refused by another. A field given twice is an error, too.
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {

@@ -15,7 +15,8 @@ use super::limits::Limit;
 use super::session;
 use crate::app::App;
 use crate::config::Config;
-use crate::paths::route;
+use crate::identity::Role;
+use crate::paths::{self, route};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -34,6 +35,7 @@ pub async fn keep<B: MessageBody>(
         };
         app.limits.take_here(Limit::Everything, &client::network_of(&req, &app.config.trusted_proxies))?;
         check_host(&app.config, &req)?;
+        check_network(&app.config, &req)?;
         if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             check_origin(&app.config, req.headers())?;
         }
@@ -50,6 +52,23 @@ fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
         Ok(())
     } else {
         Err(Fault::BadRequest)
+    }
+}
+
+/// The admin pages, and the doors of those who see them, may be shut to all but some networks.
+fn check_network(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
+    let doors = [Role::Staff, Role::Superuser].map(paths::sign_in);
+    // As the router sees it: `/%61dmin/` is the same page.
+    let path = req.match_info().as_str();
+    let is_admin = path.starts_with(route::ADMIN) || doors.iter().any(|door| path.starts_with(door.as_str()));
+    if config.admin_networks.is_empty() || !is_admin {
+        return Ok(());
+    }
+    let address = client::address_of(req, &config.trusted_proxies);
+    if config.admin_networks.iter().any(|network| network.contains(&address)) {
+        Ok(())
+    } else {
+        Err(Fault::NotFromHere)
     }
 }
 

@@ -72,7 +72,7 @@ impl Person {
 }
 
 /// One or two letters for somebody without a picture.
-fn initials(name: &str) -> String {
+pub fn initials(name: &str) -> String {
     let mut words =
         name.split([' ', '.', '_', '-']).filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     let first = words.next();
@@ -97,6 +97,23 @@ fn notice(query: &str) -> Option<Message> {
         "email-restored" => {
             "The old address is back, and every browser was signed out. Choose a new password now."
         }
+        "blocked" => "The account is blocked, and every browser of it was signed out.",
+        "unblocked" => "The account is open again.",
+        "taken-as-verified" => "The address is taken as confirmed.",
+        "code-mailed" => "Another code is on its way.",
+        "reset-mailed" => "A link to choose a new password is on its way.",
+        "role-changed" => "The account has another role now. Every browser of it was signed out.",
+        "sessions-ended" => "Signed out.",
+        "picture-taken" => "The picture is removed.",
+        "edited" => "The details are saved.",
+        "deleted" => "The account is deleted.",
+        "added" => "The account is made, and a link to choose a password is on its way.",
+        "bulk-done" => "Done. What was done stands in the events.",
+        "code-cancelled" => "The code is worthless now.",
+        "reset-cancelled" => "The link does not work any more.",
+        "mail-retried" => "The mail is with the courier again.",
+        "mail-cancelled" => "The mail will not be sent.",
+        "too-late" => "That was too late: meanwhile it had come to an end.",
         "verified" => "Your address is confirmed. Welcome!",
         "refreshed" => "Your session is renewed.",
         "confirmed" => "Thank you, that was the right password.",

@@ -1,5 +1,7 @@
 //! Who is looking: the parameters of a handler say who may call it.
 
+use std::time::Duration;
+
 use actix_session::{Session, SessionExt};
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, dev, web};
@@ -32,6 +34,12 @@ pub struct Stranger;
 
 /// Somebody who sees the admin pages.
 pub struct Staff(pub Viewer);
+
+/// Somebody who may change what the admin pages show.
+pub struct Superuser(pub Viewer);
+
+/// For how long a password that was given counts as given just now (OWASP ASVS 5.0, 7.5.3).
+const RECENT: Duration = Duration::from_secs(600);
 
 /// Whether somebody is signed in.
 enum Seen {
@@ -73,6 +81,11 @@ from_request!(Stranger, |seen, _| match seen {
 from_request!(Staff, |seen, req| {
     let viewer = signed_in(seen, req)?;
     if viewer.user.role.sees_admin() { Ok(Self(viewer)) } else { Err(Fault::Forbidden) }
+});
+
+from_request!(Superuser, |seen, req| {
+    let viewer = signed_in(seen, req)?;
+    if viewer.user.role == Role::Superuser { Ok(Self(viewer)) } else { Err(Fault::Forbidden) }
 });
 
 fn signed_in(seen: Seen, req: &HttpRequest) -> Result<Viewer, Fault> {
@@ -147,6 +160,19 @@ impl Viewer {
             Ok(())
         } else {
             Err(Fault::SignInNeeded(Next::default(), self.user.role).into())
+        }
+    }
+
+    /// Refuses when the password was last given more than ten minutes ago. Leads to where it is asked for, and back to
+    /// `next` from there.
+    ///
+    /// # Errors
+    /// Confirm the password.
+    pub fn is_recent(&self, now: Moment, next: &str) -> Result<(), Fault> {
+        if now.since(self.sign_in.confirmed_at) < RECENT {
+            Ok(())
+        } else {
+            Err(Fault::ConfirmNeeded(Next::parse(next)))
         }
     }
 

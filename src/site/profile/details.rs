@@ -71,16 +71,9 @@ async fn change(app: &App, viewer: &Viewer, client: &Client, form: &DetailsForm)
     let (user, origin, now) = (viewer.user.clone(), client.origin(), app.clock.now());
     app.db
         .write(move |conn| {
-            let holder = users::by_username(conn, &details.username.canonical())?
-                .filter(|holder| holder.id != user.id);
-            if let Some(holder) = holder {
-                if verifications::holds_username(conn, &holder, now)? {
-                    return Err(Refusal::at(
-                        "username",
-                        "This username is taken. Please choose another one.",
-                    ));
-                }
-                users::remove_unverified(conn, &holder.id)?;
+            if !verifications::make_way(conn, &details.username.canonical(), Some(&user.id), now)? {
+                let taken = "This username is taken. Please choose another one.";
+                return Err(Refusal::at("username", taken));
             }
             let Details { username, full_name, phone, about } = &details;
             users::set_details(conn, &user.id, username, (full_name, phone, about))?;

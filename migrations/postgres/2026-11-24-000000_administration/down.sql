@@ -1,0 +1,15 @@
+DROP INDEX sign_ins_created_at;
+DROP INDEX links_created_at;
+DROP INDEX outbox_state_created_at;
+DROP INDEX outbox_user_id;
+DROP INDEX events_kind;
+ALTER TABLE events DROP COLUMN became;
+ALTER TABLE events DROP COLUMN was;
+ALTER TABLE events DROP COLUMN actor_id;
+DROP INDEX users_blocked_at;
+DROP INDEX users_role_email_canon;
+DROP INDEX users_role_username_canon;
+DROP INDEX users_role;
+DROP INDEX users_created_at;
+DROP INDEX users_full_name_canon;
+ALTER TABLE users DROP COLUMN full_name_canon;

@@ -1,0 +1,368 @@
+//! The list of people: filtered, sorted, searched, a page at a time.
+//!
+//! A page begins after a [`Place`], the key of the last person of the page before, and is read from an index in the
+//! order of that key: the last page of a million people costs what the first one does.
+//!
+//! A search looks at the beginnings of usernames, then of addresses, then of names, each in its own order; only when it
+//! finds nothing at all, anywhere in them, which reads every row.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+
+use super::User;
+use crate::db::schema::users;
+use crate::db::{Backend, Connection};
+use crate::identity::{Id, Moment, Role, Standing};
+
+type Query<'a> = users::BoxedQuery<'a, Backend>;
+
+/// Which people.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// What is searched for, in lower case; empty for no search.
+    pub search: String,
+    /// Of that role.
+    pub role: Option<Role>,
+    /// Of that standing, whatever the reason of a block.
+    pub standing: Option<Standing>,
+    /// Signed up then or later.
+    pub joined_from: Option<Moment>,
+    /// Signed up before.
+    pub joined_before: Option<Moment>,
+}
+
+/// By what people are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// When they signed up.
+    Joined,
+    /// Their username.
+    Username,
+    /// Their address; who has none is left out.
+    Email,
+    /// Their name. For searches alone: most people give none.
+    Name,
+    /// Their username, wherever the search is found. For searches alone.
+    Anywhere,
+}
+
+/// In which order people are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub key: Key,
+    /// Last first.
+    pub descending: bool,
+}
+
+/// The key of somebody in an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In [`Key::Joined`].
+    Joined(Moment, Id),
+    /// In [`Key::Username`].
+    Username(String),
+    /// In [`Key::Email`].
+    Email(String),
+    /// In [`Key::Name`].
+    Name(String, Id),
+    /// In [`Key::Anywhere`].
+    Anywhere(String),
+}
+
+impl Place {
+    /// In which order it is a place.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Joined(..) => Key::Joined,
+            Self::Username(_) => Key::Username,
+            Self::Email(_) => Key::Email,
+            Self::Name(..) => Key::Name,
+            Self::Anywhere(_) => Key::Anywhere,
+        }
+    }
+
+    fn of(user: &User, key: Key) -> Self {
+        match key {
+            Key::Joined => Self::Joined(user.created_at, user.id.clone()),
+            Key::Username => Self::Username(user.username.to_ascii_lowercase()),
+            Key::Email => Self::Email(user.email.as_deref().unwrap_or_default().to_ascii_lowercase()),
+            Key::Name => Self::Name(user.full_name.to_lowercase(), user.id.clone()),
+            Key::Anywhere => Self::Anywhere(user.username.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// Some of the people.
+pub struct Page {
+    /// In order.
+    pub people: Vec<User>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Place>,
+}
+
+/// Up to `size` people after a place.
+pub fn page(
+    conn: &mut Connection,
+    filter: &Filter,
+    order: Order,
+    after: Option<&Place>,
+    size: usize,
+) -> QueryResult<Page> {
+    if filter.search.is_empty() {
+        let mut people = walk(conn, filter, order, after, size + 1)?;
+        let next = cut(&mut people, size, order.key);
+        return Ok(Page { people, next });
+    }
+    let keys = [Key::Username, Key::Email, Key::Name];
+    let begins_at = after.map_or(Key::Username, Place::key);
+    let mut found: Vec<(User, Key)> = Vec::new();
+    let keys_left = keys.iter().skip_while(|key| **key != begins_at);
+    for key in keys_left {
+        let place = after.filter(|place| place.key() == *key);
+        let order = Order { key: *key, descending: false };
+        let people = walk(conn, filter, order, place, size + 1 - found.len())?;
+        found.extend(people.into_iter().map(|user| (user, *key)));
+        if found.len() > size {
+            break;
+        }
+    }
+    if found.is_empty() && after.is_none_or(|place| place.key() == Key::Anywhere) {
+        let order = Order { key: Key::Anywhere, descending: false };
+        let people = walk(conn, filter, order, after, size + 1)?;
+        found.extend(people.into_iter().map(|user| (user, Key::Anywhere)));
+    }
+    let has_more = found.len() > size;
+    found.truncate(size);
+    let next = found.last().filter(|_| has_more).map(|(user, key)| Place::of(user, *key));
+    Ok(Page { people: found.into_iter().map(|(user, _)| user).collect(), next })
+}
+
+/// How many people there are, counted up to `most` and no further.
+pub fn count(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult<usize> {
+    let count = |conn: &mut Connection, query: Query<'_>| -> QueryResult<usize> {
+        let limit = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows: Vec<i32> =
+            query.select(1.into_sql::<diesel::sql_types::Integer>()).limit(limit).load(conn)?;
+        Ok(rows.len())
+    };
+    if filter.search.is_empty() {
+        return count(conn, filtered(filter));
+    }
+    let mut found = 0;
+    for key in [Key::Username, Key::Email, Key::Name] {
+        if let Some(query) = searched(filter, key) {
+            found += count(conn, query)?;
+        }
+    }
+    match (found, searched(filter, Key::Anywhere)) {
+        (0, Some(query)) => count(conn, query),
+        _ => Ok(found.min(most)),
+    }
+}
+
+/// All of the people that a filter means, up to `most`.
+pub fn all(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult<Vec<User>> {
+    Ok(page(conn, filter, Order { key: Key::Username, descending: false }, None, most)?.people)
+}
+
+fn cut(people: &mut Vec<User>, size: usize, key: Key) -> Option<Place> {
+    let has_more = people.len() > size;
+    people.truncate(size);
+    people.last().filter(|_| has_more).map(|user| Place::of(user, key))
+}
+
+/// So many people in the order of a key, which an index has.
+fn walk(
+    conn: &mut Connection,
+    filter: &Filter,
+    order: Order,
+    after: Option<&Place>,
+    limit: usize,
+) -> QueryResult<Vec<User>> {
+    let searching = !filter.search.is_empty();
+    let Some(query) = (if searching { searched(filter, order.key) } else { Some(filtered(filter)) }) else {
+        return Ok(Vec::new());
+    };
+    let query = ordered(query, order);
+    let query = match after {
+        Some(place) => beyond(query, place, order.descending),
+        None => query,
+    };
+    query.select(User::as_select()).limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(conn)
+}
+
+fn ordered(query: Query<'_>, order: Order) -> Query<'_> {
+    match (order.key, order.descending) {
+        (Key::Joined, false) => query.order((users::created_at, users::id)),
+        (Key::Joined, true) => query.order((users::created_at.desc(), users::id.desc())),
+        (Key::Username | Key::Anywhere, false) => query.order(users::username_canon),
+        (Key::Username | Key::Anywhere, true) => query.order(users::username_canon.desc()),
+        (Key::Email, false) => query.filter(users::email_canon.is_not_null()).order(users::email_canon),
+        (Key::Email, true) => query.filter(users::email_canon.is_not_null()).order(users::email_canon.desc()),
+        (Key::Name, false) => query.order((users::full_name_canon, users::id)),
+        (Key::Name, true) => query.order((users::full_name_canon.desc(), users::id.desc())),
+    }
+}
+
+/// What comes after a place. A key of two columns is bounded by its first one, too: that is what an index can use.
+fn beyond<'a>(query: Query<'a>, place: &Place, descending: bool) -> Query<'a> {
+    let place = place.clone();
+    match (place, descending) {
+        (Place::Joined(at, id), false) => {
+            query.filter(users::created_at.ge(at)).filter(users::created_at.gt(at).or(users::id.gt(id)))
+        }
+        (Place::Joined(at, id), true) => {
+            query.filter(users::created_at.le(at)).filter(users::created_at.lt(at).or(users::id.lt(id)))
+        }
+        (Place::Username(name) | Place::Anywhere(name), false) => {
+            query.filter(users::username_canon.gt(name))
+        }
+        (Place::Username(name) | Place::Anywhere(name), true) => query.filter(users::username_canon.lt(name)),
+        (Place::Email(email), false) => query.filter(users::email_canon.gt(email)),
+        (Place::Email(email), true) => query.filter(users::email_canon.lt(email)),
+        (Place::Name(name, id), false) => query
+            .filter(users::full_name_canon.ge(name.clone()))
+            .filter(users::full_name_canon.gt(name).or(users::id.gt(id))),
+        (Place::Name(name, id), true) => query
+            .filter(users::full_name_canon.le(name.clone()))
+            .filter(users::full_name_canon.lt(name).or(users::id.lt(id))),
+    }
+}
+
+fn filtered(filter: &Filter) -> Query<'static> {
+    let mut query = users::table.into_boxed();
+    if let Some(role) = filter.role {
+        query = query.filter(users::role.eq(role));
+    }
+    query = match &filter.standing {
+        Some(Standing::Blocked(_)) => query.filter(users::blocked_at.is_not_null()),
+        Some(Standing::Active) => {
+            query.filter(users::blocked_at.is_null()).filter(users::verified_at.is_not_null())
+        }
+        Some(Standing::Unverified) => {
+            query.filter(users::blocked_at.is_null()).filter(users::verified_at.is_null())
+        }
+        None => query,
+    };
+    if let Some(from) = filter.joined_from {
+        query = query.filter(users::created_at.ge(from));
+    }
+    if let Some(before) = filter.joined_before {
+        query = query.filter(users::created_at.lt(before));
+    }
+    query
+}
+
+/// The people whom a search finds by that key and by none of the keys before it; `None` where there can be nobody.
+fn searched(filter: &Filter, key: Key) -> Option<Query<'static>> {
+    let (from, query) = (filter.search.clone(), filtered(filter));
+    // Usernames and addresses are ASCII, and some databases cannot compare them with anything else.
+    let is_ascii = from.is_ascii();
+    // Nothing of a username or an address sorts behind this, and nothing at all behind the other.
+    let (ascii_end, end) = (format!("{from}\u{7f}"), format!("{from}\u{10ffff}"));
+    let by_username = users::username_canon.ge(from.clone()).and(users::username_canon.lt(ascii_end.clone()));
+    let by_email = users::email_canon.ge(from.clone()).and(users::email_canon.lt(ascii_end.clone()));
+    let by_name = users::full_name_canon.ge(from.clone()).and(users::full_name_canon.lt(end));
+    let not_by_username =
+        users::username_canon.lt(from.clone()).or(users::username_canon.ge(ascii_end.clone()));
+    let no_email = users::email_canon.is_null();
+    let not_by_email = no_email.or(users::email_canon.lt(from.clone()).or(users::email_canon.ge(ascii_end)));
+    match key {
+        Key::Username => is_ascii.then(|| query.filter(by_username)),
+        Key::Email => is_ascii.then(|| query.filter(by_email).filter(not_by_username)),
+        Key::Name if is_ascii => Some(query.filter(by_name).filter(not_by_username).filter(not_by_email)),
+        Key::Name => Some(query.filter(by_name)),
+        Key::Anywhere => {
+            let pattern = format!("%{}%", escaped(&from));
+            let by_name = users::full_name_canon.like(pattern.clone()).escape('!');
+            Some(if is_ascii {
+                let by_username = users::username_canon.like(pattern.clone()).escape('!');
+                let by_email = users::email_canon.like(pattern).escape('!').assume_not_null();
+                query.filter(by_username.or(users::email_canon.is_not_null().and(by_email)).or(by_name))
+            } else {
+                query.filter(by_name)
+            })
+        }
+        Key::Joined => Some(query),
+    }
+}
+
+/// The text, with what LIKE takes for a wildcard made a plain character.
+fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c])).collect()
+}
+
+/// How many people there are.
+#[derive(Clone, Debug)]
+pub struct Census {
+    /// By role, in the order of [`Role::ALL`].
+    pub by_role: Vec<(Role, i64)>,
+    /// Neither unverified nor blocked.
+    pub active: i64,
+    /// Whose address waits for its code.
+    pub unverified: i64,
+    /// Shut by a superuser.
+    pub blocked: i64,
+}
+
+impl Census {
+    /// All of them.
+    pub fn all(&self) -> i64 {
+        self.active + self.unverified + self.blocked
+    }
+
+    /// Those of a standing.
+    pub fn of_standing(&self, wanted: &Standing) -> i64 {
+        match wanted {
+            Standing::Active => self.active,
+            Standing::Unverified => self.unverified,
+            Standing::Blocked(_) => self.blocked,
+        }
+    }
+
+    /// Those of a role.
+    pub fn of_role(&self, wanted: Role) -> i64 {
+        self.by_role.iter().find(|(role, _)| *role == wanted).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// The usernames of these people; who is gone has none.
+pub fn names(conn: &mut Connection, people: &[Id]) -> QueryResult<HashMap<Id, String>> {
+    let names: Vec<(Id, String)> =
+        users::table.filter(users::id.eq_any(people)).select((users::id, users::username)).load(conn)?;
+    Ok(names.into_iter().collect())
+}
+
+/// How many people signed up within a span.
+pub fn joined_between(conn: &mut Connection, from: Moment, before: Moment) -> QueryResult<i64> {
+    users::table
+        .filter(users::created_at.ge(from))
+        .filter(users::created_at.lt(before))
+        .count()
+        .get_result(conn)
+}
+
+/// Counts the people.
+pub fn census(conn: &mut Connection) -> QueryResult<Census> {
+    let mut by_role = Vec::new();
+    for role in Role::ALL {
+        by_role.push((role, users::table.filter(users::role.eq(role)).count().get_result(conn)?));
+    }
+    let all: i64 = by_role.iter().map(|(_, count)| count).sum();
+    let blocked: i64 = users::table.filter(users::blocked_at.is_not_null()).count().get_result(conn)?;
+    let unblocked = users::table.filter(users::blocked_at.is_null());
+    let unverified: i64 = unblocked.filter(users::verified_at.is_null()).count().get_result(conn)?;
+    Ok(Census { by_role, active: all - blocked - unverified, unverified, blocked })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_searched_for_is_no_pattern() {
+        assert_eq!(escaped("100%_!"), "100!%!_!!");
+    }
+}

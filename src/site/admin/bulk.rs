@@ -1,0 +1,258 @@
+//! The same act for many people: those ticked in the list, or all whom its filter means. What it will do to how many is
+//! shown first; then it is done in one transaction, for all of them or for none.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+
+use super::listing::Asked;
+use super::person::{reason, refusal};
+use crate::acts::{Act, Actor, Refused, Rules};
+use crate::app::App;
+use crate::db;
+use crate::identity::{Id, Message};
+use crate::paths::{self, route};
+use crate::records::users::User;
+use crate::records::users::{self, directory};
+use crate::web::client::Client;
+use crate::web::fault::{Fault, Refusal};
+use crate::web::forms::{Form, Problems};
+use crate::web::page::{self, Chrome};
+use crate::web::viewer::{Superuser, Viewer};
+use crate::web::{filters, routes};
+
+/// The most people at once: what one transaction does within the time that somebody waits for it.
+const MOST: usize = 2000;
+/// So many of them are named on the page.
+const NAMED: usize = 20;
+/// In front of the identifier in the name of a person's box.
+const TICK: &str = "uid-";
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::act(route::BULK, submit));
+}
+
+/// The name of a person's box in the list.
+pub(super) fn tick(id: &Id) -> String {
+    format!("{TICK}{}", id.as_str())
+}
+
+/// The bulk acts: their words in the form, and what the list calls them.
+pub(super) const ACTS: [(&str, &str); 6] = [
+    ("block", "Block"),
+    ("unblock", "Unblock"),
+    ("verify", "Take the address as confirmed"),
+    ("send-code", "Send another code"),
+    ("end-sessions", "Sign out everywhere"),
+    ("delete", "Delete"),
+];
+
+#[derive(Template)]
+#[template(path = "admin/bulk.html")]
+struct BulkPage {
+    chrome: Chrome,
+    what: Message,
+    effect: Message,
+    /// What the form carries on to be confirmed.
+    carried: BTreeMap<String, String>,
+    people: Vec<String>,
+    unnamed: usize,
+    needs_reason: bool,
+    reason: String,
+    back: String,
+    problems: Problems,
+}
+
+/// What a form asks for.
+struct Bulk {
+    fields: BTreeMap<String, String>,
+    act: Act,
+    asked: Asked,
+    whom: Whom,
+}
+
+#[derive(Clone)]
+enum Whom {
+    Ticked(Vec<Id>),
+    Everybody(directory::Filter),
+}
+
+async fn submit(
+    app: Data<App>,
+    Superuser(viewer): Superuser,
+    client: Client,
+    Form(fields): Form<BTreeMap<String, String>>,
+) -> Result<HttpResponse, Fault> {
+    let bulk = Bulk::read(fields)?;
+    // Before a reason is typed, so that nothing typed is lost.
+    viewer.is_recent(app.clock.now(), &bulk.asked.path())?;
+    let people = bulk.people(&app).await?;
+    let problems = if bulk.field("confirmed").is_empty() {
+        Problems::default()
+    } else {
+        match run(&app, &viewer, &client, &bulk, &people).await {
+            Ok(()) => return Ok(page::see_other(&paths::with_notice(&bulk.asked.path(), "bulk-done"))),
+            Err(refusal) => refusal.problems()?,
+        }
+    };
+    let page = BulkPage::new(&viewer, bulk, &people, problems);
+    Ok(if page.problems.is_empty() { page::ok(&page) } else { page::refused(&page) })
+}
+
+/// For all of them or for none. Who meanwhile is what they should become is passed over.
+async fn run(
+    app: &App,
+    viewer: &Viewer,
+    client: &Client,
+    bulk: &Bulk,
+    people: &[User],
+) -> Result<(), Refusal> {
+    if bulk.field("confirmed") != people.len().to_string() {
+        return Err(Refusal::at(
+            "acts",
+            "Meanwhile the list has changed. Please look at it again, and confirm once more.",
+        ));
+    }
+    let reason = reason(&bulk.act, bulk.field("reason"))?;
+    let actor = Actor { id: Some(viewer.user.id.clone()), origin: client.origin(), reason };
+    let (act, rules, now) = (bulk.act.clone(), Rules::new(&app.config, &app.keys), app.clock.now());
+    let (viewer, people) = (viewer.clone(), people.iter().map(|user| user.id.clone()).collect::<Vec<_>>());
+    let pictures = app
+        .db
+        .write(move |conn| {
+            let mut pictures = Vec::new();
+            for user in &people {
+                match act.perform(conn, user, &actor, rules, now) {
+                    Ok(done) => pictures.extend(done.picture),
+                    Err(Refused::Gone | Refused::NotNow(_)) => {}
+                    Err(refused) => return Err(refusal(refused)),
+                }
+            }
+            viewer.still_may(conn, now)?;
+            Ok::<_, Refusal>(pictures)
+        })
+        .await?;
+    app.bell.ring();
+    for picture in pictures {
+        app.pictures.remove(&picture).await;
+    }
+    Ok(())
+}
+
+impl Bulk {
+    fn read(fields: BTreeMap<String, String>) -> Result<Self, Fault> {
+        let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+        let act = match field("act").as_str() {
+            "block" => Act::Block,
+            "unblock" => Act::Unblock,
+            "verify" => Act::Verify,
+            "send-code" => Act::SendCode,
+            "end-sessions" => Act::EndSessions,
+            "delete" => Act::Delete,
+            _ => return Err(Fault::BadRequest),
+        };
+        let asked = Asked {
+            q: field("q"),
+            role: field("role"),
+            standing: field("standing"),
+            joined_from: field("joined_from"),
+            joined_until: field("joined_until"),
+            sort: field("sort"),
+            after: String::new(),
+        };
+        let ticked = fields.keys().filter_map(|name| name.strip_prefix(TICK)).map(super::listing::id);
+        let whom = if field("everybody").is_empty() {
+            Whom::Ticked(ticked.collect::<Result<_, _>>()?)
+        } else {
+            Whom::Everybody(asked.understand()?.0.filter)
+        };
+        Ok(Self { fields, act, asked, whom })
+    }
+
+    fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Whom it means now, one more than may be at most.
+    async fn people(&self, app: &App) -> Result<Vec<User>, Fault> {
+        let whom = self.whom.clone();
+        let people = app
+            .db
+            .read(move |conn| {
+                let mut people = match &whom {
+                    Whom::Ticked(ids) => {
+                        let mut people = Vec::new();
+                        for id in ids {
+                            people.extend(users::by_id(conn, id)?);
+                        }
+                        people
+                    }
+                    Whom::Everybody(filter) => directory::all(conn, filter, MOST + 1)?,
+                };
+                people.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+                Ok::<_, db::Error>(people)
+            })
+            .await?;
+        Ok(people)
+    }
+}
+
+impl BulkPage {
+    fn new(viewer: &Viewer, bulk: Bulk, people: &[User], mut problems: Problems) -> Self {
+        if people.is_empty() {
+            problems.add("acts", "Nobody is chosen. Go back and tick somebody.");
+        } else if people.len() > MOST {
+            problems.add("acts", Message::new("These are more than {most} people, which is the most at once. Go back and narrow the list down.").with("most", MOST));
+        }
+        let (what, effect) = told(&bulk.act, people.len());
+        let mut carried = bulk.fields.clone();
+        carried.remove("reason");
+        carried.insert("confirmed".to_owned(), people.len().to_string());
+        Self {
+            chrome: Chrome::of(Some(viewer)),
+            what,
+            effect,
+            carried,
+            people: people.iter().take(NAMED).map(|user| user.username.clone()).collect(),
+            unnamed: people.len().saturating_sub(NAMED),
+            needs_reason: bulk.act.is_against(),
+            reason: bulk.field("reason").to_owned(),
+            back: bulk.asked.path(),
+            problems,
+        }
+    }
+
+    fn can_go_on(&self) -> bool {
+        !self.people.is_empty() && self.people.len() + self.unnamed <= MOST
+    }
+}
+
+/// What an act on so many people is called, and what it will do.
+fn told(act: &Act, count: usize) -> (Message, Message) {
+    let (what, effect) = match act {
+        Act::Block => (
+            "Block {count} people",
+            "They are signed out everywhere at once, cannot sign in, and are told the reason by mail.",
+        ),
+        Act::Unblock => ("Unblock {count} people", "They can sign in again, and are told so by mail."),
+        Act::Verify => (
+            "Take the addresses of {count} people as confirmed",
+            "Those who wait for their code can sign in without it.",
+        ),
+        Act::SendCode => (
+            "Send another code to {count} people",
+            "Those who wait for their code get a new one; older ones stop working.",
+        ),
+        Act::EndSessions => (
+            "Sign out {count} people everywhere",
+            "All of their browsers are signed out. They can sign in again.",
+        ),
+        _ => (
+            "Delete {count} people",
+            "Their accounts, pictures and sessions are gone for good; the events stay. They are told the reason by mail.",
+        ),
+    };
+    (Message::new(what).with("count", count), effect.into())
+}

@@ -1,0 +1,190 @@
+//! The outbox: what waits, was sent or failed, with the server's words. A mail that waits can be looked at, with its
+//! secret masked; a superuser can have it tried again, or stop it.
+
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde::Deserialize;
+
+use super::listing::{begin, id, one_more, one_page, print_point};
+use crate::app::App;
+use crate::db;
+use crate::identity::{Message, Moment, Role};
+use crate::mail::{Mail, Stationery};
+use crate::paths::{self, route};
+use crate::records::events::{self, Kind, NewEvent};
+use crate::records::outbox::{self, Filter, Listed, State};
+use crate::web::client::Client;
+use crate::web::fault::Fault;
+use crate::web::forms;
+use crate::web::language::Language;
+use crate::web::page::{self, Chrome};
+use crate::web::viewer::{Staff, Superuser};
+use crate::web::{filters, routes};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(routes::act(route::MAIL_ACT, act))
+        .service(routes::page(route::MAIL, show))
+        .service(routes::page(route::MAILS, list));
+}
+
+#[derive(Template)]
+#[template(path = "admin/mails.html")]
+struct MailsPage {
+    chrome: Chrome,
+    asked: Asked,
+    rows: Vec<Row>,
+    next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "admin/mail.html")]
+struct MailPage {
+    chrome: Chrome,
+    row: Row,
+    /// What it says, its secret masked; none for what is no mail.
+    text: Option<String>,
+    retry: Option<String>,
+    cancel: Option<String>,
+}
+
+/// A mail as pages show it.
+pub(super) struct Row {
+    pub path: String,
+    pub kind: String,
+    pub to: String,
+    pub person: Option<String>,
+    pub state: Message,
+    pub tries: i32,
+    pub written: Moment,
+    pub due: Option<Moment>,
+    pub ended: Option<Moment>,
+    pub trouble: String,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    state: String,
+    person: String,
+    after: String,
+}
+
+impl Row {
+    pub(super) fn of(mail: &Listed) -> Self {
+        Self {
+            path: paths::mail(&mail.id),
+            kind: mail.kind.clone(),
+            to: mail.recipient.clone(),
+            person: mail.user_id.as_ref().map(paths::person),
+            state: mail.state.name(),
+            tries: mail.tries,
+            written: mail.created_at,
+            due: (mail.state == State::Waiting).then_some(mail.due_at),
+            ended: mail.ended_at,
+            trouble: mail.trouble.clone().unwrap_or_default(),
+        }
+    }
+}
+
+async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
+    let asked: Asked = forms::query(&req)?;
+    let state = match asked.state.as_str() {
+        "" => None,
+        word => Some(State::parse(word).filter(|state| *state != State::Withheld).ok_or(Fault::BadRequest)?),
+    };
+    let user = if asked.person.is_empty() { None } else { Some(id(&asked.person)?) };
+    let (filter, after) = (Filter { user, state }, begin(&asked.after)?);
+    let found = app
+        .db
+        .read(move |conn| Ok::<_, db::Error>(outbox::list(conn, &filter, after.as_ref(), one_more())?))
+        .await?;
+    let (found, next) = one_page(found, |mail| print_point(mail.created_at, &mail.id));
+    let path = |after: String| {
+        let fields = [("state", asked.state.as_str()), ("person", &asked.person), ("after", &after)];
+        paths::with_query(route::MAILS, &fields)
+    };
+    let next = next.map(path);
+    let chrome = Chrome::of(Some(&viewer)).with_notice(req.query_string());
+    Ok(page::ok(&MailsPage { chrome, rows: found.iter().map(Row::of).collect(), next, asked }))
+}
+
+async fn show(
+    app: Data<App>,
+    Staff(viewer): Staff,
+    at: Path<String>,
+    req: HttpRequest,
+) -> Result<HttpResponse, Fault> {
+    let wanted = id(&at)?;
+    let mail = app.db.find(move |conn| Ok::<_, db::Error>(outbox::by_id(conn, &wanted)?)).await?;
+    let mail = mail.filter(|mail| mail.state != State::Withheld).ok_or(Fault::NotFound)?;
+    let may_act = viewer.user.role == Role::Superuser;
+    let can_retry = mail.state == State::Waiting
+        || (matches!(mail.state, State::Failed | State::Cancelled) && mail.expires_at.is_none());
+    let can_cancel = mail.state == State::Waiting;
+    Ok(page::ok(&MailPage {
+        chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
+        text: preview(&app, &mail),
+        retry: (may_act && can_retry).then(|| paths::mail_act(&mail.id, "retry")),
+        cancel: (may_act && can_cancel).then(|| paths::mail_act(&mail.id, "cancel")),
+        row: Row::of(&mail),
+    }))
+}
+
+/// What the mail says, with dots where its secret stands. The secret itself is not even read.
+fn preview(app: &App, mail: &Listed) -> Option<String> {
+    let content: Mail = serde_json::from_str(&mail.fields).ok()?;
+    let language = Language::default();
+    let stationery =
+        Stationery { public_url: app.config.public_url.clone(), keys: (*app.keys).clone(), language };
+    let left = mail.expires_at.map(|expires| expires.since(app.clock.now())).unwrap_or_default();
+    let mut letter = stationery.write(&content, "••••••", left)?;
+    if let Some((_, address)) = letter.button.as_mut().filter(|_| mail.expires_at.is_some()) {
+        // The link of a code is made of a key: it is a secret, too.
+        *address = "••••••".to_owned();
+    }
+    letter.text(language).ok()
+}
+
+async fn act(
+    app: Data<App>,
+    Superuser(viewer): Superuser,
+    client: Client,
+    at: Path<(String, String)>,
+) -> Result<HttpResponse, Fault> {
+    let (mail, is_retry) = (id(&at.0)?, at.1 == "retry");
+    let (actor, origin, now, wanted) = (viewer.user.id, client.origin(), app.clock.now(), mail.clone());
+    let done = app
+        .db
+        .write(move |conn| {
+            let Some(known) = outbox::by_id(conn, &wanted)? else { return Ok(None) };
+            let done = if is_retry {
+                outbox::retry(conn, &wanted, now)?
+            } else {
+                outbox::cancel(conn, &wanted, now)?
+            };
+            if done {
+                let event = NewEvent {
+                    kind: if is_retry { Kind::MailRetried } else { Kind::MailCancelled },
+                    user: known.user_id.as_ref(),
+                    actor: Some(&actor),
+                    origin: &origin,
+                    detail: &known.kind,
+                    was: known.state.as_str(),
+                    became: if is_retry { State::Waiting.as_str() } else { State::Cancelled.as_str() },
+                };
+                events::insert(conn, &event, now)?;
+            }
+            Ok::<_, db::Error>(Some(done))
+        })
+        .await?
+        .ok_or(Fault::NotFound)?;
+    app.bell.ring();
+    let said = match (done, is_retry) {
+        (false, _) => "too-late",
+        (true, true) => "mail-retried",
+        (true, false) => "mail-cancelled",
+    };
+    Ok(page::see_other(&paths::with_notice(&paths::mail(&mail), said)))
+}

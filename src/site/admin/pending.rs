@@ -1,0 +1,214 @@
+//! Codes and reset links that were sent: to whom, when, until when, how they stand; never what is in them. A superuser
+//! can make one worthless.
+
+use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde::Deserialize;
+
+use super::listing::{begin, id, one_more, one_page, print_point};
+use crate::app::App;
+use crate::db;
+use crate::identity::{Id, Message, Moment, Purpose, Role};
+use crate::paths::{self, route};
+use crate::records::events::{self, Kind, NewEvent};
+use crate::records::links::{self, Link, LinkState};
+use crate::records::users::User;
+use crate::records::verifications::{self, CodeState, Verification};
+use crate::web::client::Client;
+use crate::web::fault::Fault;
+use crate::web::forms;
+use crate::web::page::{self, Chrome};
+use crate::web::viewer::{Staff, Superuser};
+use crate::web::{filters, routes};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(routes::act(route::CANCEL_CODE, cancel_code))
+        .service(routes::page(route::CODES, codes))
+        .service(routes::act(route::CANCEL_RESET, cancel_reset))
+        .service(routes::page(route::RESETS, resets));
+}
+
+#[derive(Template)]
+#[template(path = "admin/pending.html")]
+struct PendingPage {
+    chrome: Chrome,
+    title: Message,
+    about: Message,
+    rows: Vec<Row>,
+    next: Option<String>,
+    may_act: bool,
+    /// Whether tries are counted: codes have them, links do not.
+    has_tries: bool,
+}
+
+/// A code or a link as pages show it.
+pub(super) struct Row {
+    pub username: String,
+    pub person: String,
+    pub what: Message,
+    pub address: String,
+    pub asked: Moment,
+    pub expires: Moment,
+    pub tries: Option<i32>,
+    pub state: Message,
+    /// Where it is cancelled, while it works.
+    pub cancel: Option<String>,
+    /// Its place in the list.
+    place: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    after: String,
+}
+
+impl Row {
+    pub(super) fn of_code(flow: &Verification, user: &User, now: Moment) -> Self {
+        let state = flow.state(now);
+        let name: Message = match state {
+            CodeState::Open => "Waits".into(),
+            CodeState::Spent => "All tries used up".into(),
+            CodeState::Expired => "Ran out".into(),
+            CodeState::Ended => "Used or cancelled".into(),
+        };
+        Self {
+            username: user.username.clone(),
+            person: paths::person(&user.id),
+            what: match flow.purpose {
+                Purpose::ChangeEmail => "Change of address".into(),
+                _ => "Sign-up".into(),
+            },
+            address: flow.address.clone(),
+            asked: flow.created_at,
+            expires: flow.code_expires_at,
+            tries: Some(flow.tries),
+            state: name,
+            cancel: (state == CodeState::Open).then(|| paths::cancel_code(&flow.id)),
+            place: print_point(flow.created_at, &flow.id),
+        }
+    }
+
+    pub(super) fn of_link(link: &Link, user: &User, now: Moment) -> Self {
+        let state = link.state(now);
+        let name: Message = match state {
+            LinkState::Open => "Waits".into(),
+            LinkState::Used => "Used".into(),
+            LinkState::Revoked => "Cancelled".into(),
+            LinkState::Expired => "Ran out".into(),
+        };
+        Self {
+            username: user.username.clone(),
+            person: paths::person(&user.id),
+            what: "Password".into(),
+            address: link.address.clone(),
+            asked: link.created_at,
+            expires: link.expires_at,
+            tries: None,
+            state: name,
+            cancel: (state == LinkState::Open).then(|| paths::cancel_reset(&link.id)),
+            place: print_point(link.created_at, &link.id),
+        }
+    }
+}
+
+async fn codes(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
+    let asked: Asked = forms::query(&req)?;
+    let (after, now) = (begin(&asked.after)?, app.clock.now());
+    let found = app
+        .db
+        .read(move |conn| Ok::<_, db::Error>(verifications::list(conn, None, after.as_ref(), one_more())?))
+        .await?;
+    let rows = found.iter().map(|(flow, user)| Row::of_code(flow, user, now)).collect();
+    let (rows, next) = one_page(rows, |row: &Row| row.place.clone());
+    Ok(page::ok(&PendingPage {
+        chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
+        title: "One-time codes".into(),
+        about:
+            "Codes that were mailed in the last 72 hours. What they say is known to nobody but who got them."
+                .into(),
+        rows,
+        next: next.map(|after| paths::with_query(route::CODES, &[("after", &after)])),
+        may_act: viewer.user.role == Role::Superuser,
+        has_tries: true,
+    }))
+}
+
+async fn resets(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
+    let asked: Asked = forms::query(&req)?;
+    let (after, now) = (begin(&asked.after)?, app.clock.now());
+    let purpose = Purpose::ResetPassword;
+    let found = app
+        .db
+        .read(move |conn| Ok::<_, db::Error>(links::list(conn, purpose, None, after.as_ref(), one_more())?))
+        .await?;
+    let rows = found.iter().map(|(link, user)| Row::of_link(link, user, now)).collect();
+    let (rows, next) = one_page(rows, |row: &Row| row.place.clone());
+    Ok(page::ok(&PendingPage {
+        chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
+        title: "Password resets".into(),
+        about: "Links to choose a password that were mailed lately. Each works once.".into(),
+        rows,
+        next: next.map(|after| paths::with_query(route::RESETS, &[("after", &after)])),
+        may_act: viewer.user.role == Role::Superuser,
+        has_tries: false,
+    }))
+}
+
+async fn cancel_code(
+    app: Data<App>,
+    Superuser(viewer): Superuser,
+    client: Client,
+    at: Path<String>,
+) -> Result<HttpResponse, Fault> {
+    let (flow, actor, origin, now) = (id(&at)?, viewer.user.id, client.origin(), app.clock.now());
+    let cancelled = app
+        .db
+        .write(move |conn| {
+            if !verifications::cancel_code(conn, &flow, now)? {
+                return Ok(false);
+            }
+            let user = verifications::by_id(conn, &flow)?.map(|(_, user)| user.id);
+            let event = cancelled(Kind::CodeCancelled, user.as_ref(), &actor, &origin);
+            events::insert(conn, &event, now)?;
+            Ok::<_, db::Error>(true)
+        })
+        .await?;
+    Ok(page::see_other(&paths::with_notice(
+        route::CODES,
+        if cancelled { "code-cancelled" } else { "too-late" },
+    )))
+}
+
+async fn cancel_reset(
+    app: Data<App>,
+    Superuser(viewer): Superuser,
+    client: Client,
+    at: Path<String>,
+) -> Result<HttpResponse, Fault> {
+    let (link, actor, origin, now) = (id(&at)?, viewer.user.id, client.origin(), app.clock.now());
+    let cancelled = app
+        .db
+        .write(move |conn| {
+            let Some(user) = links::cancel(conn, &link, now)? else { return Ok(false) };
+            let event = cancelled(Kind::ResetCancelled, Some(&user), &actor, &origin);
+            events::insert(conn, &event, now)?;
+            Ok::<_, db::Error>(true)
+        })
+        .await?;
+    Ok(page::see_other(&paths::with_notice(
+        route::RESETS,
+        if cancelled { "reset-cancelled" } else { "too-late" },
+    )))
+}
+
+fn cancelled<'a>(
+    kind: Kind,
+    user: Option<&'a Id>,
+    actor: &'a Id,
+    origin: &'a events::Origin,
+) -> NewEvent<'a> {
+    NewEvent { kind, user, actor: Some(actor), origin, detail: "", was: "waits", became: "cancelled" }
+}
