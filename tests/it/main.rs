@@ -3,6 +3,8 @@
 
 mod harness;
 
+mod access;
+mod admin;
 mod buckets;
 mod commands;
 mod crowds;

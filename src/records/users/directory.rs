@@ -143,8 +143,8 @@ pub fn page(
 pub fn count(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult<usize> {
     let count = |conn: &mut Connection, query: Query<'_>| -> QueryResult<usize> {
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
-        let rows: Vec<i32> =
-            query.select(1.into_sql::<diesel::sql_types::Integer>()).limit(limit).load(conn)?;
+        let one = diesel::dsl::sql::<diesel::sql_types::Integer>("1");
+        let rows: Vec<i32> = query.select(one).limit(limit).load(conn)?;
         Ok(rows.len())
     };
     if filter.search.is_empty() {

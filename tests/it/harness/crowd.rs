@@ -7,10 +7,16 @@ use super::World;
 pub fn crowd(world: World, count: u32) -> String {
     let (n, numbers) = numbers(world, count);
     let (id, name) = match world {
-        World::Embedded | World::Redis => ("printf('%036d', n)".to_owned(), "'p' || n".to_owned()),
-        World::Postgres => ("lpad(n::text, 36, '0')".to_owned(), "'p' || n".to_owned()),
+        World::Embedded | World::Redis => {
+            ("printf('00000000-0000-7000-8000-%012d', n)".to_owned(), "'p' || n".to_owned())
+        }
+        World::Postgres => {
+            ("'00000000-0000-7000-8000-' || lpad(n::text, 12, '0')".to_owned(), "'p' || n".to_owned())
+        }
         #[cfg(feature = "mysql")]
-        World::Mariadb => (format!("LPAD({n}, 36, '0')"), format!("CONCAT('p', {n})")),
+        World::Mariadb => {
+            (format!("CONCAT('00000000-0000-7000-8000-', LPAD({n}, 12, '0'))"), format!("CONCAT('p', {n})"))
+        }
     };
     let address = match world {
         #[cfg(feature = "mysql")]

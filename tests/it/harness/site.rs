@@ -163,11 +163,23 @@ impl Site {
         self.app.bell.ring();
     }
 
-    /// What the admin pages will do one day.
+    /// What no page does.
     pub async fn sql(&self, statement: &'static str) -> usize {
         let run =
             move |conn: &mut db::Connection| Ok::<_, db::Error>(diesel::sql_query(statement).execute(conn)?);
         self.app.db.write(run).await.expect(statement)
+    }
+
+    /// The texts that a query gives, in its column `text`.
+    pub async fn texts(&self, query: &'static str) -> Vec<String> {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            text: String,
+        }
+        let run =
+            move |conn: &mut db::Connection| Ok::<_, db::Error>(diesel::sql_query(query).load::<Row>(conn)?);
+        self.app.db.read(run).await.expect(query).into_iter().map(|row| row.text).collect()
     }
 
     /// The number that a query gives.

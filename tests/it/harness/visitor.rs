@@ -202,6 +202,7 @@ impl Visitor {
         let method = if form.attr("method") == Some("post") { Method::POST } else { Method::GET };
         let mut values = defaults(form);
         let filled = std::mem::take(&mut self.filled);
+        let is_query = method == Method::GET;
         let request = self.request(method, &path);
         let request = if form.attr("enctype") == Some("multipart/form-data") {
             request.multipart(multipart(form, values, filled))
@@ -209,6 +210,10 @@ impl Visitor {
             for (name, value) in filled {
                 let Value::Text(text) = value else { panic!("a file in a plain form") };
                 values.insert(name, text);
+            }
+            if is_query {
+                let path = format!("{path}?{}", serde_urlencoded::to_string(&values).expect("a form"));
+                return (self.request(Method::GET, &path), path);
             }
             request
                 .header("Content-Type", "application/x-www-form-urlencoded")
@@ -304,11 +309,17 @@ impl Visitor {
 
 fn defaults(form: ElementRef<'_>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
-    for field in form.select(&selector("input[name], textarea[name]")) {
+    for field in form.select(&selector("input[name], textarea[name], select[name]")) {
         let name = field.attr("name").unwrap_or_default().to_owned();
         match field.attr("type") {
             Some("checkbox") if field.attr("checked").is_none() => {}
             Some("file") => {}
+            _ if field.value().name() == "select" => {
+                let options: Vec<_> = field.select(&selector("option")).collect();
+                let chosen = options.iter().find(|option| option.attr("selected").is_some());
+                let chosen = chosen.or(options.first()).and_then(|option| option.attr("value"));
+                drop(values.insert(name, chosen.unwrap_or_default().to_owned()));
+            }
             _ if field.value().name() == "textarea" => drop(values.insert(name, field.text().collect())),
             _ => drop(values.insert(name, field.attr("value").unwrap_or_default().to_owned())),
         }
