@@ -3,8 +3,10 @@
 mod check;
 mod dev;
 mod environment;
+mod mail;
 mod serve;
 mod superuser;
+mod user;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -14,12 +16,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::App;
+use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig};
 use crate::db::Db;
-use crate::identity::Email;
+use crate::identity::{Email, Message};
 use crate::keys::Keys;
 use crate::logging;
-use crate::mail::{self, Mail, Stationery};
+use crate::mail::{Mail, Stationery, transport};
 use crate::web::language::Language;
 
 /// What a command ends with: its error is told on the terminal, and the process ends with 1.
@@ -57,6 +61,12 @@ enum Command {
         /// Where it shall be, like <postgres://user:password@host/name>
         to: String,
     },
+    /// Look after people
+    #[command(subcommand)]
+    User(user::Command),
+    /// Look after the outbox
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Send a mail at once, to see that the settings are right
     SendTestMail {
         /// Where to
@@ -73,7 +83,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            ExitCode::FAILURE
+            error.downcast_ref::<Stop>().map_or(ExitCode::FAILURE, Stop::code)
         }
     }
 }
@@ -86,9 +96,46 @@ fn execute(command: Command) -> Outcome {
         Command::CreateSuperuser(given) => superuser::run(&settings()?, given),
         Command::Check => in_runtime(check::run(&settings()?)),
         Command::Courier => serve::run_courier(settings()?),
+        Command::User(command) => in_runtime(user::run(command)),
+        Command::Mail(command) => in_runtime(mail::run(command)),
         Command::MoveDatabase { from, to } => move_database(&from, &to),
         Command::SendTestMail { address } => in_runtime(send_test_mail(&settings()?, &address)),
     }
+}
+
+/// Why a command did nothing, where scripts may want to know. (1 is any other trouble, 2 a wrong call.)
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    /// There is no such person or mail.
+    #[error("{0}")]
+    NotFound(String),
+    /// It makes no sense now.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Stop {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::NotFound(_) => ExitCode::from(3),
+            Self::Refused(_) => ExitCode::from(4),
+        }
+    }
+}
+
+/// The application for a command, its database up to date.
+fn open() -> Result<App, Box<dyn Error>> {
+    let app = App::new(settings()?, Clock::system())?;
+    app.db.migrate()?;
+    Ok(app)
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
+    serde_json::to_string(value)
+}
+
+fn english(message: &Message) -> String {
+    message.render(str::to_owned)
 }
 
 /// The settings of a production; logging starts with them.
@@ -132,8 +179,8 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let letter =
         stationery.write(&Mail::Test, "", std::time::Duration::ZERO).ok_or("there is no test mail")?;
     let id = crate::identity::Id::new();
-    let message = mail::transport::build(&letter, &config.mail.from, to.as_str(), id.as_str(), language)?;
-    mail::transport::Transport::open(&config.mail)?.send(message).await?;
+    let message = transport::build(&letter, &config.mail.from, to.as_str(), id.as_str(), language)?;
+    transport::Transport::open(&config.mail)?.send(message).await?;
     say(format_args!("A mail to {} is on its way.", to.as_str()));
     Ok(())
 }

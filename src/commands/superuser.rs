@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Outcome, in_runtime, say};
+use super::{Outcome, english, in_runtime, say};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db;
-use crate::identity::{Email, Id, Message, Password, Role, Username};
+use crate::identity::{Email, Id, Password, Role, Username};
 use crate::records::events::{self, Kind, Origin};
 use crate::records::users::{self, NewUser};
 use crate::records::verifications;
@@ -83,10 +83,6 @@ pub(super) async fn create(app: &App, username: Username, email: Email, password
         })
         .await?;
     taken.map_or(Ok(()), |why| Err(why.into()))
-}
-
-fn english(message: &Message) -> Box<dyn Error> {
-    message.render(str::to_owned).into()
 }
 
 fn ask(what: &str) -> io::Result<String> {

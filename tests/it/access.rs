@@ -44,7 +44,7 @@ const TABLE: &[(&str, For, For)] = &[
     (route::CHANGE_EMAIL, People(200), People(422)),
     (route::CHANGE_EMAIL_VERIFY, All(405), People(410)),
     (route::CHANGE_EMAIL_RESEND, All(405), People(410)),
-    (route::CHANGE_EMAIL_CANCEL, All(405), People(410)),
+    (route::CHANGE_EMAIL_CANCEL, All(405), People(303)),
     (route::CHANGE_PICTURE, People(200), People(400)),
     (route::PASSWORD, People(200), People(422)),
     (route::PICTURE, People(404), All(405)),

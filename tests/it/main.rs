@@ -20,6 +20,7 @@ mod profile;
 mod recovery;
 mod redis_faults;
 mod sessions;
+mod shell;
 mod sign_in;
 mod sign_up;
 mod storage;

@@ -1,0 +1,95 @@
+//! Looking after people and mail from the shell.
+
+use std::process::Output;
+
+use latchkey::identity::Role;
+
+use crate::commands::{latchkey, said};
+use crate::harness::{PASSWORD, Place, Site, World, run_alone};
+
+/// The command over the database of a place, while its site runs.
+async fn run(place: &Place, line: &'static str) -> Output {
+    let (url, key) = (place.url(), "k".repeat(64));
+    let run = move || {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments: Vec<&str> = line.split('|').collect();
+        let settings = [("SECRET_KEY", key.as_str()), ("DATABASE_URL", url.as_str()), ("BCRYPT_COST", "4")];
+        latchkey(folder.path(), &arguments, &settings, "")
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[test]
+fn the_shell_does_what_the_pages_do_by_the_same_rules_and_with_the_same_events() {
+    for world in World::ALL.iter().filter(|world| **world != World::Redis) {
+        let Some(place) = world.place() else { continue };
+        run_alone(async || {
+            let site = place.site().await;
+            story(&site, &place).await;
+            site.stop().await;
+        });
+    }
+}
+
+async fn story(site: &Site, place: &Place) {
+    site.appoint(Role::Superuser, "chief").await;
+    let mut ann = site.member("annalee").await;
+    let code = async |line: &'static str| run(place, line).await.status.code().unwrap();
+
+    let listed = run(place, "user|list|--role|user|--json").await;
+    let line: serde_json::Value = serde_json::from_str(said(&listed).lines().next().unwrap()).unwrap();
+    assert_eq!((line["username"].as_str(), line["standing"].as_str()), (Some("annalee"), Some("active")));
+    assert_eq!(said(&run(place, "user|list").await).lines().count(), 2);
+    let shown = run(place, "user|show|ANNALEE@example.org|--json").await;
+    let shown: serde_json::Value = serde_json::from_str(&said(&shown)).unwrap();
+    assert_eq!(shown["username"], "annalee");
+    assert!(shown["last_seen"].as_str().unwrap().ends_with('Z'), "{shown}");
+    assert!(!shown.to_string().contains("v1$"));
+
+    assert_eq!(code("user|block|nobody|--reason|x").await, 3);
+    assert_eq!(code("user|block|annalee").await, 2, "a reason is part of the call");
+    assert_eq!(code("user|block|annalee|--reason| ").await, 4);
+    assert_eq!(code("user|set-role|annalee|--role|king|--reason|x").await, 2);
+    let refused = run(place, "user|block|chief|--reason|x").await;
+    assert_eq!(refused.status.code(), Some(4));
+    assert!(said(&refused).contains("This is the last superuser who can sign in."), "{}", said(&refused));
+
+    assert_eq!(code("user|end-sessions|annalee|--reason|x").await, 0);
+    assert!(!ann.is_signed_in().await);
+    assert_eq!(code("user|end-sessions|annalee|--reason|x").await, 4);
+    assert_eq!(code("user|block|annalee|--reason|Sold parcels").await, 0);
+    ann.sign_in("annalee", PASSWORD).await;
+    ann.status(403).see("Sold parcels");
+    assert_eq!(code("user|unblock|annalee").await, 0);
+    assert_eq!(code("user|set-role|annalee|--role|merchant|--reason|Asked for it").await, 0);
+    assert_eq!(code("user|verify|annalee").await, 4);
+    assert_eq!(code("user|send-reset|annalee").await, 0);
+    while site.mail_to("annalee@example.org").await.subject != "Choose a new password" {}
+    ann.sign_in_at("/auth/sign-in/merchant/", "annalee", PASSWORD).await;
+    ann.status(200);
+
+    let mails = run(place, "mail|list|--state|sent|--json").await;
+    let mail: serde_json::Value = serde_json::from_str(said(&mails).lines().next().unwrap()).unwrap();
+    assert_eq!(mail["mail"], "reset-password");
+    assert_eq!(code("mail|retry|0192").await, 3);
+    site.sql("UPDATE outbox SET state = 'failed', expires_at = NULL WHERE kind = 'role-changed'").await;
+    let failed = run(place, "mail|list|--state|failed|--json").await;
+    let failed: serde_json::Value = serde_json::from_str(said(&failed).lines().next().unwrap()).unwrap();
+    let id: &'static str = format!("mail|retry|{}", failed["id"].as_str().unwrap()).leak();
+    assert_eq!(code(id).await, 0);
+    assert_eq!(site.mail_to("annalee@example.org").await.subject, "You have another role now");
+
+    assert_eq!(code("user|delete|annalee|--reason|Gone").await, 0);
+    assert_eq!(code("user|show|annalee").await, 3);
+    let events = "SELECT kind AS text FROM events WHERE address = 'command line' ORDER BY at";
+    let told = [
+        "sessions-ended",
+        "blocked",
+        "unblocked",
+        "role-changed",
+        "reset-sent",
+        "mail-retried",
+        "account-removed",
+    ];
+    assert_eq!(site.texts(events).await, told);
+}
