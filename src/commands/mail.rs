@@ -115,13 +115,11 @@ async fn retry(id: &str) -> Outcome {
         }
         Ok::<_, db::Error>(Some(done))
     };
-    match app.db.write(retry).await?.ok_or_else(unknown)? {
-        true => {
-            say("The mail is with the courier again.");
-            Ok(())
-        }
-        false => {
-            Err(Stop::Refused("this mail came to its end, or its secret is gone with it".to_owned()).into())
-        }
+    if !app.db.write(retry).await?.ok_or_else(unknown)? {
+        return Err(
+            Stop::Refused("this mail came to its end, or its secret is gone with it".to_owned()).into()
+        );
     }
+    say("The mail is with the courier again.");
+    Ok(())
 }

@@ -104,8 +104,10 @@ impl OverviewPage {
             .with("sign_ins", self.sign_ins())
     }
 
-    fn of_role(role: &Role) -> String {
-        paths::with_query(route::PEOPLE, &[("role", role.as_str())])
+    /// Each role: what it is called, its list, and how many have it.
+    fn roles(&self) -> Vec<(Message, String, i64)> {
+        let list = |role: Role| paths::with_query(route::PEOPLE, &[("role", role.as_str())]);
+        self.numbers.census.by_role.iter().map(|(role, count)| (role.name(), list(*role), *count)).collect()
     }
 
     fn of_standing(word: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use diesel::connection::SimpleConnection;
 use latchkey::identity::Role;
 use reqwest::Method;
 
@@ -431,8 +432,7 @@ fn pages_of_the_list_show_everybody_once_in_any_order() {
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
         let Some(place) = world.place() else { continue };
         place.open().migrate().unwrap();
-        diesel::connection::SimpleConnection::batch_execute(&mut place.connection(), &crowd(*world, 130))
-            .unwrap();
+        place.connection().batch_execute(&crowd(*world, 130)).unwrap();
         run_alone(async || {
             let site = place.site().await;
             let mut chief = superuser(&site).await;
@@ -500,6 +500,30 @@ fn pages_of_the_list_show_everybody_once_in_any_order() {
 }
 
 #[test]
+fn the_file_of_all_people_takes_no_more_memory_than_a_page() {
+    let Some(place) = World::Embedded.place() else { return };
+    place.open().migrate().unwrap();
+    place.connection().batch_execute(&crowd(World::Embedded, 60_000)).unwrap();
+    run_alone(async || {
+        let (folder, mail, port) = (tempfile::tempdir().unwrap(), MailServer::start().await, free_port());
+        let settings = HashMap::from([("DATABASE_URL", place.url()), ("COURIER", "off".to_owned())]);
+        let site = Site::start(settings.clone()).await;
+        site.appoint(Role::Superuser, "chief").await;
+        drop(site.stop().await);
+        let program = Program::serve(folder.path(), port, &mail, &settings);
+        let mut chief = Visitor::new(format!("http://localhost:{port}"), "10.0.0.1".to_owned());
+        chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+        chief.visit("/admin/users/").await;
+        let before = program.memory("VmHWM");
+        let file =
+            chief.request(Method::GET, "/admin/users.csv").send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(file.split(|byte| *byte == b'\n').count() - 1, 60_002);
+        let more = program.memory("VmHWM") - before;
+        assert!(more < 5.0, "{more} MB for a file of {} MB", file.len() >> 20);
+    });
+}
+
+#[test]
 fn no_page_shows_what_must_stay_secret() {
     run_alone(async || {
         let site = Site::start(HashMap::new()).await;
@@ -550,17 +574,10 @@ fn a_bulk_block_that_is_killed_happened_to_all_or_to_nobody() {
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
         let Some(place) = world.place() else { continue };
         place.open().migrate().unwrap();
-        diesel::connection::SimpleConnection::batch_execute(&mut place.connection(), &crowd(*world, 1111))
-            .unwrap();
+        place.connection().batch_execute(&crowd(*world, 1111)).unwrap();
         // All of them signed in.
-        diesel::connection::SimpleConnection::batch_execute(
-            &mut place.connection(),
-            "UPDATE sign_ins SET ended_at = NULL",
-        )
-        .unwrap();
-        diesel::connection::SimpleConnection::batch_execute(
-            &mut place.connection(),
-            "UPDATE users SET blocked_at = NULL, role = CASE WHEN role = 'user' THEN 'user' ELSE 'staff' END",
+        place.connection().batch_execute("UPDATE sign_ins SET ended_at = NULL").unwrap();
+        place.connection().batch_execute("UPDATE users SET blocked_at = NULL, role = CASE WHEN role = 'user' THEN 'user' ELSE 'staff' END",
         )
         .unwrap();
         run_alone(async || {

@@ -97,7 +97,7 @@ async fn submit(
             Err(refusal) => refusal.problems()?,
         }
     };
-    let page = BulkPage::new(&viewer, bulk, &people, problems);
+    let page = BulkPage::new(&viewer, &bulk, &people, problems);
     Ok(if page.problems.is_empty() { page::ok(&page) } else { page::refused(&page) })
 }
 
@@ -200,7 +200,7 @@ impl Bulk {
 }
 
 impl BulkPage {
-    fn new(viewer: &Viewer, bulk: Bulk, people: &[User], mut problems: Problems) -> Self {
+    fn new(viewer: &Viewer, bulk: &Bulk, people: &[User], mut problems: Problems) -> Self {
         if people.is_empty() {
             problems.add("acts", "Nobody is chosen. Go back and tick somebody.");
         } else if people.len() > MOST {

@@ -142,7 +142,7 @@ fn preview(app: &App, mail: &Listed) -> Option<String> {
     let mut letter = stationery.write(&content, "••••••", left)?;
     if let Some((_, address)) = letter.button.as_mut().filter(|_| mail.expires_at.is_some()) {
         // The link of a code is made of a key: it is a secret, too.
-        *address = "••••••".to_owned();
+        "••••••".clone_into(address);
     }
     letter.text(language).ok()
 }

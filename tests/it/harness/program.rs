@@ -37,6 +37,14 @@ impl Program {
         Self(child)
     }
 
+    /// Megabytes of memory, by the line of its status in `/proc`.
+    pub fn memory(&self, line: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("Linux");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
+        let kilobytes = found.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<f64>();
+        kilobytes.expect("a number") / 1024.0
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
         self.0.kill().expect("it runs");
