@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::acts::{Actor, Refused};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig};
@@ -24,6 +25,7 @@ use crate::identity::{Email, Message};
 use crate::keys::Keys;
 use crate::logging;
 use crate::mail::{Mail, Stationery, transport};
+use crate::records::events::Origin;
 use crate::web::language::Language;
 
 /// What a command ends with: its error is told on the terminal, and the process ends with 1.
@@ -128,6 +130,20 @@ fn open() -> Result<App, Box<dyn Error>> {
     let app = App::new(settings()?, Clock::system())?;
     app.db.migrate()?;
     Ok(app)
+}
+
+/// Whoever sits at the shell: no account of ours.
+fn shell(reason: String) -> Actor {
+    Actor { id: None, origin: Origin("command line".to_owned()), reason }
+}
+
+/// Why an act did not happen, for the shell.
+fn stop(refused: Refused) -> Box<dyn Error> {
+    match refused {
+        Refused::Gone => Stop::NotFound("this person or mail is gone".to_owned()).into(),
+        Refused::NotNow(message) => Stop::Refused(english(&message)).into(),
+        Refused::Database(error) => error.into(),
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {

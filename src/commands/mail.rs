@@ -3,11 +3,12 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Outcome, Stop, json, open, say};
+use super::{Outcome, Stop, json, open, say, shell, stop};
+use crate::acts::Refused;
+use crate::acts::mails::MailAct;
 use crate::db;
 use crate::identity::Id;
 use crate::records::Point;
-use crate::records::events::{self, Kind, NewEvent, Origin};
 use crate::records::outbox::{self, Filter, Listed, State};
 
 /// So many mails are read at once.
@@ -96,30 +97,13 @@ async fn list(state: Option<State>, as_json: bool) -> Outcome {
 async fn retry(id: &str) -> Outcome {
     let app = open()?;
     let unknown = || Stop::NotFound(format!("there is no mail {id}"));
-    let (wanted, now) = (Id::parse(id).ok_or_else(unknown)?, app.clock.now());
-    let retry = move |conn: &mut db::Connection| {
-        let Some(mail) = outbox::by_id(conn, &wanted)? else { return Ok(None) };
-        let done = outbox::retry(conn, &wanted, now)?;
-        if done {
-            let origin = Origin("command line".to_owned());
-            let event = NewEvent {
-                kind: Kind::MailRetried,
-                user: mail.user_id.as_ref(),
-                actor: None,
-                origin: &origin,
-                detail: &mail.kind,
-                was: mail.state.as_str(),
-                became: State::Waiting.as_str(),
-            };
-            events::insert(conn, &event, now)?;
+    let (mail, actor, now) = (Id::parse(id).ok_or_else(unknown)?, shell(String::new()), app.clock.now());
+    match app.db.write(move |conn| MailAct::Retry.perform(conn, &mail, &actor, now)).await {
+        Ok(()) => {
+            say("The mail is with the courier again.");
+            Ok(())
         }
-        Ok::<_, db::Error>(Some(done))
-    };
-    if !app.db.write(retry).await?.ok_or_else(unknown)? {
-        return Err(
-            Stop::Refused("this mail came to its end, or its secret is gone with it".to_owned()).into()
-        );
+        Err(Refused::Gone) => Err(unknown().into()),
+        Err(refused) => Err(stop(refused)),
     }
-    say("The mail is with the courier again.");
-    Ok(())
 }

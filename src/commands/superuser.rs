@@ -3,13 +3,13 @@
 use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Outcome, english, in_runtime, say};
+use super::{Outcome, english, in_runtime, say, shell};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db;
 use crate::identity::{Email, Id, Password, Role, Username};
-use crate::records::events::{self, Kind, Origin};
+use crate::records::events::{self, Kind};
 use crate::records::users::{self, NewUser};
 use crate::records::verifications;
 
@@ -77,7 +77,7 @@ pub(super) async fn create(app: &App, username: Username, email: Email, password
                 verified_at: Some(now),
             };
             users::insert(conn, &new, now)?;
-            let origin = Origin("command line".to_owned());
+            let origin = shell(String::new()).origin;
             events::note(conn, Kind::SuperuserCreated, Some(&id), &origin, username.as_str(), now)?;
             Ok::<_, db::Error>(None)
         })

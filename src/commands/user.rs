@@ -3,12 +3,11 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Outcome, Stop, english, json, open, say};
-use crate::acts::{Act, Actor, Refused, Rules, standing_word};
+use super::{Outcome, Stop, json, open, say, shell, stop};
+use crate::acts::{Act, Rules, standing_word};
 use crate::app::App;
 use crate::db;
 use crate::identity::{Id, Role, Standing};
-use crate::records::events::Origin;
 use crate::records::sign_ins;
 use crate::records::users::directory::{self, Filter, Key, Order};
 use crate::records::users::{self, User};
@@ -212,13 +211,11 @@ async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
         return Err(Stop::Refused("give a reason".to_owned()).into());
     }
     let user = find(app, &whom.person).await?;
-    let actor = Actor { id: None, origin: Origin("command line".to_owned()), reason };
+    let actor = shell(reason);
     let (id, rules, now) = (user.id.clone(), Rules::new(&app.config, &app.keys), app.clock.now());
     let done = match app.db.write(move |conn| act.perform(conn, &id, &actor, rules, now)).await {
         Ok(done) => done,
-        Err(Refused::Gone) => return Err(Stop::NotFound("this person is gone".to_owned()).into()),
-        Err(Refused::NotNow(message)) => return Err(Stop::Refused(english(&message)).into()),
-        Err(Refused::Database(error)) => return Err(error.into()),
+        Err(refused) => return Err(stop(refused)),
     };
     if let Some(picture) = done.picture {
         app.pictures.remove(&picture).await;

@@ -1,6 +1,6 @@
 //! One's own profile: what is known about oneself, and a page for each thing that can be changed.
 
-mod details;
+pub(super) mod details;
 mod email_address;
 mod password;
 mod picture;

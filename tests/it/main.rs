@@ -5,6 +5,7 @@ mod harness;
 
 mod access;
 mod admin;
+mod admin_acts;
 mod buckets;
 mod commands;
 mod crowds;

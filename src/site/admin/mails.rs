@@ -7,12 +7,13 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::listing::{begin, id, one_more, one_page, print_point};
+use crate::acts::mails::MailAct;
+use crate::acts::{Actor, Refused};
 use crate::app::App;
 use crate::db;
 use crate::identity::{Message, Moment, Role};
 use crate::mail::{Mail, Stationery};
 use crate::paths::{self, route};
-use crate::records::events::{self, Kind, NewEvent};
 use crate::records::outbox::{self, Filter, Listed, State};
 use crate::web::client::Client;
 use crate::web::fault::Fault;
@@ -153,38 +154,19 @@ async fn act(
     client: Client,
     at: Path<(String, String)>,
 ) -> Result<HttpResponse, Fault> {
-    let (mail, is_retry) = (id(&at.0)?, at.1 == "retry");
-    let (actor, origin, now, wanted) = (viewer.user.id, client.origin(), app.clock.now(), mail.clone());
-    let done = app
-        .db
-        .write(move |conn| {
-            let Some(known) = outbox::by_id(conn, &wanted)? else { return Ok(None) };
-            let done = if is_retry {
-                outbox::retry(conn, &wanted, now)?
-            } else {
-                outbox::cancel(conn, &wanted, now)?
-            };
-            if done {
-                let event = NewEvent {
-                    kind: if is_retry { Kind::MailRetried } else { Kind::MailCancelled },
-                    user: known.user_id.as_ref(),
-                    actor: Some(&actor),
-                    origin: &origin,
-                    detail: &known.kind,
-                    was: known.state.as_str(),
-                    became: if is_retry { State::Waiting.as_str() } else { State::Cancelled.as_str() },
-                };
-                events::insert(conn, &event, now)?;
-            }
-            Ok::<_, db::Error>(Some(done))
-        })
-        .await?
-        .ok_or(Fault::NotFound)?;
-    app.bell.ring();
-    let said = match (done, is_retry) {
-        (false, _) => "too-late",
-        (true, true) => "mail-retried",
-        (true, false) => "mail-cancelled",
+    let (mail, now) = (id(&at.0)?, app.clock.now());
+    let (act, said) = match at.1.as_str() {
+        "retry" => (MailAct::Retry, "mail-retried"),
+        _ => (MailAct::Cancel, "mail-cancelled"),
     };
+    let actor = Actor { id: Some(viewer.user.id), origin: client.origin(), reason: String::new() };
+    let wanted = mail.clone();
+    let said = match app.db.write(move |conn| act.perform(conn, &wanted, &actor, now)).await {
+        Ok(()) => said,
+        Err(Refused::NotNow(_)) => "too-late",
+        Err(Refused::Gone) => return Err(Fault::NotFound),
+        Err(Refused::Database(error)) => return Err(error.into()),
+    };
+    app.bell.ring();
     Ok(page::see_other(&paths::with_notice(&paths::mail(&mail), said)))
 }

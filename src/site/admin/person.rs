@@ -11,14 +11,15 @@ use serde::Deserialize;
 use super::events::{Row, rows};
 use super::listing::{id, standing_name};
 use super::{mails, pending};
-use crate::acts::{Act, Actor, Details, Done, Refused, Rules, standing_word};
+use crate::acts::{Act, Actor, Done, Refused, Rules, standing_word};
 use crate::app::App;
 use crate::db::{self, Connection};
-use crate::identity::{About, FullName, Id, Message, Moment, Phone, Purpose, Role, Username};
+use crate::identity::{Id, Message, Moment, Purpose, Role};
 use crate::paths::{self, route};
 use crate::records::events::{self, Filter};
 use crate::records::users::{self, User};
 use crate::records::{links, outbox, sign_ins, verifications};
+use crate::site::profile::details;
 use crate::web::client::Client;
 use crate::web::fault::{Fault, Refusal};
 use crate::web::forms::{self, Form, Problems};
@@ -247,28 +248,10 @@ impl ActForm {
             _ => {
                 let wanted = user.clone();
                 let known = app.db.find(move |conn| Ok::<_, db::Error>(users::by_id(conn, &wanted)?)).await?;
-                Act::Edit(self.details(&known.ok_or(Fault::NotFound)?)?)
+                let typed = [&self.username, &self.full_name, &self.phone, &self.about].map(String::as_str);
+                Act::Edit(details::parse(typed, &known.ok_or(Fault::NotFound)?)?)
             }
         })
-    }
-
-    fn details(&self, user: &User) -> Result<Details, Problems> {
-        let mut problems = Problems::default();
-        // A name that was given to them, reserved or not, is theirs to keep.
-        let username = match Username::parse(&self.username) {
-            Err(_) if self.username == user.username => Ok(Username::kept(&user.username)),
-            parsed => parsed,
-        };
-        let username = problems.take("username", username);
-        let full_name = problems.take("full_name", FullName::parse(&self.full_name));
-        let phone = problems.take("phone", Phone::parse(&self.phone));
-        let about = problems.take("about", About::parse(&self.about));
-        match (username, full_name, phone, about) {
-            (Some(username), Some(full_name), Some(phone), Some(about)) => {
-                Ok(Details { username, full_name, phone, about })
-            }
-            _ => Err(problems),
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
+use crate::acts::Details;
 use crate::app::App;
 use crate::identity::{About, FullName, Phone, Username};
 use crate::paths::{self, route};
@@ -39,13 +40,6 @@ struct DetailsForm {
     about: String,
 }
 
-struct Details {
-    username: Username,
-    full_name: FullName,
-    phone: Phone,
-    about: About,
-}
-
 async fn show(viewer: Viewer) -> HttpResponse {
     let chrome = Chrome::of(Some(&viewer));
     page::ok(&DetailsPage { chrome, form: DetailsForm::of(viewer.user), problems: Problems::default() })
@@ -77,27 +71,25 @@ async fn change(app: &App, viewer: &Viewer, client: &Client, form: &DetailsForm)
             }
             let Details { username, full_name, phone, about } = &details;
             users::set_details(conn, &user.id, username, (full_name, phone, about))?;
-            let detail = details.differences(&user);
+            let detail = differences(&details, &user);
             Ok(events::note(conn, Kind::DetailsChanged, Some(&user.id), &origin, &detail, now)?)
         })
         .await
 }
 
-impl Details {
-    /// The names of what changed; for the username, which is public, before and after, too.
-    fn differences(&self, user: &User) -> String {
-        let mut changed = Vec::new();
-        if self.username.as_str() != user.username {
-            changed.push(format!("username {} to {}", user.username, self.username.as_str()));
-        }
-        let others = [
-            ("full_name", self.full_name.as_str() == user.full_name),
-            ("phone", self.phone.as_str() == user.phone),
-            ("about", self.about.as_str() == user.about),
-        ];
-        changed.extend(others.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()));
-        changed.join(", ")
+/// The names of what changed; for the username, which is public, before and after, too.
+fn differences(new: &Details, user: &User) -> String {
+    let mut changed = Vec::new();
+    if new.username.as_str() != user.username {
+        changed.push(format!("username {} to {}", user.username, new.username.as_str()));
     }
+    let others = [
+        ("full_name", new.full_name.as_str() == user.full_name),
+        ("phone", new.phone.as_str() == user.phone),
+        ("about", new.about.as_str() == user.about),
+    ];
+    changed.extend(others.into_iter().filter(|(_, same)| !same).map(|(name, _)| name.to_owned()));
+    changed.join(", ")
 }
 
 impl DetailsForm {
@@ -106,22 +98,27 @@ impl DetailsForm {
     }
 
     fn parse(&self, user: &User) -> Result<Details, Problems> {
-        let mut problems = Problems::default();
-        // A name that was given to them, reserved or not, is theirs to keep.
-        let kept = self.username == user.username;
-        let username = match Username::parse(&self.username) {
-            Err(_) if kept => Ok(Username::kept(&user.username)),
-            parsed => parsed,
-        };
-        let username = problems.take("username", username);
-        let full_name = problems.take("full_name", FullName::parse(&self.full_name));
-        let phone = problems.take("phone", Phone::parse(&self.phone));
-        let about = problems.take("about", About::parse(&self.about));
-        match (username, full_name, phone, about) {
-            (Some(username), Some(full_name), Some(phone), Some(about)) => {
-                Ok(Details { username, full_name, phone, about })
-            }
-            _ => Err(problems),
+        parse([&self.username, &self.full_name, &self.phone, &self.about], user)
+    }
+}
+
+/// The details as typed, in the order of the form; also where a superuser edits them.
+pub(in crate::site) fn parse(typed: [&str; 4], user: &User) -> Result<Details, Problems> {
+    let [username, full_name, phone, about] = typed;
+    let mut problems = Problems::default();
+    // A name that was given to them, reserved or not, is theirs to keep.
+    let username = match Username::parse(username) {
+        Err(_) if username == user.username => Ok(Username::kept(username)),
+        parsed => parsed,
+    };
+    let username = problems.take("username", username);
+    let full_name = problems.take("full_name", FullName::parse(full_name));
+    let phone = problems.take("phone", Phone::parse(phone));
+    let about = problems.take("about", About::parse(about));
+    match (username, full_name, phone, about) {
+        (Some(username), Some(full_name), Some(phone), Some(about)) => {
+            Ok(Details { username, full_name, phone, about })
         }
+        _ => Err(problems),
     }
 }

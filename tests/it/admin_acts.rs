@@ -1,0 +1,290 @@
+//! What superusers do to accounts, one by one and many at once: by which rules, with which trail.
+
+use diesel::connection::SimpleConnection;
+use latchkey::identity::Role;
+use reqwest::Method;
+
+use crate::admin::{act, admin, open, superuser};
+use crate::harness::{
+    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, World, at_once, crowd, free_port, minutes,
+    run_alone, stories,
+};
+use crate::pictures;
+
+stories! {
+    async fn a_person_added_chooses_their_password_by_a_link(site: &Site) {
+        let mut chief = superuser(site).await;
+        chief.visit("/admin/users/new/").await;
+        chief.fill("Username", "chief").fill("E-mail", "merle@example.org").fill("Role", "merchant").press("Add and send the link").await;
+        chief.status(422);
+        assert_eq!(chief.problem("Username"), "This username is taken. Please choose another one.");
+        chief.fill("Username", "merle").press("Add and send the link").await;
+        chief.status(200).see("a link to choose a password is on its way").see("@merle");
+        let mail = site.mail_to("merle@example.org").await;
+        assert_eq!(mail.subject, "Your new account");
+        let mut merle = site.visitor();
+        merle.visit(&mail.link("/auth/reset-password/")).await;
+        merle.fill("New password", PASSWORD).fill("New password again", PASSWORD).press("Change password").await;
+        merle.sign_in_at("/auth/sign-in/merchant/", "merle", PASSWORD).await;
+        merle.status(200).see("@merle");
+        chief.visit("/admin/events/?person=merle&kind=account-added").await;
+        chief.see("Was added merle chief").see("merle, merle@example.org, merchant");
+    }
+
+    async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
+        let mut chief = superuser(site).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/change-picture/").await;
+        ann.choose_file("Picture", "a.png", "image/png", &pictures::png(300, 300)).press("Save").await;
+        let mut late = site.visitor();
+        late.sign_up("lateral", "late@example.org", PASSWORD).await;
+        site.mail_to("late@example.org").await;
+        let person = open(&mut chief, "annalee").await;
+
+        for against in ["block", "role", "end-sessions", "remove-picture", "delete"] {
+            assert_eq!(act(&mut chief, &person, against, &[("role", "staff")]).await, 422, "{against}");
+            chief.see("Give a reason.");
+        }
+        let why = ("reason", "because of a test");
+        assert_eq!(act(&mut chief, &person, "remove-picture", &[why]).await, 200);
+        chief.see("The picture is removed.");
+        assert_eq!(std::fs::read_dir(site.folder.path().join("media")).unwrap().count(), 0);
+        assert_eq!(act(&mut chief, &person, "edit", &[("username", "annabel"), ("full_name", "Ann Bel"), ("phone", ""), ("about", "")]).await, 200);
+        chief.see("The details are saved.").see("@annabel").see("Ann Bel");
+        assert_eq!(act(&mut chief, &person, "edit", &[("username", "annabel"), ("phone", "12")]).await, 422);
+        assert_ne!(chief.problem("Phone"), "");
+        assert!(ann.is_signed_in().await);
+        assert_eq!(act(&mut chief, &person, "end-sessions", &[why]).await, 200);
+        assert!(!ann.is_signed_in().await);
+        assert_eq!(act(&mut chief, &person, "end-sessions", &[why]).await, 422);
+        chief.see("This person is signed out already.");
+        assert_eq!(act(&mut chief, &person, "send-reset", &[]).await, 200);
+        site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
+        assert_eq!(act(&mut chief, &person, "send-reset", &[]).await, 422);
+        chief.see("This address was mailed just now.");
+        assert_eq!(act(&mut chief, &person, "role", &[why, ("role", "merchant")]).await, 200);
+        assert_eq!(site.mail_to("annalee@example.org").await.subject, "You have another role now");
+        assert_eq!(act(&mut chief, &person, "block", &[why]).await, 200);
+        let mail = site.mail_to("annalee@example.org").await;
+        assert!(mail.subject == "Your account is blocked" && mail.text.contains("because of a test"));
+        ann.sign_in_at("/auth/sign-in/merchant/", "annabel", PASSWORD).await;
+        ann.status(403).see("because of a test");
+        assert_eq!(act(&mut chief, &person, "block", &[why]).await, 422);
+        assert_eq!(act(&mut chief, &person, "unblock", &[]).await, 200);
+        assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your account is open again");
+        ann.sign_in_at("/auth/sign-in/merchant/", "annabel", PASSWORD).await;
+        ann.status(200);
+
+        let other = open(&mut chief, "lateral").await;
+        assert_eq!(act(&mut chief, &other, "send-code", &[]).await, 422);
+        site.wait(minutes(2)).await;
+        assert_eq!(act(&mut chief, &other, "send-code", &[]).await, 200);
+        site.code_to("late@example.org").await;
+        assert_eq!(act(&mut chief, &other, "verify", &[]).await, 200);
+        late.sign_in("lateral", PASSWORD).await;
+        late.status(200).see("@lateral");
+        assert_eq!(act(&mut chief, &other, "verify", &[]).await, 422);
+
+        chief.visit(&format!("{person}delete/")).await;
+        chief.fill("Reason", "because of a test").press("Delete for good").await;
+        chief.status(200).see("The account is deleted.");
+        assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your account was deleted");
+        assert!(!ann.is_signed_in().await);
+        chief.visit(&person).await;
+        chief.status(404);
+
+        let id = person.split('/').nth(3).unwrap();
+        chief.visit(&format!("/admin/events/?person={id}")).await;
+        for told in [
+            "Changed the picture A deleted account chief",
+            "because of a test a picture none",
+            "username “annalee”; name “” username “annabel”; name “Ann Bel”",
+            "because of a test 1 signed in signed out",
+            "Was sent a reset link",
+            "because of a test user merchant",
+            "because of a test active blocked",
+            "blocked: because of a test active",
+            "because of a test annabel, annalee@example.org, merchant",
+        ] {
+            chief.see(told);
+        }
+        chief.visit("/admin/events/?person=lateral").await;
+        chief.see("Was sent a code lateral chief").see("Confirmed the address lateral chief").see("unverified active");
+        assert_eq!(chief.page().body.matches("<tr>").count() - 1, 4, "{}", chief.page());
+    }
+
+    async fn nobody_acts_on_themselves_and_the_last_superuser_stays(site: &Site) {
+        let mut chief = superuser(site).await;
+        let own = open(&mut chief, "chief").await;
+        assert!(!chief.page().sees("What you can do"));
+        for (what, fields) in [("block", vec![]), ("role", vec![("role", "user")]), ("delete", vec![]), ("end-sessions", vec![])] {
+            let fields: Vec<_> = fields.into_iter().chain([("reason", "x")]).collect();
+            assert_eq!(act(&mut chief, &own, what, &fields).await, 422, "{what}");
+            chief.see("This is your own account.");
+        }
+        let mut second = admin(site, Role::Superuser, "second").await;
+        let other = open(&mut chief, "second").await;
+        // Both at once: one of them wins, and that one stays.
+        for (what, fields) in [("block", vec![("reason", "x")]), ("role", vec![("reason", "x"), ("role", "user")]), ("delete", vec![("reason", "x")])] {
+            let form = |visitor: &Visitor, path: &str| {
+                let request = visitor.request(Method::POST, &format!("{path}{what}/"));
+                let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                request.body(serde_urlencoded::to_string(&fields).unwrap())
+            };
+            let answers = at_once([form(&chief, &other), form(&second, &own)]).await;
+            let done = answers.iter().filter(|answer| answer.status == 303 && answer.location.contains("said=")).count();
+            assert_eq!(done, 1, "{what}: {answers:?}");
+            let left = "SELECT COUNT(*) FROM users WHERE role = 'superuser' AND blocked_at IS NULL";
+            assert_eq!(site.count(left).await, 1, "{what}");
+            if what == "delete" {
+                break;
+            }
+            site.sql("UPDATE users SET role = 'superuser', blocked_at = NULL").await;
+            for (visitor, name) in [(&mut chief, "chief"), (&mut second, "second")] {
+                if !visitor.is_signed_in().await {
+                    visitor.sign_in_at("/auth/sign-in/superuser/", name, OTHER_PASSWORD).await;
+                }
+            }
+        }
+    }
+
+    async fn the_password_is_asked_for_again_before_something_against_somebody(site: &Site) {
+        let mut chief = superuser(site).await;
+        site.member("annalee").await;
+        let person = open(&mut chief, "annalee").await;
+        site.wait(minutes(11)).await;
+        chief.visit(&person).await;
+        act(&mut chief, &person, "block", &[("reason", "Sold parcels")]).await;
+        chief.see("Confirm that it is you");
+        assert_eq!(site.count("SELECT COUNT(*) FROM users WHERE blocked_at IS NOT NULL").await, 0);
+        chief.fill("Current password", OTHER_PASSWORD).press("Confirm").await;
+        assert!(chief.path().starts_with(&person), "{}", chief.path());
+        assert_eq!(chief.written("Reason"), "Sold parcels", "what was typed is kept");
+        chief.press("Block").await;
+        chief.see("The account is blocked");
+        // What helps somebody needs no password.
+        site.wait(minutes(11)).await;
+        chief.visit(&person).await;
+        assert_eq!(act(&mut chief, &person, "unblock", &[]).await, 200);
+        chief.see("The account is open again.");
+        for page in ["/admin/users/new/".to_owned(), format!("{person}delete/")] {
+            chief.visit(&page).await;
+            chief.see("Confirm that it is you");
+        }
+    }
+
+    async fn who_is_signed_in_on_twenty_devices_is_out_on_all_of_them_at_once(site: &Site) {
+        let mut chief = superuser(site).await;
+        site.member("annalee").await;
+        let mut devices = Vec::new();
+        for _ in 0..20 {
+            let mut device = site.visitor();
+            device.sign_in("annalee", PASSWORD).await;
+            device.status(200);
+            devices.push(device);
+        }
+        let person = open(&mut chief, "annalee").await;
+        assert_eq!(act(&mut chief, &person, "block", &[("reason", "x")]).await, 200);
+        for device in &mut devices {
+            // The very next request, whatever it is.
+            let answer = device.request(Method::GET, "/user-profile/").send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 303);
+        }
+    }
+
+    async fn many_are_blocked_at_once_after_a_look_at_what_will_happen(site: &Site) {
+        let mut chief = superuser(site).await;
+        let mut ann = site.member("annalee").await;
+        let mut bob = site.member("bobbob").await;
+        chief.visit("/admin/users/").await;
+        chief.press("Go on").await;
+        chief.status(422).see("Nobody is chosen.");
+        chief.visit("/admin/users/?role=user").await;
+        chief.fill("For those chosen", "block").tick("For everybody in this list, on all pages").press("Go on").await;
+        chief.status(200).see("Block 2 people?").see("annalee, bobbob").see("told the reason by mail");
+        assert!(ann.is_signed_in().await, "nothing has happened yet");
+        chief.press("Do it").await;
+        chief.status(422).see("Give a reason.");
+        site.member("carolus").await;
+        chief.fill("Reason", "Because").press("Do it").await;
+        chief.status(422).see("Meanwhile the list has changed.").see("Block 3 people?");
+        chief.press("Do it").await;
+        chief.status(200).see("Done.");
+        for visitor in [&mut ann, &mut bob] {
+            assert!(!visitor.is_signed_in().await);
+        }
+        assert_eq!(site.count("SELECT COUNT(*) FROM events WHERE kind = 'blocked' AND detail = 'Because'").await, 3);
+        chief.visit("/admin/users/?standing=blocked").await;
+        chief.see("3 people");
+        chief.fill("For those chosen", "delete").tick("For everybody in this list, on all pages").press("Go on").await;
+        chief.fill("Reason", "Because").press("Do it").await;
+        chief.see("Done.").see("Nobody fits.");
+        assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
+    }
+}
+
+#[test]
+fn a_bulk_block_that_is_killed_happened_to_all_or_to_nobody() {
+    for world in World::ALL.iter().filter(|world| **world != World::Redis) {
+        let Some(place) = world.place() else { continue };
+        place.open().migrate().unwrap();
+        place.connection().batch_execute(&crowd(*world, 1111)).unwrap();
+        // All of them signed in.
+        place.connection().batch_execute("UPDATE sign_ins SET ended_at = NULL").unwrap();
+        place.connection().batch_execute("UPDATE users SET blocked_at = NULL, role = CASE WHEN role = 'user' THEN 'user' ELSE 'staff' END",
+        )
+        .unwrap();
+        run_alone(async || {
+            let (folder, mail) = (tempfile::tempdir().unwrap(), MailServer::start().await);
+            let mut settings = place.settings.clone();
+            settings.extend([("DATABASE_URL", place.url()), ("COURIER", "off".to_owned())]);
+            let site = Site::start(settings.clone()).await;
+            site.appoint(Role::Superuser, "chief").await;
+            let (mut nobody, mut everybody) = (0, 0);
+            for round in 0..9_u64 {
+                let port = free_port();
+                settings.insert("PUBLIC_URL", format!("http://localhost:{port}"));
+                let mut program = Program::serve(folder.path(), port, &mail, &settings);
+                let mut chief = Visitor::new(format!("http://localhost:{port}"), "10.0.0.1".to_owned());
+                chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+                let fields = [
+                    ("act", "block"),
+                    ("everybody", "on"),
+                    ("role", "user"),
+                    ("confirmed", "1000"),
+                    ("reason", "x"),
+                ];
+                let request = chief.request(Method::POST, "/admin/users/bulk/");
+                let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                let request = request.body(serde_urlencoded::to_string(fields).unwrap());
+                let sent = actix_web::rt::spawn(async move {
+                    request.send().await.is_ok_and(|answer| answer.status() == 303)
+                });
+                tokio::time::sleep(std::time::Duration::from_millis(20 << round)).await;
+                program.kill();
+                let acknowledged = sent.await.unwrap();
+                let blocked = site.count("SELECT COUNT(*) FROM users WHERE blocked_at IS NOT NULL").await;
+                let alive = site.count("SELECT COUNT(*) FROM sign_ins s WHERE s.ended_at IS NULL AND s.user_id IN (SELECT id FROM users WHERE role = 'user')").await;
+                let events = site.count("SELECT COUNT(*) FROM events WHERE kind = 'blocked'").await;
+                assert!(
+                    (blocked, alive, events) == (0, 1000, 0) || (blocked, alive, events) == (1000, 0, 1000),
+                    "{world:?} {round}: {blocked}, {alive}, {events}"
+                );
+                assert!(!acknowledged || blocked == 1000, "{world:?} {round}");
+                if blocked == 0 {
+                    nobody += 1;
+                } else {
+                    everybody += 1;
+                    site.sql("UPDATE sign_ins SET ended_at = NULL").await;
+                    site.sql("UPDATE users SET blocked_at = NULL").await;
+                    site.sql("DELETE FROM events").await;
+                    if nobody > 0 {
+                        break;
+                    }
+                }
+            }
+            assert!(nobody > 0 && everybody > 0, "{world:?}: {nobody} times nobody, {everybody} times all");
+            site.stop().await;
+        });
+    }
+}
