@@ -19,6 +19,9 @@ use crate::records::events::Origin;
 use crate::records::users;
 use step::Step;
 
+/// The longest reason, in characters.
+const MAX_REASON: usize = 200;
+
 /// Something that is done to an account.
 #[derive(Clone, Debug)]
 pub enum Act {
@@ -136,6 +139,21 @@ impl Act {
                 | Self::RemovePicture
                 | Self::Delete
         )
+    }
+
+    /// The reason as typed, on one line; needed for what is against the person.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn reason(&self, typed: &str) -> Result<String, Message> {
+        let reason: String = typed.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if self.is_against() && reason.is_empty() {
+            return Err("Give a reason. The person may be told, and it stands in the events.".into());
+        }
+        if reason.chars().count() > MAX_REASON {
+            return Err("A reason has 200 characters at most.".into());
+        }
+        Ok(reason)
     }
 
     /// Does it, inside the caller's transaction.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Outcome, Stop, json, open, say, shell, stop};
+use super::{Outcome, Stop, english, json, open, say, shell, stop};
 use crate::acts::{Act, Rules, standing_word};
 use crate::app::App;
 use crate::db;
@@ -207,9 +207,7 @@ async fn find(app: &App, person: &str) -> Result<User, Box<dyn std::error::Error
 }
 
 async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
-    if act.is_against() && reason.trim().is_empty() {
-        return Err(Stop::Refused("give a reason".to_owned()).into());
-    }
+    let reason = act.reason(&reason).map_err(|message| Stop::Refused(english(&message)))?;
     let user = find(app, &whom.person).await?;
     let actor = shell(reason);
     let (id, rules, now) = (user.id.clone(), Rules::new(&app.config, &app.keys), app.clock.now());

@@ -8,7 +8,7 @@ use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 
 use super::listing::Asked;
-use super::person::{reason, refusal};
+use super::person::refusal;
 use crate::acts::{Act, Actor, Refused, Rules};
 use crate::app::App;
 use crate::db;
@@ -115,7 +115,7 @@ async fn run(
             "Meanwhile the list has changed. Please look at it again, and confirm once more.",
         ));
     }
-    let reason = reason(&bulk.act, bulk.field("reason"))?;
+    let reason = bulk.act.reason(bulk.field("reason")).map_err(|message| Refusal::at("reason", message))?;
     let actor = Actor { id: Some(viewer.user.id.clone()), origin: client.origin(), reason };
     let (act, rules, now) = (bulk.act.clone(), Rules::new(&app.config, &app.keys), app.clock.now());
     let (viewer, people) = (viewer.clone(), people.iter().map(|user| user.id.clone()).collect::<Vec<_>>());

@@ -29,8 +29,6 @@ use crate::web::{filters, routes};
 
 /// How many mails and events the page shows; their lists have the rest.
 const LATEST: i64 = 20;
-/// The longest reason.
-const MAX_REASON: usize = 200;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -47,6 +45,9 @@ struct PersonPage {
     known: Known,
     /// Whether acts are offered.
     may_act: bool,
+    is_self: bool,
+    /// The act that was just refused; none of them at first.
+    tried: String,
     form: ActForm,
     problems: Problems,
 }
@@ -113,7 +114,8 @@ async fn act(
         Ok(()) => Ok(page::see_other(&paths::with_notice(&back, notice(word)))),
         Err(refusal) => {
             let problems = refusal.problems()?;
-            Ok(page::refused(&PersonPage::new(&app, &viewer, &user, Some(form), problems).await?))
+            let page = PersonPage::new(&app, &viewer, &user, Some(form), problems).await?;
+            Ok(page::refused(&PersonPage { tried: word.to_owned(), ..page }))
         }
     }
 }
@@ -158,7 +160,7 @@ async fn perform(
     typed_reason: &str,
     back: &str,
 ) -> Result<(), Refusal> {
-    let reason = reason(&act, typed_reason)?;
+    let reason = act.reason(typed_reason).map_err(|message| Refusal::at("reason", message))?;
     let now = app.clock.now();
     if act.is_against() {
         viewer.is_recent(now, &paths::with_query(back, &[("reason", &reason)]))?;
@@ -179,21 +181,6 @@ async fn perform(
         app.pictures.remove(&picture).await;
     }
     Ok(())
-}
-
-/// The reason as typed, one line; needed for what is against the person.
-pub(super) fn reason(act: &Act, typed: &str) -> Result<String, Refusal> {
-    let reason: String = typed.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if act.is_against() && reason.is_empty() {
-        return Err(Refusal::at(
-            "reason",
-            "Give a reason. The person may be told, and it stands in the events.",
-        ));
-    }
-    if reason.chars().count() > MAX_REASON {
-        return Err(Refusal::at("reason", "A reason has 200 characters at most."));
-    }
-    Ok(reason)
 }
 
 /// What a page makes of an act that did not happen.
@@ -283,8 +270,10 @@ impl PersonPage {
             Some(typed) => ActForm { role: user.role.as_str().to_owned(), ..typed },
             None => ActForm::of(&user),
         };
-        let may_act = viewer.user.role == Role::Superuser && viewer.user.id != user.id;
-        Ok(Self { chrome: Chrome::of(Some(viewer)), user, known, may_act, form, problems })
+        let is_self = viewer.user.id == user.id;
+        let may_act = viewer.user.role == Role::Superuser && !is_self;
+        let chrome = Chrome::of(Some(viewer));
+        Ok(Self { chrome, user, known, may_act, is_self, tried: String::new(), form, problems })
     }
 
     fn at(&self, act: &str) -> String {
