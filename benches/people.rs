@@ -29,7 +29,7 @@ const PEOPLE: u32 = 1_000_000;
 const ROUNDS: usize = 40;
 
 /// Person 500,000 in the order of joining, as an address says it.
-const MIDDLE: &str = "j1767725600000000.00000000-0000-7000-8000-000000500000";
+const MIDDLE: &str = "j1767725598000000.00000000-0000-7000-8000-000000500000";
 
 fn main() {
     for world in [World::Embedded, World::Postgres] {

@@ -48,7 +48,7 @@ async fn first_superuser(config: &Config) -> Outcome {
     let app = App::new(config.clone(), Clock::system())?;
     app.db.migrate()?;
     let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::directory::census(conn)?)).await?;
-    if census.by_role.iter().any(|(role, count)| *role == Role::Superuser && *count > 0) {
+    if census.of(Some(Role::Superuser), None) > 0 {
         return Ok(());
     }
     let password = random_name();

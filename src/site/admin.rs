@@ -17,13 +17,14 @@ use askama::Template;
 
 use crate::app::App;
 use crate::db;
-use crate::identity::{Message, Role};
+use crate::identity::{Message, Role, Standing};
 use crate::paths::{self, route};
 use crate::records;
 use crate::web::fault::Fault;
 use crate::web::page::{self, Chrome};
 use crate::web::viewer::Staff;
 use crate::web::{filters, routes};
+use listing::standing_name;
 use snapshot::Snapshot;
 pub use snapshot::Snapshots;
 
@@ -107,11 +108,18 @@ impl OverviewPage {
     /// Each role: what it is called, its list, and how many have it.
     fn roles(&self) -> Vec<(Message, String, i64)> {
         let list = |role: Role| paths::with_query(route::PEOPLE, &[("role", role.as_str())]);
-        self.numbers.census.by_role.iter().map(|(role, count)| (role.name(), list(*role), *count)).collect()
+        let count = |role| self.numbers.census.of(Some(role), None);
+        Role::ALL.iter().map(|role| (role.name(), list(*role), count(*role))).collect()
     }
 
-    fn of_standing(word: &str) -> String {
-        paths::with_query(route::PEOPLE, &[("standing", word)])
+    /// Each standing in the same way.
+    fn standings(&self) -> Vec<(Message, String, i64)> {
+        let standing = |(standing, word): (Standing, &str)| {
+            let list = paths::with_query(route::PEOPLE, &[("standing", word)]);
+            (standing_name(&standing), list, self.numbers.census.of(None, Some(&standing)))
+        };
+        let all = [(Standing::Active, "active"), (Standing::Unverified, "unverified")];
+        all.into_iter().chain([(Standing::Blocked(String::new()), "blocked")]).map(standing).collect()
     }
 
     fn mails(word: &str) -> String {

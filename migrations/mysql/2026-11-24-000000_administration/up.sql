@@ -8,6 +8,7 @@ SET @change = IF(EXISTS (SELECT * FROM information_schema.columns WHERE table_sc
         ADD INDEX users_full_name_canon (full_name_canon, id),
         ADD INDEX users_created_at (created_at, id),
         ADD INDEX users_role (role, created_at, id),
+        ADD INDEX users_role_standing (role, blocked_at, verified_at),
         ADD INDEX users_role_username_canon (role, username_canon),
         ADD INDEX users_role_email_canon (role, email_canon),
         ADD INDEX users_blocked_at (blocked_at)');

@@ -5,6 +5,7 @@ UPDATE users SET full_name_canon = lower(full_name) WHERE full_name <> '';
 CREATE INDEX users_full_name_canon ON users (full_name_canon, id);
 CREATE INDEX users_created_at ON users (created_at, id);
 CREATE INDEX users_role ON users (role, created_at, id);
+CREATE INDEX users_role_standing ON users (role, blocked_at, verified_at);
 CREATE INDEX users_role_username_canon ON users (role, username_canon);
 CREATE INDEX users_role_email_canon ON users (role, email_canon);
 CREATE INDEX users_blocked_at ON users (blocked_at);

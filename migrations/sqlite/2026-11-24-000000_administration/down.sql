@@ -9,6 +9,7 @@ ALTER TABLE events DROP COLUMN actor_id;
 DROP INDEX users_blocked_at;
 DROP INDEX users_role_email_canon;
 DROP INDEX users_role_username_canon;
+DROP INDEX users_role_standing;
 DROP INDEX users_role;
 DROP INDEX users_created_at;
 DROP INDEX users_full_name_canon;

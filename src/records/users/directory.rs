@@ -152,7 +152,7 @@ pub fn count(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult
     }
     let mut found = 0;
     for key in [Key::Username, Key::Email, Key::Name] {
-        if let Some(query) = searched(filter, key) {
+        if let Some(query) = searched(filter, key).filter(|_| found < most) {
             found += count(conn, query)?;
         }
     }
@@ -294,37 +294,21 @@ fn escaped(text: &str) -> String {
     text.chars().flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c])).collect()
 }
 
-/// How many people there are.
+/// How many people there are, of each role and standing.
 #[derive(Clone, Debug)]
-pub struct Census {
-    /// By role, in the order of [`Role::ALL`].
-    pub by_role: Vec<(Role, i64)>,
-    /// Neither unverified nor blocked.
-    pub active: i64,
-    /// Whose address waits for its code.
-    pub unverified: i64,
-    /// Shut by a superuser.
-    pub blocked: i64,
-}
+pub struct Census(Vec<(Role, [i64; 3])>);
 
 impl Census {
-    /// All of them.
-    pub fn all(&self) -> i64 {
-        self.active + self.unverified + self.blocked
-    }
-
-    /// Those of a standing.
-    pub fn of_standing(&self, wanted: &Standing) -> i64 {
-        match wanted {
-            Standing::Active => self.active,
-            Standing::Unverified => self.unverified,
-            Standing::Blocked(_) => self.blocked,
-        }
-    }
-
-    /// Those of a role.
-    pub fn of_role(&self, wanted: Role) -> i64 {
-        self.by_role.iter().find(|(role, _)| *role == wanted).map_or(0, |(_, count)| *count)
+    /// Those of a role and of a standing, where one is given.
+    pub fn of(&self, role: Option<Role>, standing: Option<&Standing>) -> i64 {
+        let of_role = self.0.iter().filter(|(known, _)| role.is_none_or(|role| role == *known));
+        let counted = of_role.map(|(_, [active, unverified, blocked])| match standing {
+            None => active + unverified + blocked,
+            Some(Standing::Active) => *active,
+            Some(Standing::Unverified) => *unverified,
+            Some(Standing::Blocked(_)) => *blocked,
+        });
+        counted.sum()
     }
 }
 
@@ -344,17 +328,18 @@ pub fn joined_between(conn: &mut Connection, from: Moment, before: Moment) -> Qu
         .get_result(conn)
 }
 
-/// Counts the people.
+/// Counts the people. Reads nothing but an index.
 pub fn census(conn: &mut Connection) -> QueryResult<Census> {
-    let mut by_role = Vec::new();
+    let mut counts = Vec::new();
     for role in Role::ALL {
-        by_role.push((role, users::table.filter(users::role.eq(role)).count().get_result(conn)?));
+        let of_role = users::table.filter(users::role.eq(role));
+        let all: i64 = of_role.count().get_result(conn)?;
+        let blocked: i64 = of_role.filter(users::blocked_at.is_not_null()).count().get_result(conn)?;
+        let unblocked = of_role.filter(users::blocked_at.is_null());
+        let unverified: i64 = unblocked.filter(users::verified_at.is_null()).count().get_result(conn)?;
+        counts.push((role, [all - blocked - unverified, unverified, blocked]));
     }
-    let all: i64 = by_role.iter().map(|(_, count)| count).sum();
-    let blocked: i64 = users::table.filter(users::blocked_at.is_not_null()).count().get_result(conn)?;
-    let unblocked = users::table.filter(users::blocked_at.is_null());
-    let unverified: i64 = unblocked.filter(users::verified_at.is_null()).count().get_result(conn)?;
-    Ok(Census { by_role, active: all - blocked - unverified, unverified, blocked })
+    Ok(Census(counts))
 }
 
 #[cfg(test)]

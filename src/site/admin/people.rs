@@ -24,6 +24,8 @@ use crate::web::{filters, routes};
 
 /// Up to so many people are counted for a page.
 const COUNTED: usize = 10_000;
+/// Where two filters meet, so many: no index counts those alone.
+const COUNTED_BY_TWO: usize = 1000;
 /// So many people are read at once for a file.
 const BATCH: usize = 500;
 
@@ -91,7 +93,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
             let found = directory::page(conn, &wanted, order, after.as_ref(), ROWS)?;
             let ids: Vec<Id> = found.people.iter().map(|user| user.id.clone()).collect();
             let seen = sign_ins::last_seen(conn, &ids)?;
-            Ok::<_, db::Error>((found, seen, directory::count(conn, &wanted, COUNTED + 1)?))
+            Ok::<_, db::Error>((found, seen, directory::count(conn, &wanted, most_counted(&wanted) + 1)?))
         })
         .await?;
     let people = found.people.iter().map(|user| Person::of(user, seen.get(&user.id).copied())).collect();
@@ -107,32 +109,26 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
     Ok(if page.problems.is_empty() { page::ok(&page) } else { page::refused(&page) })
 }
 
+fn most_counted(filter: &Filter) -> usize {
+    if filter.role.is_some() && filter.standing.is_some() { COUNTED_BY_TWO } else { COUNTED }
+}
+
 /// How many people the filter means: exactly, as far as that can be counted for a page; from the last census where it
 /// has the number.
 async fn total(app: &App, filter: &Filter, counted: usize) -> Result<Message, Fault> {
-    if counted <= COUNTED {
-        return Ok(if counted == 1 {
-            "1 person".into()
-        } else {
-            Message::new("{count} people").with("count", counted)
-        });
-    }
-    let is_open = filter.search.is_empty() && filter.joined_from.is_none() && filter.joined_before.is_none();
-    let known = if is_open {
-        let census = Snapshots::get(app).await?.census;
-        match (filter.role, &filter.standing) {
-            (None, None) => Some(census.all()),
-            (Some(role), None) => Some(census.of_role(role)),
-            (None, Some(standing)) => Some(census.of_standing(standing)),
-            (Some(_), Some(_)) => None,
-        }
-    } else {
-        None
+    let people = |count: i64| match count {
+        1 => "1 person".into(),
+        count => Message::new("{count} people").with("count", count),
     };
-    Ok(match known {
-        Some(count) => Message::new("{count} people").with("count", count),
-        None => Message::new("More than {count} people").with("count", COUNTED),
-    })
+    let most = most_counted(filter);
+    if counted <= most {
+        return Ok(people(i64::try_from(counted).unwrap_or(i64::MAX)));
+    }
+    if filter.search.is_empty() && filter.joined_from.is_none() && filter.joined_before.is_none() {
+        let census = Snapshots::get(app).await?.census;
+        return Ok(people(census.of(filter.role, filter.standing.as_ref())));
+    }
+    Ok(Message::new("More than {count} people").with("count", most))
 }
 
 /// The same people as a file, read and sent a few at a time.

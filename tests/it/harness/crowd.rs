@@ -2,8 +2,8 @@
 
 use super::World;
 
-/// The statements that add so many people: `p1`, `p2`, … at `example.org`, of every role and standing, who signed up one
-/// after the other since the beginning of 2026.
+/// The statements that add so many people: `p1`, `p2`, … at `example.org`, of every role and standing, who signed up by threes,
+/// a second a person, since the beginning of 2026.
 pub fn crowd(world: World, count: u32) -> String {
     let (n, numbers) = numbers(world, count);
     let (id, name) = match world {
@@ -24,10 +24,10 @@ pub fn crowd(world: World, count: u32) -> String {
         _ => "'p' || n || '@example.org'".to_owned(),
     };
     let joined = match world {
-        World::Embedded | World::Redis => "datetime('2026-01-01', n || ' seconds')".to_owned(),
-        World::Postgres => "timestamp '2026-01-01' + n * interval '1 second'".to_owned(),
+        World::Embedded | World::Redis => "datetime('2026-01-01', (n - n % 3) || ' seconds')".to_owned(),
+        World::Postgres => "timestamp '2026-01-01' + (n - n % 3) * interval '1 second'".to_owned(),
         #[cfg(feature = "mysql")]
-        World::Mariadb => format!("'2026-01-01' + INTERVAL {n} SECOND"),
+        World::Mariadb => format!("'2026-01-01' + INTERVAL {n} - {n} % 3 SECOND"),
     };
     // Recent enough for housekeeping to keep them.
     let (past, future) = ("'2026-01-01 00:00:00'", "'2099-01-01 00:00:00'");
