@@ -20,8 +20,7 @@ mod it {
 
 use std::time::{Duration, Instant};
 
-use diesel::connection::SimpleConnection;
-use it::harness::{OTHER_PASSWORD, Place, Visitor, World, crowd, run_alone};
+use it::harness::{OTHER_PASSWORD, Place, Visitor, World, run_alone};
 use latchkey::db::{self, Db};
 use latchkey::identity::{Moment, Role};
 use latchkey::records::outbox;
@@ -32,16 +31,16 @@ fn main() {
     println!("median milliseconds among 100 and among 100,000 people, and their ratio (goal: 0.8 to 1.2)");
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
         let (Some(mut small), Some(mut large)) = (world.place(), world.place()) else { continue };
-        fill(*world, &mut small, 100);
-        fill(*world, &mut large, 100_000);
+        prepare(*world, &mut small, 100);
+        prepare(*world, &mut large, 100_000);
         run_alone(async || compare(*world, [&small, &large]).await);
     }
 }
 
-fn fill(world: World, place: &mut Place, people: u32) {
+fn prepare(world: World, place: &mut Place, people: u32) {
     place.settings.insert("RATE_LIMITS", "off".to_owned());
     place.open().migrate().expect("tables");
-    place.connection().batch_execute(&crowd(world, people)).expect("people");
+    it::harness::fill(world, place, people);
 }
 
 async fn compare(world: World, places: [&Place; 2]) {

@@ -13,7 +13,7 @@ use diesel::result::Error;
 
 use crate::config::Config;
 use crate::db::{self, Connection};
-use crate::identity::{About, FullName, Id, Message, Moment, Phone, Role, Standing, Username};
+use crate::identity::{About, FullName, Id, Message, Moment, Phone, Role, Username};
 use crate::keys::Keys;
 use crate::records::events::Origin;
 use crate::records::users;
@@ -93,6 +93,8 @@ impl Rules {
 pub enum Refused {
     /// There is no such person any more.
     Gone,
+    /// Somebody has that username.
+    NameTaken,
     /// It makes no sense for this person, as the message says.
     NotNow(Message),
     /// The database's.
@@ -169,9 +171,7 @@ impl Act {
         now: Moment,
     ) -> Result<Done, Refused> {
         if actor.id.as_ref() == Some(user) {
-            return Err(not_now(
-                "This is your own account. Nobody acts on themselves here: use your profile.",
-            ));
+            return Err(not_now("This is your own account. You can change it on your profile page."));
         }
         let seen = users::by_id(conn, user)?.ok_or(Refused::Gone)?;
         // Before anything is locked, so that of two who act at once none waits for the other for ever.
@@ -201,13 +201,4 @@ impl Act {
 
 fn not_now(message: impl Into<Message>) -> Refused {
     Refused::NotNow(message.into())
-}
-
-/// The word of a standing, as the trail and addresses have it.
-pub fn standing_word(standing: &Standing) -> &'static str {
-    match standing {
-        Standing::Active => "active",
-        Standing::Unverified => "unverified",
-        Standing::Blocked(_) => "blocked",
-    }
 }

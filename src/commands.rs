@@ -141,6 +141,7 @@ fn shell(reason: String) -> Actor {
 fn stop(refused: Refused) -> Box<dyn Error> {
     match refused {
         Refused::Gone => Stop::NotFound("this person or mail is gone".to_owned()).into(),
+        Refused::NameTaken => Stop::Refused("this username is taken".to_owned()).into(),
         Refused::NotNow(message) => Stop::Refused(english(&message)).into(),
         Refused::Database(error) => error.into(),
     }

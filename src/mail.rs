@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use letter::{Letter, Stationery, masked};
 
 use crate::db::Connection;
-use crate::identity::{Id, Moment, Otp, Purpose};
+use crate::identity::{Id, Message, Moment, Otp, Purpose};
 use crate::records::links;
 use crate::records::mail_budgets::{self, Budget};
 use crate::records::outbox::{self, NewMail};
@@ -127,6 +127,26 @@ impl Mail {
             Self::RecoveryAsked => "recovery-asked",
             Self::Test => "test",
         }
+    }
+}
+
+/// What a kind of mail is called on a page.
+pub fn kind_name(kind: &str) -> Message {
+    match kind {
+        "verify-address" => "Code for a sign-up".into(),
+        "account-exists" => "There is an account already".into(),
+        "reset-password" => "Link to choose a new password".into(),
+        "password-changed" => "Password changed".into(),
+        "confirm-new-address" => "Code for another address".into(),
+        "address-changed" => "Address changed".into(),
+        "invitation" => "Invitation".into(),
+        "account-blocked" => "Account blocked".into(),
+        "account-unblocked" => "Account open again".into(),
+        "role-changed" => "Another role".into(),
+        "account-removed" => "Account deleted".into(),
+        // Written to the outbox, answered by the courier, never sent.
+        "recovery-asked" => "A forgotten password, to be looked up".into(),
+        other => Message::new(other.to_owned()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Actor, Details, Done, Refused, Rules, not_now, standing_word};
+use super::{Actor, Details, Done, Refused, Rules, not_now};
 use crate::db::Connection;
 use crate::identity::{Id, Message, Moment, Purpose, Role, Standing};
 use crate::mail::{self, Mail, Posting};
@@ -29,7 +29,7 @@ impl Step<'_> {
         verifications::end_all(self.conn, id, Purpose::ChangeEmail, self.now)?;
         links::revoke(self.conn, id, Purpose::ResetPassword, self.now)?;
         let (username, reason) = (self.user.username.clone(), self.actor.reason.clone());
-        let was = standing_word(&self.user.standing());
+        let was = self.user.standing().as_str();
         self.tell(&Mail::AccountBlocked { username, reason })?.note(Kind::Blocked, was, "blocked")
     }
 
@@ -39,7 +39,7 @@ impl Step<'_> {
         };
         users::set_blocked(self.conn, &self.user.id, None)?;
         let opened = User { blocked_at: None, ..self.user.clone() };
-        let became = standing_word(&opened.standing());
+        let became = opened.standing().as_str();
         let mail = Mail::AccountUnblocked { username: self.user.username.clone() };
         self.tell(&mail)?.note(Kind::Unblocked, &format!("blocked: {reason}"), became)
     }
@@ -55,7 +55,9 @@ impl Step<'_> {
         }
         users::set_verified(self.conn, &self.user.id, self.now)?;
         verifications::end_all(self.conn, &self.user.id, Purpose::SignUp, self.now)?;
-        self.note(Kind::Verified, "unverified", "active")
+        let confirmed = User { verified_at: Some(self.now), ..self.user.clone() };
+        let was = self.user.standing();
+        self.note(Kind::Verified, was.as_str(), confirmed.standing().as_str())
     }
 
     pub fn send_code(self, rules: Rules) -> Result<Done, Refused> {
@@ -117,7 +119,7 @@ impl Step<'_> {
 
     pub fn edit(self, new: &Details) -> Result<Done, Refused> {
         if !verifications::make_way(self.conn, &new.username.canonical(), Some(&self.user.id), self.now)? {
-            return Err(not_now("This username is taken. Please choose another one."));
+            return Err(Refused::NameTaken);
         }
         let fields = [
             ("username", self.user.username.as_str(), new.username.as_str()),

@@ -29,6 +29,9 @@ pub(super) enum Command {
     Retry {
         /// Its identifier
         id: String,
+        /// A JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -63,7 +66,8 @@ impl Told {
     }
 
     fn line(&self) -> String {
-        let trouble = self.trouble.as_deref().unwrap_or_default();
+        // A mail server's words, which must not steer the terminal.
+        let trouble = self.trouble.as_deref().unwrap_or_default().replace(char::is_control, " ");
         format!("{}  {}  {:<9}  {:<20}  {}  {trouble}", self.id, self.written, self.state, self.mail, self.to)
     }
 }
@@ -71,7 +75,7 @@ impl Told {
 pub(super) async fn run(command: Command) -> Outcome {
     match command {
         Command::List { state, json } => list(state, json).await,
-        Command::Retry { id } => retry(&id).await,
+        Command::Retry { id, json } => retry(&id, json).await,
     }
 }
 
@@ -94,13 +98,18 @@ async fn list(state: Option<State>, as_json: bool) -> Outcome {
     }
 }
 
-async fn retry(id: &str) -> Outcome {
+async fn retry(id: &str, as_json: bool) -> Outcome {
     let app = open()?;
     let unknown = || Stop::NotFound(format!("there is no mail {id}"));
     let (mail, actor, now) = (Id::parse(id).ok_or_else(unknown)?, shell(String::new()), app.clock.now());
-    match app.db.write(move |conn| MailAct::Retry.perform(conn, &mail, &actor, now)).await {
-        Ok(()) => {
-            say("The mail is with the courier again.");
+    let retry = move |conn: &mut db::Connection| {
+        MailAct::Retry.perform(conn, &mail, &actor, now)?;
+        outbox::by_id(conn, &mail)?.ok_or(Refused::Gone)
+    };
+    match app.db.write(retry).await {
+        Ok(mail) => {
+            let told = Told::of(&mail);
+            say(if as_json { json(&told)? } else { told.line() });
             Ok(())
         }
         Err(Refused::Gone) => Err(unknown().into()),

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{Outcome, Stop, english, json, open, say, shell, stop};
-use crate::acts::{Act, Rules, standing_word};
+use crate::acts::{Act, Rules};
 use crate::app::App;
 use crate::db;
 use crate::identity::{Id, Role, Standing};
@@ -79,12 +79,7 @@ fn role(word: &str) -> Result<Role, String> {
 }
 
 fn standing(word: &str) -> Result<Standing, String> {
-    match word {
-        "active" => Ok(Standing::Active),
-        "unverified" => Ok(Standing::Unverified),
-        "blocked" => Ok(Standing::Blocked(String::new())),
-        _ => Err("choose active, unverified or blocked".to_owned()),
-    }
+    Standing::parse(word).ok_or_else(|| "choose active, unverified or blocked".to_owned())
 }
 
 pub(super) async fn run(command: Command) -> Outcome {
@@ -121,6 +116,8 @@ struct Told {
     joined: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
 }
 
 impl Told {
@@ -131,11 +128,12 @@ impl Told {
             email: user.email.clone(),
             name: user.full_name.clone(),
             phone: user.phone.clone(),
-            role: Role::ALL.iter().find(|role| **role == user.role).map_or("", Role::as_str),
-            standing: standing_word(&user.standing()),
+            role: user.role.as_str(),
+            standing: user.standing().as_str(),
             blocked_reason: user.blocked_reason.clone(),
             joined: user.created_at.iso(),
             last_seen: None,
+            deleted: false,
         }
     }
 
@@ -220,11 +218,11 @@ async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
     }
     let id = user.id.clone();
     let now = app.db.read(move |conn| Ok::<_, db::Error>(users::by_id(conn, &id)?)).await?;
-    let told = now.as_ref().map(Told::of);
-    if whom.json {
-        say(json(&told)?);
-    } else {
-        say(told.map_or_else(|| format!("{} is gone.", user.username), |told| told.line()));
-    }
+    let told = Told { deleted: now.is_none(), ..Told::of(now.as_ref().unwrap_or(&user)) };
+    say(match (whom.json, told.deleted) {
+        (true, _) => json(&told)?,
+        (false, true) => format!("{} is gone.", told.username),
+        (false, false) => told.line(),
+    });
     Ok(())
 }

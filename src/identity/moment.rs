@@ -75,7 +75,7 @@ impl Moment {
     /// The beginning of a day like `2026-11-24`.
     pub fn parse_day(text: &str) -> Option<Self> {
         let date = time::Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
-        (date.year() > 1900 && date.year() < 9000).then(|| Self(date.midnight()))
+        is_storable(date).then(|| Self(date.midnight()))
     }
 
     /// `2026-11-24 08:45`, for tables.
@@ -97,8 +97,14 @@ impl Moment {
 
     /// The other way from [`Moment::micros`]; `None` when out of range.
     pub fn from_micros(micros: i64) -> Option<Self> {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok().map(Self::new)
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
+        is_storable(at.date()).then(|| Self::new(at))
     }
+}
+
+/// Whether every database takes that date, and those around it.
+fn is_storable(date: time::Date) -> bool {
+    (1900..9000).contains(&date.year())
 }
 
 impl fmt::Display for Moment {

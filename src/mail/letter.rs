@@ -132,7 +132,7 @@ impl Stationery {
                 .letter(username, "Your new account".into())
                 .say(Message::new("An account was made for you, with the username {username}. Choose its password here:").with("username", username))
                 .button("Choose a password", at(&paths::reset(&Id::parse(link)?, secret)))
-                .note(Message::new("The link is good for {lifetime} and works once. After that, “Forgot your password?” on the sign-in page brings another one.").with("lifetime", lifetime))
+                .note(Message::new("The link is good for {lifetime} and works once. After that, use “Forgot your password?” on the sign-in page to get a new link.").with("lifetime", lifetime))
                 .note("You did not expect this? Then ignore this mail: nobody can use the account without the link."),
             Mail::AccountBlocked { username, reason } => self
                 .letter(username, "Your account is blocked".into())
@@ -146,7 +146,7 @@ impl Stationery {
             Mail::RoleChanged { username, role } => {
                 let role = Role::parse(role)?;
                 self.letter(username, "You have another role now".into())
-                    .say(Message::new("An administrator gave your account another role: {role}. Please sign in anew, at the door of that role.").with("role", role.as_str()))
+                    .say(Message::new("An administrator gave your account another role: {role}. Please sign in again with the button below.").with("role", role.as_str()))
                     .button("Sign in", at(&paths::sign_in(role)))
             }
             Mail::AccountRemoved { username, reason } => self

@@ -161,7 +161,7 @@ pub struct Event {
     pub id: Id,
     /// When.
     pub at: Moment,
-    /// What, in its word; see [`Event::kind`].
+    /// What, in its word.
     kind: String,
     /// To whom.
     pub user_id: Option<Id>,
@@ -178,11 +178,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// The word of what happened.
-    pub fn word(&self) -> &str {
-        &self.kind
-    }
-
     /// What happened, as a page calls it.
     pub fn name(&self) -> Message {
         Kind::parse(&self.kind).map_or_else(|| Message::new(self.kind.clone()), Kind::name)
@@ -194,6 +189,8 @@ impl Event {
 pub struct Filter {
     /// About that person.
     pub user: Option<Id>,
+    /// Done by that person to somebody else.
+    pub actor: Option<Id>,
     /// Of that kind.
     pub kind: Option<Kind>,
     /// Then or later.
@@ -212,6 +209,9 @@ pub fn list(
     let mut query = events::table.into_boxed();
     if let Some(user) = &filter.user {
         query = query.filter(events::user_id.eq(user.clone()));
+    }
+    if let Some(actor) = &filter.actor {
+        query = query.filter(events::actor_id.eq(actor.clone()));
     }
     if let Some(kind) = filter.kind {
         query = query.filter(events::kind.eq(kind.as_str()));

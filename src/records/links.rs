@@ -150,10 +150,11 @@ pub fn list(
         .load(conn)
 }
 
-/// The link stops working; tells whose it was, if it worked.
-pub fn cancel(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<Option<Id>> {
+/// The link for a purpose stops working; tells whose it was, if it worked.
+pub fn cancel(conn: &mut Connection, id: &Id, purpose: Purpose, now: Moment) -> QueryResult<Option<Id>> {
     let open = links::table
         .find(id)
+        .filter(links::purpose.eq(purpose))
         .filter(links::used_at.is_null())
         .filter(links::revoked_at.is_null())
         .filter(links::expires_at.gt(now));

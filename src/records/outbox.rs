@@ -231,6 +231,14 @@ pub struct Listed {
     pub trouble: Option<String>,
 }
 
+impl Listed {
+    /// Whether it can be tried again: it waits, or it was given up and carries no secret (which ended with it).
+    pub fn can_retry(&self) -> bool {
+        let is_given_up = matches!(self.state, State::Failed | State::Cancelled);
+        self.state == State::Waiting || (is_given_up && self.expires_at.is_none())
+    }
+}
+
 /// Which mails.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -272,36 +280,41 @@ pub fn count(conn: &mut Connection, state: State) -> QueryResult<i64> {
     outbox::table.filter(outbox::state.eq(state)).count().get_result(conn)
 }
 
-/// Stops a mail that waits, and erases its secret; tells whether it was in time.
+/// Stops a mail that waits, and erases its secret; tells whether it was in time. A courier that has it in hand may
+/// still send it, and then it counts as sent.
 pub fn cancel(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
-    let end =
-        (outbox::state.eq(State::Cancelled), outbox::secret.eq(None::<String>), outbox::ended_at.eq(now));
-    Ok(diesel::update(waiting).set(end).execute(conn)? == 1)
+    Ok(diesel::update(waiting).set(cancelled(now)).execute(conn)? == 1)
 }
 
 /// Stops all mail about a person that waits.
 pub fn cancel_of(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
     let waiting = outbox::table.filter(outbox::user_id.eq(user)).filter(outbox::state.eq(State::Waiting));
-    let end =
-        (outbox::state.eq(State::Cancelled), outbox::secret.eq(None::<String>), outbox::ended_at.eq(now));
-    diesel::update(waiting).set(end).execute(conn).map(drop)
+    diesel::update(waiting).set(cancelled(now)).execute(conn).map(drop)
 }
 
-/// Lets the courier try again, at once: a mail that waits for its next try, or one without a secret that was given up
-/// (a secret is erased with the end of its mail). Tells whether there was such a mail.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn cancelled(now: Moment) -> _ {
+    let state: diesel::dsl::Eq<outbox::state, State> = outbox::state.eq(State::Cancelled);
+    let secret: diesel::dsl::Eq<outbox::secret, Option<String>> = outbox::secret.eq(None::<String>);
+    let ended: diesel::dsl::Eq<outbox::ended_at, Moment> = outbox::ended_at.eq(now);
+    (state, secret, ended)
+}
+
+/// Lets the courier try again: a mail that waits for its next try, or one without a secret that was given up (a secret
+/// is erased with the end of its mail). Tells whether there was such a mail.
 pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
-    let again =
-        (outbox::state.eq(State::Waiting), outbox::due_at.eq(now), outbox::ended_at.eq(None::<Moment>));
-    let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
-    if diesel::update(waiting).set(outbox::due_at.eq(now)).execute(conn)? == 1 {
-        return Ok(true);
-    }
-    let given_up = outbox::table
-        .find(id)
-        .filter(outbox::state.eq(State::Failed).or(outbox::state.eq(State::Cancelled)))
-        .filter(outbox::expires_at.is_null());
-    Ok(diesel::update(given_up).set((again, outbox::tries.eq(0))).execute(conn)? == 1)
+    let Some(mail) = by_id(conn, id)?.filter(Listed::can_retry) else { return Ok(false) };
+    let due = match mail.state {
+        // Due within a lease: a courier may have it in hand, and will come back to it by itself.
+        State::Waiting if mail.due_at <= now.plus(LEASE) => return Ok(true),
+        // A courier may still have had it in hand when it was cancelled.
+        State::Cancelled => now.plus(LEASE),
+        _ => now,
+    };
+    let unchanged = outbox::table.find(id).filter(outbox::state.eq(mail.state));
+    let again = (outbox::state.eq(State::Waiting), outbox::due_at.eq(due), outbox::tries.eq(0));
+    Ok(diesel::update(unchanged).set((again, outbox::ended_at.eq(None::<Moment>))).execute(conn)? == 1)
 }
 
 /// Erases what is worth nothing any more, also while no courier comes by; forgets mail a month after it was written,

@@ -45,6 +45,8 @@ pub struct User {
     pub created_at: Moment,
     /// When the password was chosen.
     pub password_changed_at: Moment,
+    /// The name as searches compare it.
+    pub full_name_canon: String,
 }
 
 impl User {

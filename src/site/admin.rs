@@ -24,7 +24,6 @@ use crate::web::fault::Fault;
 use crate::web::page::{self, Chrome};
 use crate::web::viewer::Staff;
 use crate::web::{filters, routes};
-use listing::standing_name;
 use snapshot::Snapshot;
 pub use snapshot::Snapshots;
 
@@ -114,12 +113,11 @@ impl OverviewPage {
 
     /// Each standing in the same way.
     fn standings(&self) -> Vec<(Message, String, i64)> {
-        let standing = |(standing, word): (Standing, &str)| {
-            let list = paths::with_query(route::PEOPLE, &[("standing", word)]);
-            (standing_name(&standing), list, self.numbers.census.of(None, Some(&standing)))
+        let row = |standing: &Standing| {
+            let list = paths::with_query(route::PEOPLE, &[("standing", standing.as_str())]);
+            (standing.name(), list, self.numbers.census.of(None, Some(standing)))
         };
-        let all = [(Standing::Active, "active"), (Standing::Unverified, "unverified")];
-        all.into_iter().chain([(Standing::Blocked(String::new()), "blocked")]).map(standing).collect()
+        Standing::ALL.iter().map(row).collect()
     }
 
     fn mails(word: &str) -> String {

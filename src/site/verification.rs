@@ -170,6 +170,10 @@ async fn verify(
     let tried = app
         .db
         .write(move |conn| {
+            // Blocked, or given another role, since the password was looked at: its page tells.
+            if !users::is_unchanged(conn, &user)? {
+                return Ok((Attempt::Refused(CodeState::Ended), None));
+            }
             let attempt = verifications::attempt(conn, &flow, &code, &keys, now)?;
             let sign_in = match attempt {
                 Attempt::Right => {

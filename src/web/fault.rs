@@ -281,6 +281,13 @@ impl Refusal {
     }
 }
 
+/// For what has no form to show again.
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        refusal.problems().err().unwrap_or(Self::BadRequest)
+    }
+}
+
 impl db::Failure for Refusal {
     fn database(&self) -> Option<&db::Error> {
         match self {

@@ -6,7 +6,7 @@ use reqwest::Method;
 
 use crate::admin::{act, admin, open, superuser};
 use crate::harness::{
-    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, World, at_once, crowd, free_port, minutes,
+    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, World, at_once, fill, free_port, minutes,
     run_alone, stories,
 };
 use crate::pictures;
@@ -29,6 +29,10 @@ stories! {
         merle.status(200).see("@merle");
         chief.visit("/admin/events/?person=merle&kind=account-added").await;
         chief.see("Was added merle chief").see("merle, merle@example.org, merchant");
+        chief.visit("/admin/events/?by=chief").await;
+        chief.see("Was added merle chief");
+        chief.visit("/admin/events/?by=merle").await;
+        chief.see("Nothing yet.");
     }
 
     async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
@@ -173,6 +177,86 @@ stories! {
         }
     }
 
+    async fn one_browser_of_several_can_be_signed_out(site: &Site) {
+        let mut chief = superuser(site).await;
+        let mut ann = site.member("annalee").await;
+        let mut phone = site.visitor();
+        phone.sign_in("annalee", PASSWORD).await;
+        let person = open(&mut chief, "annalee").await;
+        let body = chief.page().body.clone();
+        // The newest stands first, after "All of them".
+        let newest = body.split("<option value=\"0").nth(1).unwrap().split('"').next().unwrap();
+        let newest = format!("0{newest}");
+        assert_eq!(act(&mut chief, &person, "end-sessions", &[("reason", "x"), ("sign_in", &newest)]).await, 200);
+        assert!(!phone.is_signed_in().await);
+        assert!(ann.is_signed_in().await);
+        assert_eq!(act(&mut chief, &person, "end-sessions", &[("reason", "x"), ("sign_in", &newest)]).await, 422);
+    }
+
+    async fn those_ticked_are_helped_and_nobody_else(site: &Site) {
+        let mut chief = superuser(site).await;
+        let mut waiting = Vec::new();
+        for name in ["waiter-one", "waiter-two", "waiter-three"] {
+            let mut visitor = site.visitor();
+            visitor.sign_up(name, &format!("{name}@example.org"), PASSWORD).await;
+            site.mail_to(&format!("{name}@example.org")).await;
+            waiting.push(visitor);
+        }
+        site.wait(minutes(2)).await;
+        let bulk = async |chief: &mut Visitor, what: &str, whom: &[&str]| {
+            chief.visit("/admin/users/?q=waiter").await;
+            for name in whom {
+                chief.tick_box(&format!("Choose {name}"));
+            }
+            chief.fill("For those chosen", what).press("Continue").await;
+            chief.status(200).see(&format!("Chosen: {}", whom.len()));
+            if what == "end-sessions" {
+                chief.fill("Reason", "x");
+            }
+            chief.press("Yes, for all of them").await;
+            chief.status(200).see("Done.");
+        };
+        bulk(&mut chief, "send-code", &["waiter-one"]).await;
+        site.code_to("waiter-one@example.org").await;
+        bulk(&mut chief, "verify", &["waiter-one", "waiter-two"]).await;
+        for (visitor, (name, path)) in waiting.iter_mut().zip([("waiter-one", "/user-profile/"), ("waiter-two", "/user-profile/"), ("waiter-three", "/auth/verify-otp/")]) {
+            visitor.sign_in(name, PASSWORD).await;
+            assert!(visitor.path().starts_with(path), "{name} at {}", visitor.path());
+        }
+        bulk(&mut chief, "end-sessions", &["waiter-one"]).await;
+        assert!(!waiting[0].is_signed_in().await);
+        assert!(waiting[1].is_signed_in().await);
+        let person = open(&mut chief, "waiter-two").await;
+        assert_eq!(act(&mut chief, &person, "block", &[("reason", "x")]).await, 200);
+        bulk(&mut chief, "unblock", &["waiter-one", "waiter-two"]).await;
+        waiting[1].sign_in("waiter-two", PASSWORD).await;
+        waiting[1].status(200).see("@waiter-two");
+    }
+
+    async fn a_block_outruns_a_code_that_is_being_entered(site: &Site) {
+        let mut chief = superuser(site).await;
+        for round in 0..12 {
+            let (name, address) = (format!("racer-{round}"), format!("racer-{round}@example.org"));
+            let mut visitor = site.visitor();
+            visitor.sign_up(&name, &address, PASSWORD).await;
+            let code = site.code_to(&address).await;
+            let person = open(&mut chief, &name).await;
+            let form = |visitor: &Visitor, path: &str, fields: &[(&str, &str)]| {
+                let request = visitor.request(Method::POST, path);
+                let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                request.body(serde_urlencoded::to_string(fields).unwrap())
+            };
+            // From another browser, so that a password is hashed in between.
+            let other = visitor.other_browser();
+            let confirm = form(&other, visitor.path(), &[("otp", &code), ("password", PASSWORD)]);
+            let block = form(&chief, &format!("{person}block/"), &[("reason", "x")]);
+            let answers = at_once([confirm, block]).await;
+            assert_eq!(answers[1].status, 303, "{answers:?}");
+            let alive = "SELECT COUNT(*) FROM sign_ins s WHERE s.ended_at IS NULL AND s.user_id IN (SELECT id FROM users WHERE blocked_at IS NOT NULL)";
+            assert_eq!(site.count(alive).await, 0, "round {round}: {answers:?}");
+        }
+    }
+
     async fn who_is_signed_in_on_twenty_devices_is_out_on_all_of_them_at_once(site: &Site) {
         let mut chief = superuser(site).await;
         site.member("annalee").await;
@@ -197,18 +281,18 @@ stories! {
         let mut ann = site.member("annalee").await;
         let mut bob = site.member("bobbob").await;
         chief.visit("/admin/users/").await;
-        chief.press("Go on").await;
+        chief.press("Continue").await;
         chief.status(422).see("Nobody is chosen.");
         chief.visit("/admin/users/?role=user").await;
-        chief.fill("For those chosen", "block").tick("For everybody in this list, on all pages").press("Go on").await;
-        chief.status(200).see("Block 2 people?").see("annalee, bobbob").see("told the reason by mail");
+        chief.fill("For those chosen", "block").tick("For everybody in this list, on all pages").press("Continue").await;
+        chief.status(200).see("Block the chosen people?").see("Chosen: 2 annalee, bobbob").see("told the reason by mail");
         assert!(ann.is_signed_in().await, "nothing has happened yet");
-        chief.press("Do it").await;
+        chief.press("Yes, for all of them").await;
         chief.status(422).see("Give a reason.");
         site.member("carolus").await;
-        chief.fill("Reason", "Because").press("Do it").await;
-        chief.status(422).see("Meanwhile the list has changed.").see("Block 3 people?");
-        chief.press("Do it").await;
+        chief.fill("Reason", "Because").press("Yes, for all of them").await;
+        chief.status(422).see("Meanwhile the list has changed.").see("Chosen: 3 annalee, bobbob, carolus");
+        chief.press("Yes, for all of them").await;
         chief.status(200).see("Done.");
         for visitor in [&mut ann, &mut bob] {
             assert!(!visitor.is_signed_in().await);
@@ -216,9 +300,9 @@ stories! {
         assert_eq!(site.count("SELECT COUNT(*) FROM events WHERE kind = 'blocked' AND detail = 'Because'").await, 3);
         chief.visit("/admin/users/?standing=blocked").await;
         chief.see("3 people");
-        chief.fill("For those chosen", "delete").tick("For everybody in this list, on all pages").press("Go on").await;
-        chief.fill("Reason", "Because").press("Do it").await;
-        chief.see("Done.").see("Nobody fits.");
+        chief.fill("For those chosen", "delete").tick("For everybody in this list, on all pages").press("Continue").await;
+        chief.fill("Reason", "Because").press("Yes, for all of them").await;
+        chief.see("Done.").see("Nobody matches.");
         assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
     }
 }
@@ -228,7 +312,7 @@ fn a_bulk_block_that_is_killed_happened_to_all_or_to_nobody() {
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
         let Some(place) = world.place() else { continue };
         place.open().migrate().unwrap();
-        place.connection().batch_execute(&crowd(*world, 1111)).unwrap();
+        fill(*world, &place, 1111);
         // All of them signed in.
         place.connection().batch_execute("UPDATE sign_ins SET ended_at = NULL").unwrap();
         place.connection().batch_execute("UPDATE users SET blocked_at = NULL, role = CASE WHEN role = 'user' THEN 'user' ELSE 'staff' END",
@@ -247,16 +331,21 @@ fn a_bulk_block_that_is_killed_happened_to_all_or_to_nobody() {
                 let mut program = Program::serve(folder.path(), port, &mail, &settings);
                 let mut chief = Visitor::new(format!("http://localhost:{port}"), "10.0.0.1".to_owned());
                 chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
-                let fields = [
-                    ("act", "block"),
-                    ("everybody", "on"),
-                    ("role", "user"),
-                    ("confirmed", "1000"),
-                    ("reason", "x"),
-                ];
-                let request = chief.request(Method::POST, "/admin/users/bulk/");
-                let request = request.header("Content-Type", "application/x-www-form-urlencoded");
-                let request = request.body(serde_urlencoded::to_string(fields).unwrap());
+                let mut fields =
+                    vec![("act", "block"), ("everybody", "on"), ("role", "user"), ("reason", "x")];
+                let form = |chief: &Visitor, fields: &[(&str, &str)]| {
+                    let request = chief.request(Method::POST, "/admin/users/bulk/");
+                    let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                    request.body(serde_urlencoded::to_string(fields).unwrap())
+                };
+                let shown = form(&chief, &fields);
+                chief.send(shown, "/admin/users/bulk/").await;
+                chief.status(200).see("Chosen: 1000");
+                let body = chief.page().body.clone();
+                let seal =
+                    body.split("name=\"confirmed\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+                fields.push(("confirmed", seal));
+                let request = form(&chief, &fields);
                 let sent = actix_web::rt::spawn(async move {
                     request.send().await.is_ok_and(|answer| answer.status() == 303)
                 });
@@ -287,4 +376,44 @@ fn a_bulk_block_that_is_killed_happened_to_all_or_to_nobody() {
             site.stop().await;
         });
     }
+}
+
+#[test]
+fn more_than_two_thousand_at_once_are_refused_also_when_confirmed_by_hand() {
+    let Some(place) = World::Embedded.place() else { return };
+    place.open().migrate().unwrap();
+    fill(World::Embedded, &place, 2300);
+    run_alone(async || {
+        let site = place.site().await;
+        let mut chief = superuser(&site).await;
+        chief.visit("/admin/users/?role=user").await;
+        chief
+            .fill("For those chosen", "end-sessions")
+            .tick("For everybody in this list, on all pages")
+            .press("Continue")
+            .await;
+        chief.status(422).see("These are more than 2000 people");
+        let path = "/admin/users/bulk/";
+        for confirmed in ["2001", "2000", "x"] {
+            let fields = [
+                ("act", "delete"),
+                ("everybody", "on"),
+                ("role", "user"),
+                ("reason", "x"),
+                ("confirmed", confirmed),
+            ];
+            let request =
+                chief.request(Method::POST, path).header("Content-Type", "application/x-www-form-urlencoded");
+            let request = request.body(serde_urlencoded::to_string(fields).unwrap());
+            assert_eq!(chief.send(request, path).await.status, 422);
+        }
+        // A filter that cannot be read is no wider one.
+        let fields = [("act", "delete"), ("everybody", "on"), ("joined_from", "0024-11-24")];
+        let request =
+            chief.request(Method::POST, path).header("Content-Type", "application/x-www-form-urlencoded");
+        let request = request.body(serde_urlencoded::to_string(fields).unwrap());
+        assert_eq!(chief.send(request, path).await.status, 400);
+        assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 2301);
+        site.stop().await;
+    });
 }

@@ -10,7 +10,7 @@ mod visitor;
 mod world;
 
 pub use burst::at_once;
-pub use crowd::crowd;
+pub use crowd::fill;
 pub use mailbox::{MailServer, Mood};
 pub use program::Program;
 #[cfg(feature = "mysql")]

@@ -1,7 +1,7 @@
 ALTER TABLE sign_ins DROP INDEX sign_ins_created_at;
 ALTER TABLE links DROP INDEX links_created_at;
 ALTER TABLE outbox DROP INDEX outbox_user_id, DROP INDEX outbox_state_created_at;
-ALTER TABLE events DROP INDEX events_kind, DROP COLUMN actor_id, DROP COLUMN was, DROP COLUMN became;
+ALTER TABLE events DROP INDEX events_actor_id, DROP INDEX events_kind, DROP COLUMN actor_id, DROP COLUMN was, DROP COLUMN became;
 ALTER TABLE users
     DROP INDEX users_full_name_canon,
     DROP INDEX users_created_at,

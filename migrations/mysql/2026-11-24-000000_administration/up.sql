@@ -21,6 +21,7 @@ SET @change = IF(EXISTS (SELECT * FROM information_schema.columns WHERE table_sc
         ADD COLUMN actor_id VARCHAR(36),
         ADD COLUMN was VARCHAR(2000) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '''',
         ADD COLUMN became VARCHAR(2000) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '''',
+        ADD INDEX events_actor_id (actor_id, at),
         ADD INDEX events_kind (kind, at)');
 PREPARE change_table FROM @change;
 EXECUTE change_table;

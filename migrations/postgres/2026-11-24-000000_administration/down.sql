@@ -3,6 +3,7 @@ DROP INDEX links_created_at;
 DROP INDEX outbox_state_created_at;
 DROP INDEX outbox_user_id;
 DROP INDEX events_kind;
+DROP INDEX events_actor_id;
 ALTER TABLE events DROP COLUMN became;
 ALTER TABLE events DROP COLUMN was;
 ALTER TABLE events DROP COLUMN actor_id;

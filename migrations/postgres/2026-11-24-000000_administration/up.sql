@@ -13,6 +13,7 @@ CREATE INDEX users_blocked_at ON users (blocked_at);
 ALTER TABLE events ADD COLUMN actor_id TEXT COLLATE "C";                             -- none: the person, or the program
 ALTER TABLE events ADD COLUMN was TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN became TEXT COLLATE "C" NOT NULL DEFAULT '';
+CREATE INDEX events_actor_id ON events (actor_id, at);
 CREATE INDEX events_kind ON events (kind, at);
 
 CREATE INDEX outbox_user_id ON outbox (user_id, created_at);

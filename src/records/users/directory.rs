@@ -26,6 +26,8 @@ pub struct Filter {
     pub role: Option<Role>,
     /// Of that standing, whatever the reason of a block.
     pub standing: Option<Standing>,
+    /// Only those who have an address.
+    pub has_email: bool,
     /// Signed up then or later.
     pub joined_from: Option<Moment>,
     /// Signed up before.
@@ -39,7 +41,7 @@ pub enum Key {
     Joined,
     /// Their username.
     Username,
-    /// Their address; who has none is left out.
+    /// Their address, of those who have one ([`Filter::has_email`]).
     Email,
     /// Their name. For searches alone: most people give none.
     Name,
@@ -88,7 +90,7 @@ impl Place {
             Key::Joined => Self::Joined(user.created_at, user.id.clone()),
             Key::Username => Self::Username(user.username.to_ascii_lowercase()),
             Key::Email => Self::Email(user.email.as_deref().unwrap_or_default().to_ascii_lowercase()),
-            Key::Name => Self::Name(user.full_name.to_lowercase(), user.id.clone()),
+            Key::Name => Self::Name(user.full_name_canon.clone(), user.id.clone()),
             Key::Anywhere => Self::Anywhere(user.username.to_ascii_lowercase()),
         }
     }
@@ -199,8 +201,8 @@ fn ordered(query: Query<'_>, order: Order) -> Query<'_> {
         (Key::Joined, true) => query.order((users::created_at.desc(), users::id.desc())),
         (Key::Username | Key::Anywhere, false) => query.order(users::username_canon),
         (Key::Username | Key::Anywhere, true) => query.order(users::username_canon.desc()),
-        (Key::Email, false) => query.filter(users::email_canon.is_not_null()).order(users::email_canon),
-        (Key::Email, true) => query.filter(users::email_canon.is_not_null()).order(users::email_canon.desc()),
+        (Key::Email, false) => query.order(users::email_canon),
+        (Key::Email, true) => query.order(users::email_canon.desc()),
         (Key::Name, false) => query.order((users::full_name_canon, users::id)),
         (Key::Name, true) => query.order((users::full_name_canon.desc(), users::id.desc())),
     }
@@ -246,6 +248,9 @@ fn filtered(filter: &Filter) -> Query<'static> {
         }
         None => query,
     };
+    if filter.has_email {
+        query = query.filter(users::email_canon.is_not_null());
+    }
     if let Some(from) = filter.joined_from {
         query = query.filter(users::created_at.ge(from));
     }

@@ -12,7 +12,7 @@ use super::person::refusal;
 use crate::acts::{Act, Actor, Refused, Rules};
 use crate::app::App;
 use crate::db;
-use crate::identity::{Id, Message};
+use crate::identity::{Id, Message, fingerprint};
 use crate::paths::{self, route};
 use crate::records::users::User;
 use crate::records::users::{self, directory};
@@ -43,7 +43,7 @@ pub(super) fn tick(id: &Id) -> String {
 pub(super) const ACTS: [(&str, &str); 6] = [
     ("block", "Block"),
     ("unblock", "Unblock"),
-    ("verify", "Take the address as confirmed"),
+    ("verify", "Mark the address as confirmed"),
     ("send-code", "Send another code"),
     ("end-sessions", "Sign out everywhere"),
     ("delete", "Delete"),
@@ -57,7 +57,10 @@ struct BulkPage {
     effect: Message,
     /// What the form carries on to be confirmed.
     carried: BTreeMap<String, String>,
-    people: Vec<String>,
+    count: usize,
+    /// Some of them by name.
+    names: String,
+    /// How many there are besides.
     unnamed: usize,
     needs_reason: bool,
     reason: String,
@@ -86,7 +89,7 @@ async fn submit(
     Form(fields): Form<BTreeMap<String, String>>,
 ) -> Result<HttpResponse, Fault> {
     let bulk = Bulk::read(fields)?;
-    // Before a reason is typed, so that nothing typed is lost.
+    // First of all: a password page in between would lose what is typed on the next one.
     viewer.is_recent(app.clock.now(), &bulk.asked.path())?;
     let people = bulk.people(&app).await?;
     let problems = if bulk.field("confirmed").is_empty() {
@@ -109,7 +112,7 @@ async fn run(
     bulk: &Bulk,
     people: &[User],
 ) -> Result<(), Refusal> {
-    if bulk.field("confirmed") != people.len().to_string() {
+    if bulk.field("confirmed") != seal(people) || !(1..=MOST).contains(&people.len()) {
         return Err(Refusal::at(
             "acts",
             "Meanwhile the list has changed. Please look at it again, and confirm once more.",
@@ -126,7 +129,7 @@ async fn run(
             for user in &people {
                 match act.perform(conn, user, &actor, rules, now) {
                     Ok(done) => pictures.extend(done.picture),
-                    Err(Refused::Gone | Refused::NotNow(_)) => {}
+                    Err(Refused::Gone | Refused::NameTaken | Refused::NotNow(_)) => {}
                     Err(refused) => return Err(refusal(refused)),
                 }
             }
@@ -166,7 +169,11 @@ impl Bulk {
         let whom = if field("everybody").is_empty() {
             Whom::Ticked(ticked.collect::<Result<_, _>>()?)
         } else {
-            Whom::Everybody(asked.understand()?.0.filter)
+            let (wanted, problems) = asked.understand()?;
+            if !problems.is_empty() {
+                return Err(Fault::BadRequest);
+            }
+            Whom::Everybody(wanted.filter)
         };
         Ok(Self { fields, act, asked, whom })
     }
@@ -206,16 +213,22 @@ impl BulkPage {
         } else if people.len() > MOST {
             problems.add("acts", Message::new("These are more than {most} people, which is the most at once. Go back and narrow the list down.").with("most", MOST));
         }
-        let (what, effect) = told(&bulk.act, people.len());
+        let (what, effect) = told(&bulk.act);
         let mut carried = bulk.fields.clone();
         carried.remove("reason");
-        carried.insert("confirmed".to_owned(), people.len().to_string());
+        carried.insert("confirmed".to_owned(), seal(people));
         Self {
             chrome: Chrome::of(Some(viewer)),
             what,
             effect,
             carried,
-            people: people.iter().take(NAMED).map(|user| user.username.clone()).collect(),
+            count: people.len(),
+            names: people
+                .iter()
+                .take(NAMED)
+                .map(|user| user.username.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
             unnamed: people.len().saturating_sub(NAMED),
             needs_reason: bulk.act.is_against(),
             reason: bulk.field("reason").to_owned(),
@@ -225,34 +238,43 @@ impl BulkPage {
     }
 
     fn can_go_on(&self) -> bool {
-        !self.people.is_empty() && self.people.len() + self.unnamed <= MOST
+        (1..=MOST).contains(&self.count)
     }
 }
 
-/// What an act on so many people is called, and what it will do.
-fn told(act: &Act, count: usize) -> (Message, Message) {
+/// What tells whether these are the people who were shown. Not a secret.
+fn seal(people: &[User]) -> String {
+    let ids: Vec<&str> = people.iter().map(|user| user.id.as_str()).collect();
+    fingerprint(ids.join(",").as_bytes())
+}
+
+/// What an act is called, and what it will do.
+fn told(act: &Act) -> (Message, Message) {
     let (what, effect) = match act {
         Act::Block => (
-            "Block {count} people",
-            "They are signed out everywhere at once, cannot sign in, and are told the reason by mail.",
+            "Block the chosen people?",
+            "They are signed out everywhere at once and cannot sign in. Whose address is confirmed is told the reason by mail.",
         ),
-        Act::Unblock => ("Unblock {count} people", "They can sign in again, and are told so by mail."),
+        Act::Unblock => (
+            "Unblock the chosen people?",
+            "They can sign in again. Whose address is confirmed is told so by mail.",
+        ),
         Act::Verify => (
-            "Take the addresses of {count} people as confirmed",
+            "Mark the addresses of the chosen people as confirmed?",
             "Those who wait for their code can sign in without it.",
         ),
         Act::SendCode => (
-            "Send another code to {count} people",
+            "Send the chosen people another code?",
             "Those who wait for their code get a new one; older ones stop working.",
         ),
         Act::EndSessions => (
-            "Sign out {count} people everywhere",
+            "Sign the chosen people out everywhere?",
             "All of their browsers are signed out. They can sign in again.",
         ),
         _ => (
-            "Delete {count} people",
-            "Their accounts, pictures and sessions are gone for good; the events stay. They are told the reason by mail.",
+            "Delete the chosen people?",
+            "Their accounts, pictures and sessions are gone for good; the events stay. Whose address is confirmed is told the reason by mail.",
         ),
     };
-    (Message::new(what).with("count", count), effect.into())
+    (what.into(), effect.into())
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
-use super::listing::{begin, day, id, one_more, one_page, print_point};
+use super::listing::{begin, day, one_more, one_page, print_point};
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Moment};
@@ -56,8 +56,10 @@ pub(super) struct Who {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
-    /// A username, or an identifier.
+    /// To whom: a username, or an identifier.
     person: String,
+    /// By whom, in the same way.
+    by: String,
     kind: String,
     from: String,
     until: String,
@@ -68,26 +70,34 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
     let asked: Asked = forms::query(&req)?;
     let after = begin(&asked.after)?;
     let (filter, problems) = asked.understand()?;
-    let name = asked.person.trim().to_ascii_lowercase();
-    let found = app
+    let (person, by) = (asked.person.clone(), asked.by.clone());
+    let (rows, next) = app
         .db
         .read(move |conn| {
             let mut filter = filter.clone();
-            if filter.user.is_none() && !name.is_empty() {
-                // A name that nobody has: nobody's events.
-                let nobody = || Id::from_stored(String::new());
-                let user = if name.is_ascii() { users::by_username(conn, &name)? } else { None };
-                filter.user = Some(user.map_or_else(nobody, |user| user.id));
-            }
-            Ok::<_, db::Error>(events::list(conn, &filter, after.as_ref(), one_more())?)
+            (filter.user, filter.actor) = (somebody(conn, &person)?, somebody(conn, &by)?);
+            let found = events::list(conn, &filter, after.as_ref(), one_more())?;
+            let (events, next) = one_page(found, |event| print_point(event.at, &event.id));
+            Ok::<_, db::Error>((rows(conn, events)?, next))
         })
         .await?;
-    let (events, next) = one_page(found, |event| print_point(event.at, &event.id));
-    let rows = app.db.read(move |conn| rows(conn, events.clone())).await?;
     let next = next.map(|after| asked.path(&after));
-    let chrome = Chrome::of(Some(&viewer));
-    let page = EventsPage { chrome, asked, rows, next, problems };
+    let page = EventsPage { chrome: Chrome::of(Some(&viewer)), asked, rows, next, problems };
     Ok(if page.problems.is_empty() { page::ok(&page) } else { page::refused(&page) })
+}
+
+/// Whom a field names: by identifier, also of an account that is gone, or by username. A name that nobody has is nobody,
+/// of whom there are no events.
+fn somebody(conn: &mut Connection, typed: &str) -> Result<Option<Id>, db::Error> {
+    let typed = typed.trim().to_ascii_lowercase();
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    if let Some(id) = Id::parse(&typed) {
+        return Ok(Some(id));
+    }
+    let user = if typed.is_ascii() { users::by_username(conn, &typed)? } else { None };
+    Ok(Some(user.map_or_else(|| Id::from_stored(String::new()), |user| user.id)))
 }
 
 impl Asked {
@@ -97,18 +107,15 @@ impl Asked {
             "" => None,
             word => Some(Kind::parse(word).ok_or(Fault::BadRequest)?),
         };
-        let filter = Filter {
-            user: id(self.person.trim()).ok(),
-            kind,
-            from: day(&self.from, "from", &mut problems),
-            before: day(&self.until, "until", &mut problems).map(Moment::next_day),
-        };
-        Ok((filter, problems))
+        let from = day(&self.from, "from", &mut problems);
+        let before = day(&self.until, "until", &mut problems).map(Moment::next_day);
+        Ok((Filter { kind, from, before, ..Filter::default() }, problems))
     }
 
     fn path(&self, after: &str) -> String {
         let fields = [
             ("person", self.person.as_str()),
+            ("by", &self.by),
             ("kind", &self.kind),
             ("from", &self.from),
             ("until", &self.until),

@@ -3,8 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::acts::standing_word;
-use crate::identity::{Id, Message, Moment, Role, Standing};
+use crate::identity::{Id, Moment, Role, Standing};
 use crate::paths::{self, route};
 use crate::records::Point;
 use crate::records::users::directory::{Filter, Key, Order, Place};
@@ -34,10 +33,6 @@ pub(super) struct Wanted {
     pub after: Option<Place>,
 }
 
-/// The standings that can be asked for.
-pub(super) const STANDINGS: [(&str, &str); 3] =
-    [("active", "Active"), ("unverified", "Unverified"), ("blocked", "Blocked")];
-
 impl Asked {
     /// What is asked for. A date that cannot be read is left out, and told.
     ///
@@ -45,27 +40,24 @@ impl Asked {
     /// Words that no page of ours has in its address.
     pub fn understand(&self) -> Result<(Wanted, Problems), Fault> {
         let mut problems = Problems::default();
-        let one = |word: &str, known: Option<Role>| {
-            if word.is_empty() { Ok(None) } else { known.map(Some).ok_or(Fault::BadRequest) }
-        };
-        let standing = match self.standing.as_str() {
-            "" => None,
-            "active" => Some(Standing::Active),
-            "unverified" => Some(Standing::Unverified),
-            "blocked" => Some(Standing::Blocked(String::new())),
-            _ => return Err(Fault::BadRequest),
-        };
+        let unless_empty = |word: &str| (!word.is_empty()).then(|| word.to_owned());
+        let role = unless_empty(&self.role).map(|word| Role::parse(&word).ok_or(Fault::BadRequest));
+        let standing =
+            unless_empty(&self.standing).map(|word| Standing::parse(&word).ok_or(Fault::BadRequest));
+        let order = order(&self.sort)?;
         let search: String = self.q.trim().to_lowercase().chars().take(254).collect();
+        let has_email = search.is_empty() && order.key == Key::Email;
         let filter = Filter {
             search,
-            role: one(&self.role, Role::parse(&self.role))?,
-            standing,
+            role: role.transpose()?,
+            standing: standing.transpose()?,
+            has_email,
             joined_from: day(&self.joined_from, "joined_from", &mut problems),
             joined_before: day(&self.joined_until, "joined_until", &mut problems).map(Moment::next_day),
         };
         let after =
             if self.after.is_empty() { None } else { Some(place(&self.after).ok_or(Fault::BadRequest)?) };
-        Ok((Wanted { filter, order: order(&self.sort)?, after }, problems))
+        Ok((Wanted { filter, order, after }, problems))
     }
 
     /// The address of this list from its beginning.
@@ -109,6 +101,11 @@ impl Asked {
             ("joined_until", &self.joined_until),
             ("sort", &self.sort),
         ]
+    }
+
+    /// Whether only people with an address are listed, in the order of it.
+    pub fn is_by_email(&self) -> bool {
+        self.q.trim().is_empty() && self.sort.trim_start_matches('-') == "email"
     }
 
     /// Whether it is narrowed down at all.
@@ -166,6 +163,8 @@ fn place(text: &str) -> Option<Place> {
     let (kind, rest) = text.split_at_checked(1)?;
     Some(match kind {
         "j" => point(rest).map(|point| Place::Joined(point.at, point.id))?,
+        // Some databases cannot compare these with anything but ASCII.
+        "u" | "e" | "s" if !rest.is_ascii() => return None,
         "u" => Place::Username(rest.to_owned()),
         "e" => Place::Email(rest.to_owned()),
         "n" => {
@@ -216,15 +215,6 @@ pub(super) fn id(text: &str) -> Result<Id, Fault> {
     Id::parse(text).ok_or(Fault::NotFound)
 }
 
-/// What a standing is called.
-pub(super) fn standing_name(standing: &Standing) -> Message {
-    let word = standing_word(standing);
-    STANDINGS
-        .iter()
-        .find(|(known, _)| *known == word)
-        .map_or_else(|| Message::new(word), |(_, name)| Message::new(*name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +233,16 @@ mod tests {
         for wanted in places {
             assert_eq!(place(&print(&wanted)), Some(wanted));
         }
-        for bad in ["", "x", "j1", "jx.y", "nshort", "é"] {
+        for bad in [
+            "",
+            "x",
+            "j1",
+            "jx.y",
+            "nshort",
+            "é",
+            "ué",
+            "j-99999999999999999.00000000-0000-7000-8000-000000000001",
+        ] {
             assert_eq!(place(bad), None, "{bad}");
         }
     }

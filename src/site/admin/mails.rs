@@ -7,16 +7,17 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::listing::{begin, id, one_more, one_page, print_point};
+use super::person::refusal;
+use crate::acts::Actor;
 use crate::acts::mails::MailAct;
-use crate::acts::{Actor, Refused};
 use crate::app::App;
 use crate::db;
 use crate::identity::{Message, Moment, Role};
-use crate::mail::{Mail, Stationery};
+use crate::mail::{self, Mail, Stationery};
 use crate::paths::{self, route};
 use crate::records::outbox::{self, Filter, Listed, State};
 use crate::web::client::Client;
-use crate::web::fault::Fault;
+use crate::web::fault::{Fault, Refusal};
 use crate::web::forms;
 use crate::web::language::Language;
 use crate::web::page::{self, Chrome};
@@ -53,7 +54,7 @@ struct MailPage {
 /// A mail as pages show it.
 pub(super) struct Row {
     pub path: String,
-    pub kind: String,
+    pub name: Message,
     pub to: String,
     pub person: Option<String>,
     pub state: Message,
@@ -76,7 +77,7 @@ impl Row {
     pub(super) fn of(mail: &Listed) -> Self {
         Self {
             path: paths::mail(&mail.id),
-            kind: mail.kind.clone(),
+            name: mail::kind_name(&mail.kind),
             to: mail.recipient.clone(),
             person: mail.user_id.as_ref().map(paths::person),
             state: mail.state.name(),
@@ -121,14 +122,11 @@ async fn show(
     let mail = app.db.find(move |conn| Ok::<_, db::Error>(outbox::by_id(conn, &wanted)?)).await?;
     let mail = mail.filter(|mail| mail.state != State::Withheld).ok_or(Fault::NotFound)?;
     let may_act = viewer.user.role == Role::Superuser;
-    let can_retry = mail.state == State::Waiting
-        || (matches!(mail.state, State::Failed | State::Cancelled) && mail.expires_at.is_none());
-    let can_cancel = mail.state == State::Waiting;
     Ok(page::ok(&MailPage {
         chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
         text: preview(&app, &mail),
-        retry: (may_act && can_retry).then(|| paths::mail_act(&mail.id, "retry")),
-        cancel: (may_act && can_cancel).then(|| paths::mail_act(&mail.id, "cancel")),
+        retry: (may_act && mail.can_retry()).then(|| paths::mail_act(&mail.id, "retry")),
+        cancel: (may_act && mail.state == State::Waiting).then(|| paths::mail_act(&mail.id, "cancel")),
         row: Row::of(&mail),
     }))
 }
@@ -159,13 +157,19 @@ async fn act(
         "retry" => (MailAct::Retry, "mail-retried"),
         _ => (MailAct::Cancel, "mail-cancelled"),
     };
-    let actor = Actor { id: Some(viewer.user.id), origin: client.origin(), reason: String::new() };
+    let actor = Actor { id: Some(viewer.user.id.clone()), origin: client.origin(), reason: String::new() };
     let wanted = mail.clone();
-    let said = match app.db.write(move |conn| act.perform(conn, &wanted, &actor, now)).await {
+    let done = app
+        .db
+        .write(move |conn| {
+            viewer.still_may(conn, now)?;
+            act.perform(conn, &wanted, &actor, now).map_err(refusal)
+        })
+        .await;
+    let said = match done {
         Ok(()) => said,
-        Err(Refused::NotNow(_)) => "too-late",
-        Err(Refused::Gone) => return Err(Fault::NotFound),
-        Err(Refused::Database(error)) => return Err(error.into()),
+        Err(Refusal::Form(_)) => "too-late",
+        Err(refusal) => return Err(refusal.into()),
     };
     app.bell.ring();
     Ok(page::see_other(&paths::with_notice(&paths::mail(&mail), said)))

@@ -16,7 +16,7 @@ use crate::records::links::{self, Link, LinkState};
 use crate::records::users::User;
 use crate::records::verifications::{self, CodeState, Verification};
 use crate::web::client::Client;
-use crate::web::fault::Fault;
+use crate::web::fault::{Fault, Refusal};
 use crate::web::forms;
 use crate::web::page::{self, Chrome};
 use crate::web::viewer::{Staff, Superuser};
@@ -68,10 +68,13 @@ struct Asked {
 impl Row {
     pub(super) fn of_code(flow: &Verification, user: &User, now: Moment) -> Self {
         let state = flow.state(now);
+        // A sign-up that only looks like one: no code was sent, and none fits.
+        let has_code = flow.code_digest.is_some();
         let name: Message = match state {
+            _ if !has_code => "No code: the address has an account".into(),
             CodeState::Open => "Waits".into(),
             CodeState::Spent => "All tries used up".into(),
-            CodeState::Expired => "Ran out".into(),
+            CodeState::Expired => "Ran out or cancelled".into(),
             CodeState::Ended => "Used or cancelled".into(),
         };
         Self {
@@ -86,7 +89,7 @@ impl Row {
             expires: flow.code_expires_at,
             tries: Some(flow.tries),
             state: name,
-            cancel: (state == CodeState::Open).then(|| paths::cancel_code(&flow.id)),
+            cancel: (state == CodeState::Open && has_code).then(|| paths::cancel_code(&flow.id)),
             place: print_point(flow.created_at, &flow.id),
         }
     }
@@ -126,9 +129,7 @@ async fn codes(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result
     Ok(page::ok(&PendingPage {
         chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
         title: "One-time codes".into(),
-        about:
-            "Codes that were mailed in the last 72 hours. What they say is known to nobody but who got them."
-                .into(),
+        about: "Codes of the last 72 hours. Only those who got them can read them.".into(),
         rows,
         next: next.map(|after| paths::with_query(route::CODES, &[("after", &after)])),
         may_act: viewer.user.role == Role::Superuser,
@@ -149,7 +150,7 @@ async fn resets(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Resul
     Ok(page::ok(&PendingPage {
         chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
         title: "Password resets".into(),
-        about: "Links to choose a password that were mailed lately. Each works once.".into(),
+        about: "Links to choose a password, kept for three days after their end. Each works once.".into(),
         rows,
         next: next.map(|after| paths::with_query(route::RESETS, &[("after", &after)])),
         may_act: viewer.user.role == Role::Superuser,
@@ -163,19 +164,21 @@ async fn cancel_code(
     client: Client,
     at: Path<String>,
 ) -> Result<HttpResponse, Fault> {
-    let (flow, actor, origin, now) = (id(&at)?, viewer.user.id, client.origin(), app.clock.now());
+    let (flow, origin, now) = (id(&at)?, client.origin(), app.clock.now());
     let cancelled = app
         .db
         .write(move |conn| {
+            viewer.still_may(conn, now)?;
             if !verifications::cancel_code(conn, &flow, now)? {
                 return Ok(false);
             }
             let user = verifications::by_id(conn, &flow)?.map(|(_, user)| user.id);
-            let event = cancelled(Kind::CodeCancelled, user.as_ref(), &actor, &origin);
+            let event = cancelled(Kind::CodeCancelled, user.as_ref(), &viewer.user.id, &origin);
             events::insert(conn, &event, now)?;
-            Ok::<_, db::Error>(true)
+            Ok::<_, Refusal>(true)
         })
-        .await?;
+        .await
+        .map_err(Fault::from)?;
     Ok(page::see_other(&paths::with_notice(
         route::CODES,
         if cancelled { "code-cancelled" } else { "too-late" },
@@ -188,16 +191,20 @@ async fn cancel_reset(
     client: Client,
     at: Path<String>,
 ) -> Result<HttpResponse, Fault> {
-    let (link, actor, origin, now) = (id(&at)?, viewer.user.id, client.origin(), app.clock.now());
+    let (link, origin, now) = (id(&at)?, client.origin(), app.clock.now());
     let cancelled = app
         .db
         .write(move |conn| {
-            let Some(user) = links::cancel(conn, &link, now)? else { return Ok(false) };
-            let event = cancelled(Kind::ResetCancelled, Some(&user), &actor, &origin);
+            viewer.still_may(conn, now)?;
+            let Some(user) = links::cancel(conn, &link, Purpose::ResetPassword, now)? else {
+                return Ok(false);
+            };
+            let event = cancelled(Kind::ResetCancelled, Some(&user), &viewer.user.id, &origin);
             events::insert(conn, &event, now)?;
-            Ok::<_, db::Error>(true)
+            Ok::<_, Refusal>(true)
         })
-        .await?;
+        .await
+        .map_err(Fault::from)?;
     Ok(page::see_other(&paths::with_notice(
         route::RESETS,
         if cancelled { "reset-cancelled" } else { "too-late" },

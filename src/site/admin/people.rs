@@ -6,9 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use futures_util::stream::try_unfold;
 
-use super::listing::{Asked, ROWS, STANDINGS, Wanted, standing_name};
+use super::listing::{Asked, ROWS, Wanted};
 use super::snapshot::Snapshots;
-use crate::acts::standing_word;
 use crate::app::App;
 use crate::db;
 use crate::identity::{Id, Message, Moment, Role};
@@ -75,8 +74,8 @@ impl Person {
             full_name: user.full_name.clone(),
             email: user.email.clone(),
             role: user.role.name(),
-            standing: standing_name(&standing),
-            standing_word: standing_word(&standing),
+            standing: standing.name(),
+            standing_word: standing.as_str(),
             joined: user.created_at,
             last_seen,
         }
@@ -124,7 +123,11 @@ async fn total(app: &App, filter: &Filter, counted: usize) -> Result<Message, Fa
     if counted <= most {
         return Ok(people(i64::try_from(counted).unwrap_or(i64::MAX)));
     }
-    if filter.search.is_empty() && filter.joined_from.is_none() && filter.joined_before.is_none() {
+    let is_counted = filter.search.is_empty()
+        && !filter.has_email
+        && filter.joined_from.is_none()
+        && filter.joined_before.is_none();
+    if is_counted {
         let census = Snapshots::get(app).await?.census;
         return Ok(people(census.of(filter.role, filter.standing.as_ref())));
     }
@@ -172,7 +175,7 @@ fn csv_line(user: &User) -> String {
         &user.full_name,
         &user.phone,
         user.role.as_str(),
-        standing_word(&user.standing()),
+        user.standing().as_str(),
         &user.created_at.iso(),
     ])
 }

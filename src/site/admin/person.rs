@@ -9,9 +9,9 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::events::{Row, rows};
-use super::listing::{id, standing_name};
+use super::listing::id;
 use super::{mails, pending};
-use crate::acts::{Act, Actor, Done, Refused, Rules, standing_word};
+use crate::acts::{Act, Actor, Done, Refused, Rules};
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Moment, Purpose, Role};
@@ -107,15 +107,14 @@ async fn act(
     let (user, word) = (id(&at.0)?, at.1.as_str());
     let back = paths::person(&user);
     let done = match form.act(word, &app, &user).await {
-        Ok(act) => perform(&app, &viewer, &client, &user, act, &form.reason, &back).await,
+        Ok(act) => perform(&app, &viewer, &client, &user, act, &form.reason).await,
         Err(refusal) => Err(refusal),
     };
     match done {
         Ok(()) => Ok(page::see_other(&paths::with_notice(&back, notice(word)))),
         Err(refusal) => {
             let problems = refusal.problems()?;
-            let page = PersonPage::new(&app, &viewer, &user, Some(form), problems).await?;
-            Ok(page::refused(&PersonPage { tried: word.to_owned(), ..page }))
+            Ok(page::refused(&PersonPage::new(&app, &viewer, &user, Some((word, form)), problems).await?))
         }
     }
 }
@@ -124,11 +123,12 @@ async fn show_delete(
     app: Data<App>,
     Superuser(viewer): Superuser,
     at: Path<String>,
+    req: HttpRequest,
 ) -> Result<HttpResponse, Fault> {
-    let user = id(&at)?;
+    let (user, form) = (id(&at)?, forms::query(&req)?);
     // Before a reason is typed, so that nothing typed is lost.
     viewer.is_recent(app.clock.now(), &paths::person_act(&user, "delete"))?;
-    let page = DeletePage::new(&app, &viewer, &user, ActForm::default(), Problems::default()).await?;
+    let page = DeletePage::new(&app, &viewer, &user, form, Problems::default()).await?;
     Ok(page::ok(&page))
 }
 
@@ -140,8 +140,7 @@ async fn delete(
     Form(form): Form<ActForm>,
 ) -> Result<HttpResponse, Fault> {
     let user = id(&at)?;
-    let back = paths::person_act(&user, "delete");
-    match perform(&app, &viewer, &client, &user, Act::Delete, &form.reason, &back).await {
+    match perform(&app, &viewer, &client, &user, Act::Delete, &form.reason).await {
         Ok(()) => Ok(page::see_other(&paths::with_notice(route::PEOPLE, "deleted"))),
         Err(refusal) => {
             let problems = refusal.problems()?;
@@ -158,12 +157,13 @@ async fn perform(
     user: &Id,
     act: Act,
     typed_reason: &str,
-    back: &str,
 ) -> Result<(), Refusal> {
     let reason = act.reason(typed_reason).map_err(|message| Refusal::at("reason", message))?;
     let now = app.clock.now();
     if act.is_against() {
-        viewer.is_recent(now, &paths::with_query(back, &[("reason", &reason)]))?;
+        let back =
+            if matches!(act, Act::Delete) { paths::person_act(user, "delete") } else { paths::person(user) };
+        viewer.is_recent(now, &paths::with_query(&back, &[("reason", &reason)]))?;
     }
     let actor = Actor { id: Some(viewer.user.id.clone()), origin: client.origin(), reason };
     let (viewer, user, rules) = (viewer.clone(), user.clone(), Rules::new(&app.config, &app.keys));
@@ -187,6 +187,7 @@ async fn perform(
 pub(super) fn refusal(refused: Refused) -> Refusal {
     match refused {
         Refused::Gone => Fault::NotFound.into(),
+        Refused::NameTaken => Refusal::at("username", "This username is taken. Please choose another one."),
         Refused::NotNow(message) => Refusal::at("acts", message),
         Refused::Database(error) => error.into(),
     }
@@ -247,7 +248,7 @@ impl PersonPage {
         app: &App,
         viewer: &Viewer,
         user: &Id,
-        typed: Option<ActForm>,
+        typed: Option<(&str, ActForm)>,
         problems: Problems,
     ) -> Result<Self, Fault> {
         let (wanted, now) = (user.clone(), app.clock.now());
@@ -260,20 +261,20 @@ impl PersonPage {
             })
             .await?;
         let (user, known) = found.ok_or(Fault::NotFound)?;
-        let form = match typed {
-            // A form that has no details says nothing about them.
-            Some(typed) if typed.username.is_empty() => {
-                let ActForm { reason, role, .. } = typed;
-                let of_user = ActForm::of(&user);
-                ActForm { reason, role: if role.is_empty() { of_user.role.clone() } else { role }, ..of_user }
+        let of_user = ActForm::of(&user);
+        let (tried, form) = match typed {
+            Some((word @ "edit", typed)) => (word, ActForm { role: of_user.role, ..typed }),
+            Some((word @ "role", typed)) => {
+                (word, ActForm { reason: typed.reason, role: typed.role, ..of_user })
             }
-            Some(typed) => ActForm { role: user.role.as_str().to_owned(), ..typed },
-            None => ActForm::of(&user),
+            Some((word, typed)) => (word, ActForm { reason: typed.reason, ..of_user }),
+            None => ("", of_user),
         };
+        let tried = tried.to_owned();
         let is_self = viewer.user.id == user.id;
         let may_act = viewer.user.role == Role::Superuser && !is_self;
         let chrome = Chrome::of(Some(viewer));
-        Ok(Self { chrome, user, known, may_act, is_self, tried: String::new(), form, problems })
+        Ok(Self { chrome, user, known, may_act, is_self, tried, form, problems })
     }
 
     fn at(&self, act: &str) -> String {
@@ -281,11 +282,11 @@ impl PersonPage {
     }
 
     fn standing_word(&self) -> &'static str {
-        standing_word(&self.user.standing())
+        self.user.standing().as_str()
     }
 
     fn standing_name(&self) -> Message {
-        standing_name(&self.user.standing())
+        self.user.standing().name()
     }
 
     fn picture(&self) -> Option<String> {

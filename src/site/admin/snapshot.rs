@@ -1,8 +1,9 @@
 //! How many there are of everything, counted now and then: over a million people that takes longer than a page may.
 //!
 //! Where counting is quick it is done for each page, so that nobody ever sees an old number on a small site. Where it is
-//! not, a page shows numbers of the last minute and has them counted anew beside it.
+//! not, a page shows the last numbers, and has those older than a minute counted anew beside it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,10 @@ use crate::records::users::directory::{self, Census};
 
 /// What counting may take to be done for each page.
 const QUICK: Duration = Duration::from_millis(30);
-/// For how long numbers are shown that took longer.
+/// For how long numbers that took longer are not counted anew.
 const FRESH: Duration = Duration::from_secs(60);
+/// Older numbers are shown to nobody.
+const STALE: Duration = Duration::from_secs(600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// How many days the picture shows.
 const DAYS: u32 = 30;
@@ -50,20 +53,25 @@ pub struct Day {
 
 /// The last numbers, shared by all workers.
 #[derive(Clone, Default)]
-pub struct Snapshots(Arc<Mutex<Option<Snapshot>>>);
+pub struct Snapshots {
+    last: Arc<Mutex<Option<Snapshot>>>,
+    /// One count at a time is enough.
+    is_counting: Arc<AtomicBool>,
+}
 
 impl Snapshots {
-    /// The numbers now, or of a minute ago at most.
+    /// The numbers now, or the last ones.
     pub(super) async fn get(app: &App) -> Result<Snapshot, db::Error> {
-        let last = app.snapshots.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match last {
-            Some(last) if last.took > QUICK => {
-                if app.clock.now().since(last.at) > FRESH {
+        let last = app.snapshots.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let age = |last: &Snapshot| app.clock.now().since(last.at);
+        match last.filter(|last| last.took > QUICK && age(last) < STALE) {
+            Some(last) => {
+                if age(&last) > FRESH && !app.snapshots.is_counting.swap(true, Ordering::SeqCst) {
                     refresh_beside(app);
                 }
                 Ok(last)
             }
-            _ => refresh(app).await,
+            None => refresh(app).await,
         }
     }
 }
@@ -74,13 +82,14 @@ fn refresh_beside(app: &App) {
         if let Err(error) = refresh(&app).await {
             log::warn!("the people could not be counted: {error}");
         }
+        app.snapshots.is_counting.store(false, Ordering::SeqCst);
     });
 }
 
 async fn refresh(app: &App) -> Result<Snapshot, db::Error> {
     let now = app.clock.now();
     let taken = app.db.read(move |conn| take(conn, now)).await?;
-    *app.snapshots.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken.clone());
+    *app.snapshots.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken.clone());
     Ok(taken)
 }
 

@@ -62,9 +62,11 @@ async fn submit(
 
 async fn change(app: &App, viewer: &Viewer, client: &Client, form: &DetailsForm) -> Result<(), Refusal> {
     let details = form.parse(&viewer.user)?;
-    let (user, origin, now) = (viewer.user.clone(), client.origin(), app.clock.now());
+    let (viewer, user) = (viewer.clone(), viewer.user.clone());
+    let (origin, now) = (client.origin(), app.clock.now());
     app.db
         .write(move |conn| {
+            viewer.still_may(conn, now)?;
             if !verifications::make_way(conn, &details.username.canonical(), Some(&user.id), now)? {
                 let taken = "This username is taken. Please choose another one.";
                 return Err(Refusal::at("username", taken));

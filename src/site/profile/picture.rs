@@ -87,26 +87,28 @@ async fn change(app: &App, viewer: &Viewer, client: &Client, form: PictureForm) 
         }
         None => None,
     };
-    let (user, picture) = (viewer.user.id.clone(), new.clone());
+    let (viewer, user, picture) = (viewer.clone(), viewer.user.id.clone(), new.clone());
     let (origin, now) = (client.origin(), app.clock.now());
     let changed = app
         .db
         .write(move |conn| {
+            // Drawing takes its time: whoever was blocked meanwhile changes nothing more.
+            viewer.still_may(conn, now)?;
             let detail = if picture.is_some() { "changed" } else { "removed" };
             events::note(conn, Kind::PictureChanged, Some(&user), &origin, detail, now)?;
-            Ok::<_, db::Error>(users::set_picture(conn, &user, picture.as_deref())?)
+            Ok::<_, Refusal>(users::set_picture(conn, &user, picture.as_deref())?)
         })
         .await;
     let unwanted = match &changed {
         Ok(old) => old.clone(),
-        Err(db::Error::Query(_)) => new,
         // It may have been written after all: housekeeping looks later.
-        Err(db::Error::Unavailable(_) | db::Error::Lost(_)) => None,
+        Err(Refusal::Database(db::Error::Unavailable(_) | db::Error::Lost(_))) => None,
+        Err(_) => new,
     };
     if let Some(name) = unwanted {
         app.pictures.remove(&name).await;
     }
-    changed.map(drop).map_err(Refusal::from)
+    changed.map(drop)
 }
 
 impl PictureForm {

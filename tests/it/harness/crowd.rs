@@ -1,10 +1,12 @@
 //! Many people at once, written by the database itself: each with a sign-in that ended and a mail that was sent.
 
-use super::World;
+use diesel::connection::SimpleConnection;
+
+use super::{Place, World};
 
 /// The statements that add so many people: `p1`, `p2`, … at `example.org`, of every role and standing, who signed up by threes,
 /// a second a person, since the beginning of 2026.
-pub fn crowd(world: World, count: u32) -> String {
+fn crowd(world: World, count: u32) -> String {
     let (n, numbers) = numbers(world, count);
     let (id, name) = match world {
         World::Embedded | World::Redis => {
@@ -29,14 +31,16 @@ pub fn crowd(world: World, count: u32) -> String {
         #[cfg(feature = "mysql")]
         World::Mariadb => format!("'2026-01-01' + INTERVAL {n} - {n} % 3 SECOND"),
     };
+    // One in a hundred has none: the look-alike of somebody else's sign-up.
+    let email = format!("CASE WHEN {n} % 100 <> 99 THEN {address} END");
     // Recent enough for housekeeping to keep them.
     let (past, future) = ("'2026-01-01 00:00:00'", "'2099-01-01 00:00:00'");
     format!(
         "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, \
            blocked_at, full_name, phone, about, created_at, password_changed_at) \
-         SELECT {id}, {name}, {name}, {address}, {address}, 'v1$', \
+         SELECT {id}, {name}, {name}, {email}, {email}, 'v1$', \
            CASE WHEN {n} % 1000 = 0 THEN 'staff' WHEN {n} % 10 = 0 THEN 'merchant' ELSE 'user' END, {joined}, \
-           CASE WHEN {n} % 50 = 0 THEN {joined} END, '', '', '', {joined}, {joined} FROM {numbers}; \
+           CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', {joined}, {joined} FROM {numbers}; \
          INSERT INTO sign_ins (id, user_id, kind, generation, device, address, created_at, last_seen_at, confirmed_at, \
            idle_ends_at, absolute_ends_at, ended_at) \
          SELECT {id}, {id}, 'normal', 1, '', '', {joined}, {joined}, {joined}, {future}, {future}, {past} FROM {numbers}; \
@@ -55,5 +59,15 @@ fn numbers(world: World, count: u32) -> (&'static str, String) {
         World::Postgres => ("n", format!("generate_series(1, {count}) AS n")),
         #[cfg(feature = "mysql")]
         World::Mariadb => ("seq", format!("seq_1_to_{count}")),
+    }
+}
+
+/// Adds so many people to a database that has its tables.
+pub fn fill(world: World, place: &Place, count: u32) {
+    let mut conn = place.connection();
+    conn.batch_execute(&crowd(world, count)).expect("people");
+    if world == World::Postgres {
+        // What its autovacuum does by itself within a minute.
+        conn.batch_execute("VACUUM ANALYZE").expect("statistics");
     }
 }

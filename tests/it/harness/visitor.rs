@@ -177,6 +177,18 @@ impl Visitor {
         self.fill(label, "on")
     }
 
+    /// Ticks the box of that name, which has no label beside it.
+    pub fn tick_box(&mut self, name: &str) -> &mut Self {
+        let page = Html::parse_document(&self.page.body);
+        let boxes = selector("input[type=checkbox]");
+        let found = page.select(&boxes).find(|it| it.attr("aria-label") == Some(name));
+        let found = found.unwrap_or_else(|| panic!("a box “{name}” on {}: {}", self.path, self.page));
+        let field = found.attr("name").expect("a field has a name").to_owned();
+        drop(page);
+        self.filled.insert(field, Value::Text("on".to_owned()));
+        self
+    }
+
     /// Chooses a file for the field of that label.
     pub fn choose_file(&mut self, label: &str, name: &str, kind: &str, bytes: &[u8]) -> &mut Self {
         let field = self.field(label);

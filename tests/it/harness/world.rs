@@ -78,6 +78,13 @@ impl World {
 }
 
 impl Place {
+    /// A database that is there already, and goes with its server.
+    #[cfg(feature = "mysql")]
+    pub fn on_mariadb(server: &Mariadb, name: &str) -> Self {
+        let settings = HashMap::from([("DATABASE_URL", server.url(name))]);
+        Self { settings, database: None, folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
     /// The address of its database.
     pub fn url(&self) -> String {
         let file = || format!("sqlite://{}", self.folder.path().join("db.sqlite3").display());
@@ -92,11 +99,11 @@ impl Place {
     /// A connection to it.
     pub fn connection(&self) -> Connection {
         let url = self.url();
-        match self.database {
-            None => SqliteConnection::establish(url.trim_start_matches("sqlite://")).map(Connection::Sqlite),
-            Some(Database::Postgres(_)) => PgConnection::establish(&url).map(Connection::Postgres),
+        match url.split_once("://") {
+            Some(("sqlite", file)) => SqliteConnection::establish(file).map(Connection::Sqlite),
             #[cfg(feature = "mysql")]
-            Some(Database::Mariadb(_)) => diesel::MysqlConnection::establish(&url).map(Connection::Mysql),
+            Some(("mysql", _)) => diesel::MysqlConnection::establish(&url).map(Connection::Mysql),
+            _ => PgConnection::establish(&url).map(Connection::Postgres),
         }
         .expect("a connection")
     }
