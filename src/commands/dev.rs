@@ -47,7 +47,7 @@ pub(super) fn run() -> Outcome {
 async fn first_superuser(config: &Config) -> Outcome {
     let app = App::new(config.clone(), Clock::system())?;
     app.db.migrate()?;
-    let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::directory::census(conn)?)).await?;
+    let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::census::take(conn)?)).await?;
     if census.of(Some(Role::Superuser), None) > 0 {
         return Ok(());
     }

@@ -128,6 +128,18 @@ impl Stationery {
                 .say("It was not you? Then bring this address back. Every browser is signed out, and you choose a new password.")
                 .button("Bring this address back", at(&paths::undo_email(&Id::parse(link)?, secret)))
                 .note(Message::new("The link is good for {lifetime}.").with("lifetime", lifetime)),
+            Mail::Test => self
+                .letter("", "A test mail from Latchkey".into())
+                .say("This mail shows that Latchkey can send mail with the settings it has."),
+            by_superuser => return self.write_of_acts(by_superuser, secret, &lifetime),
+        };
+        Some(letter)
+    }
+
+    /// The mails that tell what a superuser did.
+    fn write_of_acts(&self, mail: &Mail, secret: &str, lifetime: &str) -> Option<Letter> {
+        let at = |path: &str| paths::absolute(&self.public_url, path);
+        let letter = match mail {
             Mail::Invitation { username, link } => self
                 .letter(username, "Your new account".into())
                 .say(Message::new("An account was made for you, with the username {username}. Choose its password here:").with("username", username))
@@ -153,9 +165,7 @@ impl Stationery {
                 .letter(username, "Your account was deleted".into())
                 .say(Message::new("An administrator deleted your account, for this reason: {reason}").with("reason", reason))
                 .note("If you think that this is a mistake, please contact the operator of the site."),
-            Mail::Test => self
-                .letter("", "A test mail from Latchkey".into())
-                .say("This mail shows that Latchkey can send mail with the settings it has."),
+            _ => return None,
         };
         Some(letter)
     }

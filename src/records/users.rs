@@ -1,5 +1,6 @@
 //! People.
 
+pub mod census;
 pub mod directory;
 
 use std::time::Duration;

@@ -51,7 +51,7 @@ async fn through_an_outage(url: String, stop: &mut dyn FnMut(), go_on: &mut dyn 
 async fn users_after_a_while(site: &Site) -> i64 {
     let since = Instant::now();
     loop {
-        let count = |conn: &mut db::Connection| Ok::<_, db::Error>(users::directory::census(conn)?);
+        let count = |conn: &mut db::Connection| Ok::<_, db::Error>(users::census::take(conn)?);
         if let Ok(census) = site.app.db.read(count).await
             && since.elapsed() > Duration::from_secs(1)
         {

@@ -12,7 +12,7 @@ use crate::db::{self, Connection};
 use crate::identity::Moment;
 use crate::records::outbox::{self, State};
 use crate::records::sign_ins;
-use crate::records::users::directory::{self, Census};
+use crate::records::users::census::{self, Census};
 
 /// What counting may take to be done for each page.
 const QUICK: Duration = Duration::from_millis(30);
@@ -95,11 +95,11 @@ async fn refresh(app: &App) -> Result<Snapshot, db::Error> {
 
 fn take(conn: &mut Connection, now: Moment) -> Result<Snapshot, db::Error> {
     let started = Instant::now();
-    let census = directory::census(conn)?;
+    let census = census::take(conn)?;
     let mut days = Vec::new();
     for ago in (0..DAYS).rev() {
         let at = now.start_of_day().minus(DAY * ago);
-        let sign_ups = directory::joined_between(conn, at, at.plus(DAY))?;
+        let sign_ups = census::joined_between(conn, at, at.plus(DAY))?;
         days.push(Day { at, sign_ups, sign_ins: sign_ins::count_between(conn, at, at.plus(DAY))? });
     }
     let (waiting, failed) = (outbox::count(conn, State::Waiting)?, outbox::count(conn, State::Failed)?);

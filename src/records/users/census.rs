@@ -1,0 +1,48 @@
+//! How many people there are.
+
+use diesel::prelude::*;
+
+use crate::db::Connection;
+use crate::db::schema::users;
+use crate::identity::{Moment, Role, Standing};
+
+/// How many people there are, of each role and standing.
+#[derive(Clone, Debug)]
+pub struct Census(Vec<(Role, [i64; 3])>);
+
+impl Census {
+    /// Those of a role and of a standing, where one is given.
+    pub fn of(&self, role: Option<Role>, standing: Option<&Standing>) -> i64 {
+        let of_role = self.0.iter().filter(|(known, _)| role.is_none_or(|role| role == *known));
+        let counted = of_role.map(|(_, [active, unverified, blocked])| match standing {
+            None => active + unverified + blocked,
+            Some(Standing::Active) => *active,
+            Some(Standing::Unverified) => *unverified,
+            Some(Standing::Blocked(_)) => *blocked,
+        });
+        counted.sum()
+    }
+}
+
+/// How many people signed up within a span.
+pub fn joined_between(conn: &mut Connection, from: Moment, before: Moment) -> QueryResult<i64> {
+    users::table
+        .filter(users::created_at.ge(from))
+        .filter(users::created_at.lt(before))
+        .count()
+        .get_result(conn)
+}
+
+/// Counts the people. Reads nothing but an index.
+pub fn take(conn: &mut Connection) -> QueryResult<Census> {
+    let mut counts = Vec::new();
+    for role in Role::ALL {
+        let of_role = users::table.filter(users::role.eq(role));
+        let all: i64 = of_role.count().get_result(conn)?;
+        let blocked: i64 = of_role.filter(users::blocked_at.is_not_null()).count().get_result(conn)?;
+        let unblocked = of_role.filter(users::blocked_at.is_null());
+        let unverified: i64 = unblocked.filter(users::verified_at.is_null()).count().get_result(conn)?;
+        counts.push((role, [all - blocked - unverified, unverified, blocked]));
+    }
+    Ok(Census(counts))
+}
