@@ -99,7 +99,7 @@ impl OverviewPage {
 
     /// What the picture shows, for who does not see it.
     fn told(&self) -> Message {
-        Message::new("In the last 30 days: {sign_ups} sign-ups and {sign_ins} sign-ins.")
+        Message::new("The last 30 days. Sign-ups: {sign_ups}. Sign-ins: {sign_ins}.")
             .with("sign_ups", self.sign_ups())
             .with("sign_ins", self.sign_ins())
     }

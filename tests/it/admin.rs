@@ -212,7 +212,7 @@ stories! {
         site.member("annalee").await;
         site.visitor().sign_up("lateral", "late@example.org", PASSWORD).await;
         chief.visit("/admin/").await;
-        chief.see("All 3").see("Active 2").see("Unverified 1").see("Superuser 1").see("In the last 30 days: 3 sign-ups and 2 sign-ins.");
+        chief.see("All 3").see("Active 2").see("Unverified 1").see("Superuser 1").see("The last 30 days. Sign-ups: 3. Sign-ins: 2.");
         chief.follow("Unverified").await;
         chief.see("1 person").see("lateral");
         chief.visit("/admin/").await;
