@@ -11,7 +11,7 @@ SET @change = IF(EXISTS (SELECT * FROM information_schema.columns WHERE table_sc
         ADD INDEX users_role_standing (role, blocked_at, verified_at),
         ADD INDEX users_role_username_canon (role, username_canon),
         ADD INDEX users_role_email_canon (role, email_canon),
-        ADD INDEX users_blocked_at (blocked_at)');
+        ADD INDEX users_blocked_at (blocked_at, role)');
 PREPARE change_table FROM @change;
 EXECUTE change_table;
 UPDATE users SET full_name_canon = LOWER(full_name) WHERE full_name <> '';

@@ -8,7 +8,7 @@ CREATE INDEX users_role ON users (role, created_at, id);
 CREATE INDEX users_role_standing ON users (role, blocked_at, verified_at);
 CREATE INDEX users_role_username_canon ON users (role, username_canon);
 CREATE INDEX users_role_email_canon ON users (role, email_canon);
-CREATE INDEX users_blocked_at ON users (blocked_at);
+CREATE INDEX users_blocked_at ON users (blocked_at, role);
 
 ALTER TABLE events ADD COLUMN actor_id TEXT COLLATE "C";                             -- none: the person, or the program
 ALTER TABLE events ADD COLUMN was TEXT COLLATE "C" NOT NULL DEFAULT '';
