@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::commands::{latchkey, said};
 use crate::harness::{
     MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, free_port, minutes, run_alone,
 };
@@ -43,6 +44,70 @@ fn neither_passwords_nor_links_can_be_read_in_the_database() {
         assert!(holds("annalee@example.org"), "we look in the right place");
         for secret in [PASSWORD, OTHER_PASSWORD, &token].into_iter().chain(typed.iter().map(String::as_str)) {
             assert!(!holds(secret), "{secret} is in the database");
+        }
+    });
+}
+
+#[test]
+fn no_line_of_the_log_holds_a_secret_however_much_it_tells() {
+    run_alone(async || {
+        let (folder, mail, port) = (tempfile::tempdir().unwrap(), MailServer::start().await, free_port());
+        // The most that the program and what it is made of have to say.
+        let settings = HashMap::from([("RUST_LOG", "trace".to_owned())]);
+        let mut program = Program::serve(folder.path(), port, &mail, &settings);
+        let visitor = || Visitor::new(format!("http://localhost:{port}"), "10.0.0.1".to_owned());
+        let mut ann = visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let path = ann.path().to_owned();
+        let code = mail.next_to("ann@example.org").await.code();
+        ann.fill("Code", &code).press("Confirm").await;
+        ann.status(200);
+        let cookie = ann.cookie("latchkey").unwrap().to_owned();
+        ann.change_password(PASSWORD, OTHER_PASSWORD).await;
+        let mut boss = visitor();
+        let created = latchkey(
+            folder.path(),
+            &["create-superuser", "--username", "chief", "--email", "chief@example.org", "--password-stdin"],
+            &[
+                ("SECRET_KEY", &"k".repeat(64)),
+                ("DATABASE_URL", "sqlite://db.sqlite3"),
+                ("BCRYPT_COST", "4"),
+                ("RUST_LOG", "trace"),
+            ],
+            "granite orchid lagoon",
+        );
+        boss.sign_in_at("/auth/sign-in/superuser/", "chief", "granite orchid lagoon").await;
+        boss.visit("/admin/users/?q=annalee").await;
+        boss.visit("/admin/users.csv").await;
+        ann.visit("/auth/forgot-password/").await;
+        ann.fill("Username or e-mail", "annalee").press("Send the link").await;
+        mail.next_to("ann@example.org").await;
+        let link = mail.next_to("ann@example.org").await.link("/auth/reset-password/");
+        let mut other = visitor();
+        other.visit(&link).await;
+        other.status(200);
+        other.visit("/auth/reset-password/x/y/").await;
+        program.kill();
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap() + &said(&created);
+        assert!(log.lines().count() > 50, "{log}");
+        let last = |path: &str| path.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
+        let secrets = [
+            PASSWORD,
+            OTHER_PASSWORD,
+            "granite orchid lagoon",
+            "granite+orchid",
+            "violet+canyon",
+            &code,
+            &cookie,
+            &last(&path),
+            &last(&link),
+            "v1$",
+            "$2b$",
+            &"k".repeat(64),
+        ];
+        for secret in secrets {
+            let line = log.lines().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{secret}");
         }
     });
 }

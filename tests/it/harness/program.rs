@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use super::mailbox::MailServer;
 use super::services::wait_for_port;
 
-/// `latchkey serve`, with the settings of a production.
+/// `latchkey serve`, with the settings of a production. It writes its log to `log` in its folder.
 pub struct Program(Child);
 
 impl Program {
@@ -30,7 +30,7 @@ impl Program {
             .envs(settings)
             .envs(more)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.join("log")).expect("a log"))
             .spawn()
             .expect("the program");
         wait_for_port(port);
