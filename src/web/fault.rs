@@ -33,9 +33,6 @@ pub enum Fault {
     /// They are signed in and may not.
     #[error("forbidden")]
     Forbidden,
-    /// The admin pages are not open to that network.
-    #[error("not from this network")]
-    NotFromHere,
     /// The body did not arrive in time.
     #[error("request timeout")]
     Timeout,
@@ -131,11 +128,6 @@ impl Fault {
                 StatusCode::FORBIDDEN,
                 "This page is not for your account",
                 "You are signed in, but this page is for people with another role.",
-            ),
-            Self::NotFromHere => end(
-                StatusCode::FORBIDDEN,
-                "This page is not open from here",
-                "It can be used from some networks only. Connect to one of them and try again.",
             ),
             Self::Timeout => end(
                 StatusCode::REQUEST_TIMEOUT,

@@ -3,13 +3,13 @@
 use actix_web::body::MessageBody;
 use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
 use super::client;
-use super::fault::Fault;
+use super::fault::{DeadEnd, Fault};
 use super::flow_cookie;
 use super::limits::Limit;
 use super::session;
@@ -68,7 +68,8 @@ fn check_network(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
     if config.admin_networks.iter().any(|network| network.contains(&address)) {
         Ok(())
     } else {
-        Err(Fault::NotFromHere)
+        let text = "It can be used from some networks only. Connect to one of them and try again.";
+        Err(DeadEnd::new(StatusCode::FORBIDDEN, "This page is not open from here", text).into())
     }
 }
 
