@@ -106,8 +106,8 @@ fn no_line_of_the_log_holds_a_secret_however_much_it_tells() {
             &"k".repeat(64),
         ];
         for secret in secrets {
-            let line = log.lines().find(|line| line.contains(secret));
-            assert_eq!(line, None, "{secret}");
+            let told = log.lines().find(|line| line.contains(secret));
+            assert_eq!(told, None, "{secret}");
         }
     });
 }
