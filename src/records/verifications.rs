@@ -259,13 +259,16 @@ pub fn list(
         .load(conn)
 }
 
-/// Makes the newest code of a flow worthless; another one can be asked for. Tells whether there was one.
-pub fn cancel_code(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
+/// Makes the newest code of a flow worthless; another one can be asked for. Tells whose it was, if it worked.
+pub fn cancel_code(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<Option<Id>> {
     let open = verifications::table
         .find(id)
         .filter(verifications::ended_at.is_null())
         .filter(verifications::code_expires_at.gt(now));
-    Ok(diesel::update(open).set(verifications::code_expires_at.eq(now)).execute(conn)? == 1)
+    match diesel::update(open).set(verifications::code_expires_at.eq(now)).execute(conn)? {
+        1 => verifications::table.find(id).select(verifications::user_id).get_result(conn).optional(),
+        _ => Ok(None),
+    }
 }
 
 /// Whether a username is free for somebody, `own` being who they are already. A sign-up that no longer holds it makes way.

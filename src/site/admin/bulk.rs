@@ -8,8 +8,8 @@ use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 
 use super::listing::Asked;
-use super::person::refusal;
-use crate::acts::{Act, Actor, Refused, Rules};
+use super::person::{act_on, refusal};
+use crate::acts::{Act, Refused};
 use crate::app::App;
 use crate::db;
 use crate::identity::{Id, Message, fingerprint};
@@ -119,29 +119,16 @@ async fn run(
         ));
     }
     let reason = bulk.act.reason(bulk.field("reason")).map_err(|message| Refusal::at("reason", message))?;
-    let actor = Actor { id: Some(viewer.user.id.clone()), origin: client.origin(), reason };
-    let (act, rules, now) = (bulk.act.clone(), Rules::new(&app.config, &app.keys), app.clock.now());
-    let (viewer, people) = (viewer.clone(), people.iter().map(|user| user.id.clone()).collect::<Vec<_>>());
-    let pictures = app
-        .db
-        .write(move |conn| {
-            let mut pictures = Vec::new();
-            for user in &people {
-                match act.perform(conn, user, &actor, rules, now) {
-                    Ok(done) => pictures.extend(done.picture),
-                    Err(Refused::Gone | Refused::NameTaken | Refused::NotNow(_)) => {}
-                    Err(refused) => return Err(refusal(refused)),
-                }
-            }
-            viewer.still_may(conn, now)?;
-            Ok::<_, Refusal>(pictures)
-        })
-        .await?;
-    app.bell.ring();
-    for picture in pictures {
-        app.pictures.remove(&picture).await;
+    let people = people.iter().map(|user| user.id.clone()).collect();
+    act_on(app, viewer, client, people, (bulk.act.clone(), reason), pass_over).await
+}
+
+/// To whom an act does not apply is left out; a database that is away ends all of it.
+fn pass_over(refused: Refused) -> Result<(), Refusal> {
+    match refused {
+        Refused::Gone | Refused::NameTaken | Refused::NotNow(_) => Ok(()),
+        Refused::Database(_) => Err(refusal(refused)),
     }
-    Ok(())
 }
 
 impl Bulk {

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
-use super::listing::{begin, day, one_more, one_page, print_point};
+use super::listing::{begin, day, known, one_more, one_page, print_point};
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Moment};
@@ -103,10 +103,7 @@ fn somebody(conn: &mut Connection, typed: &str) -> Result<Option<Id>, db::Error>
 impl Asked {
     fn understand(&self) -> Result<(Filter, Problems), Fault> {
         let mut problems = Problems::default();
-        let kind = match self.kind.as_str() {
-            "" => None,
-            word => Some(Kind::parse(word).ok_or(Fault::BadRequest)?),
-        };
+        let kind = known(&self.kind, Kind::parse)?;
         let from = day(&self.from, "from", &mut problems);
         let before = day(&self.until, "until", &mut problems).map(Moment::next_day);
         Ok((Filter { kind, from, before, ..Filter::default() }, problems))

@@ -40,24 +40,18 @@ impl Asked {
     /// Words that no page of ours has in its address.
     pub fn understand(&self) -> Result<(Wanted, Problems), Fault> {
         let mut problems = Problems::default();
-        let unless_empty = |word: &str| (!word.is_empty()).then(|| word.to_owned());
-        let role = unless_empty(&self.role).map(|word| Role::parse(&word).ok_or(Fault::BadRequest));
-        let standing =
-            unless_empty(&self.standing).map(|word| Standing::parse(&word).ok_or(Fault::BadRequest));
         let order = order(&self.sort)?;
         let search: String = self.q.trim().to_lowercase().chars().take(254).collect();
         let has_email = search.is_empty() && order.key == Key::Email;
         let filter = Filter {
             search,
-            role: role.transpose()?,
-            standing: standing.transpose()?,
+            role: known(&self.role, Role::parse)?,
+            standing: known(&self.standing, Standing::parse)?,
             has_email,
             joined_from: day(&self.joined_from, "joined_from", &mut problems),
             joined_before: day(&self.joined_until, "joined_until", &mut problems).map(Moment::next_day),
         };
-        let after =
-            if self.after.is_empty() { None } else { Some(place(&self.after).ok_or(Fault::BadRequest)?) };
-        Ok((Wanted { filter, order, after }, problems))
+        Ok((Wanted { filter, order, after: known(&self.after, place)? }, problems))
     }
 
     /// The address of this list from its beginning.
@@ -103,11 +97,6 @@ impl Asked {
         ]
     }
 
-    /// Whether only people with an address are listed, in the order of it.
-    pub fn is_by_email(&self) -> bool {
-        self.q.trim().is_empty() && self.sort.trim_start_matches('-') == "email"
-    }
-
     /// Whether it is narrowed down at all.
     pub fn is_narrowed(&self) -> bool {
         self.fields().iter().any(|(name, value)| *name != "sort" && !value.is_empty())
@@ -121,6 +110,14 @@ impl Asked {
         fields.push(("after", after));
         paths::with_query(path, &fields)
     }
+}
+
+/// What a word of an address means; an empty one means nothing.
+///
+/// # Errors
+/// A word that no page of ours has in its address.
+pub(super) fn known<T>(word: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Fault> {
+    if word.is_empty() { Ok(None) } else { parse(word).map(Some).ok_or(Fault::BadRequest) }
 }
 
 fn order(sort: &str) -> Result<Order, Fault> {
@@ -191,7 +188,7 @@ fn point(text: &str) -> Option<Point> {
 /// # Errors
 /// A text that no page of ours has in its address.
 pub(super) fn begin(after: &str) -> Result<Option<Point>, Fault> {
-    if after.is_empty() { Ok(None) } else { point(after).map(Some).ok_or(Fault::BadRequest) }
+    known(after, point)
 }
 
 /// One page of rows that were asked for with one more than it has, and where the next one begins.

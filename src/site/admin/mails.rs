@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
-use super::listing::{begin, id, one_more, one_page, print_point};
+use super::listing::{begin, id, known, one_more, one_page, print_point};
 use super::person::refusal;
 use crate::acts::Actor;
 use crate::acts::mails::MailAct;
@@ -92,10 +92,7 @@ impl Row {
 
 async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
     let asked: Asked = forms::query(&req)?;
-    let state = match asked.state.as_str() {
-        "" => None,
-        word => Some(State::parse(word).filter(|state| *state != State::Withheld).ok_or(Fault::BadRequest)?),
-    };
+    let state = known(&asked.state, |word| State::parse(word).filter(|state| *state != State::Withheld))?;
     let user = if asked.person.is_empty() { None } else { Some(id(&asked.person)?) };
     let (filter, after) = (Filter { user, state }, begin(&asked.after)?);
     let found = app

@@ -19,7 +19,7 @@ use crate::web::client::Client;
 use crate::web::fault::{Fault, Refusal};
 use crate::web::forms;
 use crate::web::page::{self, Chrome};
-use crate::web::viewer::{Staff, Superuser};
+use crate::web::viewer::{Staff, Superuser, Viewer};
 use crate::web::{filters, routes};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -28,6 +28,13 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(routes::page(route::CODES, codes))
         .service(routes::act(route::CANCEL_RESET, cancel_reset))
         .service(routes::page(route::RESETS, resets));
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    Code,
+    Reset,
 }
 
 #[derive(Template)]
@@ -125,16 +132,7 @@ async fn codes(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result
         .read(move |conn| Ok::<_, db::Error>(verifications::list(conn, None, after.as_ref(), one_more())?))
         .await?;
     let rows = found.iter().map(|(flow, user)| Row::of_code(flow, user, now)).collect();
-    let (rows, next) = one_page(rows, |row: &Row| row.place.clone());
-    Ok(page::ok(&PendingPage {
-        chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
-        title: "One-time codes".into(),
-        about: "Codes of the last 72 hours. Only those who got them can read them.".into(),
-        rows,
-        next: next.map(|after| paths::with_query(route::CODES, &[("after", &after)])),
-        may_act: viewer.user.role == Role::Superuser,
-        has_tries: true,
-    }))
+    Ok(page::ok(&PendingPage::new(Pending::Code, &viewer, &req, rows)))
 }
 
 async fn resets(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
@@ -146,76 +144,82 @@ async fn resets(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Resul
         .read(move |conn| Ok::<_, db::Error>(links::list(conn, purpose, None, after.as_ref(), one_more())?))
         .await?;
     let rows = found.iter().map(|(link, user)| Row::of_link(link, user, now)).collect();
-    let (rows, next) = one_page(rows, |row: &Row| row.place.clone());
-    Ok(page::ok(&PendingPage {
-        chrome: Chrome::of(Some(&viewer)).with_notice(req.query_string()),
-        title: "Password resets".into(),
-        about: "Links to choose a password, kept for three days after their end. Each works once.".into(),
-        rows,
-        next: next.map(|after| paths::with_query(route::RESETS, &[("after", &after)])),
-        may_act: viewer.user.role == Role::Superuser,
-        has_tries: false,
-    }))
+    Ok(page::ok(&PendingPage::new(Pending::Reset, &viewer, &req, rows)))
 }
 
 async fn cancel_code(
     app: Data<App>,
-    Superuser(viewer): Superuser,
+    superuser: Superuser,
     client: Client,
     at: Path<String>,
 ) -> Result<HttpResponse, Fault> {
-    let (flow, origin, now) = (id(&at)?, client.origin(), app.clock.now());
-    let cancelled = app
-        .db
-        .write(move |conn| {
-            viewer.still_may(conn, now)?;
-            if !verifications::cancel_code(conn, &flow, now)? {
-                return Ok(false);
-            }
-            let user = verifications::by_id(conn, &flow)?.map(|(_, user)| user.id);
-            let event = cancelled(Kind::CodeCancelled, user.as_ref(), &viewer.user.id, &origin);
-            events::insert(conn, &event, now)?;
-            Ok::<_, Refusal>(true)
-        })
-        .await
-        .map_err(Fault::from)?;
-    Ok(page::see_other(&paths::with_notice(
-        route::CODES,
-        if cancelled { "code-cancelled" } else { "too-late" },
-    )))
+    cancel(Pending::Code, &app, superuser, &client, id(&at)?).await
 }
 
 async fn cancel_reset(
     app: Data<App>,
-    Superuser(viewer): Superuser,
+    superuser: Superuser,
     client: Client,
     at: Path<String>,
 ) -> Result<HttpResponse, Fault> {
-    let (link, origin, now) = (id(&at)?, client.origin(), app.clock.now());
+    cancel(Pending::Reset, &app, superuser, &client, id(&at)?).await
+}
+
+async fn cancel(
+    pending: Pending,
+    app: &App,
+    Superuser(viewer): Superuser,
+    client: &Client,
+    id: Id,
+) -> Result<HttpResponse, Fault> {
+    let (origin, now) = (client.origin(), app.clock.now());
+    let (list, kind, done) = match pending {
+        Pending::Code => (route::CODES, Kind::CodeCancelled, "code-cancelled"),
+        Pending::Reset => (route::RESETS, Kind::ResetCancelled, "reset-cancelled"),
+    };
     let cancelled = app
         .db
         .write(move |conn| {
             viewer.still_may(conn, now)?;
-            let Some(user) = links::cancel(conn, &link, Purpose::ResetPassword, now)? else {
-                return Ok(false);
+            let owner = match pending {
+                Pending::Code => verifications::cancel_code(conn, &id, now)?,
+                Pending::Reset => links::cancel(conn, &id, Purpose::ResetPassword, now)?,
             };
-            let event = cancelled(Kind::ResetCancelled, Some(&user), &viewer.user.id, &origin);
-            events::insert(conn, &event, now)?;
-            Ok::<_, Refusal>(true)
+            if owner.is_some() {
+                let (user, actor) = (owner.as_ref(), Some(&viewer.user.id));
+                let (was, became) = ("waits", "cancelled");
+                let event = NewEvent { kind, user, actor, origin: &origin, detail: "", was, became };
+                events::insert(conn, &event, now)?;
+            }
+            Ok::<_, Refusal>(owner.is_some())
         })
-        .await
-        .map_err(Fault::from)?;
-    Ok(page::see_other(&paths::with_notice(
-        route::RESETS,
-        if cancelled { "reset-cancelled" } else { "too-late" },
-    )))
+        .await?;
+    Ok(page::see_other(&paths::with_notice(list, if cancelled { done } else { "too-late" })))
 }
 
-fn cancelled<'a>(
-    kind: Kind,
-    user: Option<&'a Id>,
-    actor: &'a Id,
-    origin: &'a events::Origin,
-) -> NewEvent<'a> {
-    NewEvent { kind, user, actor: Some(actor), origin, detail: "", was: "waits", became: "cancelled" }
+impl PendingPage {
+    fn new(pending: Pending, viewer: &Viewer, req: &HttpRequest, rows: Vec<Row>) -> Self {
+        let (rows, next) = one_page(rows, |row: &Row| row.place.clone());
+        let (title, about, list) = match pending {
+            Pending::Code => (
+                "One-time codes",
+                "Codes of the last 72 hours. Only those who got them can read them.",
+                route::CODES,
+            ),
+            Pending::Reset => (
+                "Password resets",
+                "Links to choose a password, kept for three days after their end. Each works once.",
+                route::RESETS,
+            ),
+        };
+        Self {
+            chrome: Chrome::of(Some(viewer)).with_notice(req.query_string()),
+            title: title.into(),
+            about: about.into(),
+            rows,
+            next: next.map(|after| paths::with_query(list, &[("after", &after)])),
+            may_act: viewer.user.role == Role::Superuser,
+            has_tries: pending == Pending::Code,
+        }
+    }
 }

@@ -40,6 +40,8 @@ struct PeoplePage {
     total: Message,
     people: Vec<Person>,
     next: Option<String>,
+    /// Whether only people with an address are listed.
+    has_email: bool,
     /// Whether bulk acts are offered.
     may_act: bool,
     problems: Problems,
@@ -101,6 +103,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
         total: total(&app, &filter, counted).await?,
         people,
         next: found.next.map(|place| asked.path_after(&place)),
+        has_email: filter.has_email,
         may_act: viewer.user.role == Role::Superuser,
         asked,
         problems,

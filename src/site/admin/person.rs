@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::events::{Row, rows};
 use super::listing::id;
 use super::{mails, pending};
-use crate::acts::{Act, Actor, Done, Refused, Rules};
+use crate::acts::{Act, Actor, Refused, Rules};
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Moment, Purpose, Role};
@@ -149,7 +149,7 @@ async fn delete(
     }
 }
 
-/// Does an act in one transaction, in the name of who is looking.
+/// Does an act that a form asks for, with a reason where one is needed.
 async fn perform(
     app: &App,
     viewer: &Viewer,
@@ -159,25 +159,44 @@ async fn perform(
     typed_reason: &str,
 ) -> Result<(), Refusal> {
     let reason = act.reason(typed_reason).map_err(|message| Refusal::at("reason", message))?;
-    let now = app.clock.now();
     if act.is_against() {
         let back =
             if matches!(act, Act::Delete) { paths::person_act(user, "delete") } else { paths::person(user) };
-        viewer.is_recent(now, &paths::with_query(&back, &[("reason", &reason)]))?;
+        viewer.is_recent(app.clock.now(), &paths::with_query(&back, &[("reason", &reason)]))?;
     }
+    let refuse = |refused| Err(refusal(refused));
+    act_on(app, viewer, client, vec![user.clone()], (act, reason), refuse).await
+}
+
+/// Does an act to each of these people in one transaction, in the name of who is looking. `otherwise` says what an act
+/// that does not happen means: nothing, or the end of all of it.
+pub(super) async fn act_on(
+    app: &App,
+    viewer: &Viewer,
+    client: &Client,
+    people: Vec<Id>,
+    (act, reason): (Act, String),
+    otherwise: fn(Refused) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let actor = Actor { id: Some(viewer.user.id.clone()), origin: client.origin(), reason };
-    let (viewer, user, rules) = (viewer.clone(), user.clone(), Rules::new(&app.config, &app.keys));
-    let done = app
+    let (viewer, rules, now) = (viewer.clone(), Rules::new(&app.config, &app.keys), app.clock.now());
+    let pictures = app
         .db
         .write(move |conn| {
-            let done = act.perform(conn, &user, &actor, rules, now).map_err(refusal)?;
+            let mut pictures = Vec::new();
+            for user in &people {
+                match act.perform(conn, user, &actor, rules, now) {
+                    Ok(done) => pictures.extend(done.picture),
+                    Err(refused) => otherwise(refused)?,
+                }
+            }
             // Whoever acts must still be who they were; asked last, so that rows are locked in one order.
             viewer.still_may(conn, now)?;
-            Ok::<Done, Refusal>(done)
+            Ok::<_, Refusal>(pictures)
         })
         .await?;
     app.bell.ring();
-    if let Some(picture) = done.picture {
+    for picture in pictures {
         app.pictures.remove(&picture).await;
     }
     Ok(())
