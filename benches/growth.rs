@@ -20,7 +20,7 @@ mod it {
 
 use std::time::{Duration, Instant};
 
-use it::harness::{OTHER_PASSWORD, Place, Visitor, World, run_alone};
+use it::harness::{OTHER_PASSWORD, Sandbox, Visitor, World, run_alone};
 use latchkey::db::{self, Db};
 use latchkey::identity::{Moment, Role};
 use latchkey::records::outbox;
@@ -30,23 +30,23 @@ const ROUNDS: usize = 300;
 fn main() {
     println!("median milliseconds among 100 and among 100,000 people, and their ratio (goal: 0.8 to 1.2)");
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
-        let (Some(mut small), Some(mut large)) = (world.place(), world.place()) else { continue };
+        let (Some(mut small), Some(mut large)) = (world.sandbox(), world.sandbox()) else { continue };
         prepare(*world, &mut small, 100);
         prepare(*world, &mut large, 100_000);
         run_alone(async || compare(*world, [&small, &large]).await);
     }
 }
 
-fn prepare(world: World, place: &mut Place, people: u32) {
-    place.settings.insert("RATE_LIMITS", "off".to_owned());
-    place.open().migrate().expect("tables");
-    it::harness::fill(world, place, people);
+fn prepare(world: World, sandbox: &mut Sandbox, people: u32) {
+    sandbox.settings.insert("RATE_LIMITS", "off".to_owned());
+    sandbox.open().migrate().expect("tables");
+    it::harness::fill(world, sandbox, people);
 }
 
-async fn compare(world: World, places: [&Place; 2]) {
+async fn compare(world: World, places: [&Sandbox; 2]) {
     let (mut sites, mut visitors) = (Vec::new(), Vec::new());
-    for place in places {
-        let site = place.site().await;
+    for sandbox in places {
+        let site = sandbox.site().await;
         site.appoint(Role::User, "annalee").await;
         visitors.push(site.visitor());
         sites.push(site);
@@ -54,7 +54,7 @@ async fn compare(world: World, places: [&Place; 2]) {
     report(world, "sign-in", async |side| {
         sign_out(&mut visitors[side]).await;
         visitors[side].visit("/auth/sign-in/user/").await;
-        visitors[side].fill("Username or e-mail", "annalee@example.org").fill("Password", OTHER_PASSWORD);
+        visitors[side].fill("Username or email", "annalee@example.org").fill("Password", OTHER_PASSWORD);
         let started = Instant::now();
         visitors[side].press("Sign in").await;
         started.elapsed()

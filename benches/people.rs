@@ -37,22 +37,22 @@ fn main() {
 }
 
 async fn measure(world: World) {
-    let Some(mut place) = world.place() else { return };
+    let Some(mut sandbox) = world.sandbox() else { return };
     let started = Instant::now();
-    place.open().migrate().expect("tables");
-    fill(world, &place, PEOPLE);
+    sandbox.open().migrate().expect("tables");
+    fill(world, &sandbox, PEOPLE);
     println!("{world:?}: {PEOPLE} people written in {:.0} s", started.elapsed().as_secs_f64());
-    place.settings.extend([
+    sandbox.settings.extend([
         ("RATE_LIMITS", "off".to_owned()),
-        ("DATABASE_URL", place.url()),
+        ("DATABASE_URL", sandbox.url()),
         ("COURIER", "off".to_owned()),
     ]);
-    let site = place.site().await;
+    let site = sandbox.site().await;
     site.appoint(Role::Superuser, "chief").await;
     drop(site.stop().await);
 
     let (folder, mail, port) = (tempfile::tempdir().unwrap(), MailServer::start().await, free_port());
-    let program = Program::serve(folder.path(), port, &mail, &place.settings);
+    let program = Program::serve(folder.path(), port, &mail, &sandbox.settings);
     let mut chief = Visitor::new(format!("http://localhost:{port}"), "10.0.0.1".to_owned());
     chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
     let middle = format!("/admin/users/?after={MIDDLE}");
@@ -63,8 +63,8 @@ async fn measure(world: World) {
         ("a page by address, backwards", "/admin/users/?sort=-email&after=ep500000@example.org"),
         ("merchants by username, a later page", "/admin/users/?role=merchant&sort=username&after=up50"),
         ("staff by address", "/admin/users/?role=staff&sort=email"),
-        ("blocked", "/admin/users/?standing=blocked"),
-        ("blocked merchants by username", "/admin/users/?standing=blocked&role=merchant&sort=username"),
+        ("blocked", "/admin/users/?status=blocked"),
+        ("blocked merchants by username", "/admin/users/?status=blocked&role=merchant&sort=username"),
         ("joined on a day", "/admin/users/?joined_from=2026-01-05&joined_until=2026-01-05"),
         ("search for the beginning of few", "/admin/users/?q=p99999"),
         ("search for the beginning of all", "/admin/users/?q=p"),

@@ -165,7 +165,7 @@ async fn pages_during_sign_ins() {
     let mut alone = welcome_pages(&server.url, Duration::from_secs(3)).await;
     let until = Instant::now() + Duration::from_secs(12);
     let (mut done, mut refused) = (0, 0);
-    let sign_ins: Vec<_> = (0..200)
+    let sessions: Vec<_> = (0..200)
         .map(|_| {
             let client = client();
             let post = server.post(
@@ -192,7 +192,7 @@ async fn pages_during_sign_ins() {
         .collect();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut busy = welcome_pages(&server.url, Duration::from_secs(10)).await;
-    for sign_in in sign_ins {
+    for sign_in in sessions {
         let (of_one, refused_one) = sign_in.await.expect("it ends");
         done += of_one;
         refused += refused_one;

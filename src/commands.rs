@@ -13,22 +13,25 @@ use std::fmt::Display;
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::acts::{Actor, Refused};
+use crate::accounts::administration::{ActError, Actor};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig};
+use crate::courier::{self, Transport};
 use crate::db::Db;
-use crate::identity::{Email, Message};
+use crate::identity::{Email, Id, Message};
 use crate::keys::Keys;
+use crate::language::Language;
 use crate::logging;
-use crate::mail::{Mail, Stationery, transport};
-use crate::records::events::Origin;
-use crate::web::language::Language;
+use crate::mail::{MailWriter, TestMail};
+use crate::records::events::Source;
+use crate::records::transfer;
 
-/// What a command ends with: its error is told on the terminal, and the process ends with 1.
+/// What a command ends with: its error is shown on the terminal, and the process ends with 1 or as [`Exit`] says.
 type Outcome = Result<(), Box<dyn Error>>;
 
 #[derive(Parser)]
@@ -50,26 +53,26 @@ enum Command {
     Serve,
     /// Bring the database up to date
     Migrate,
-    /// Make an account that may do everything; asks for what is not given
+    /// Create a superuser; asks for what is not given
     CreateSuperuser(superuser::Given),
     /// Check the settings, and that database, Redis, mail server and picture folder can be reached
     Check,
-    /// Only deliver mail
+    /// Only deliver mail, without serving pages
     Courier,
     /// Copy a whole database to another one, which must be empty; stop all instances first
     MoveDatabase {
-        /// Where everything is, like <sqlite://latchkey.sqlite3>
+        /// The database to copy from, like <sqlite://latchkey.sqlite3>
         from: String,
-        /// Where it shall be, like <postgres://user:password@host/name>
+        /// The empty database to copy to, like <postgres://user:password@host/name>
         to: String,
     },
-    /// Look after people
+    /// Manage accounts
     #[command(subcommand)]
     User(user::Command),
-    /// Look after the outbox
+    /// Manage the outbox
     #[command(subcommand)]
     Mail(mail::Command),
-    /// Send a mail at once, to see that the settings are right
+    /// Send an email at once, to check the mail settings
     SendTestMail {
         /// Where to
         address: String,
@@ -85,7 +88,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            error.downcast_ref::<Stop>().map_or(ExitCode::FAILURE, Stop::code)
+            error.downcast_ref::<Exit>().map_or(ExitCode::FAILURE, Exit::code)
         }
     }
 }
@@ -105,45 +108,46 @@ fn execute(command: Command) -> Outcome {
     }
 }
 
-/// Why a command did nothing, where scripts may want to know. (1 is any other trouble, 2 a wrong call.)
+/// Why a command did nothing, where scripts may want to know. (1 is any other error, 2 a wrong call.)
 #[derive(Debug, thiserror::Error)]
-enum Stop {
-    /// There is no such person or mail.
+enum Exit {
+    /// There is no such account or mail.
     #[error("{0}")]
     NotFound(String),
     /// It makes no sense now.
     #[error("{0}")]
-    Refused(String),
+    NotNow(String),
 }
 
-impl Stop {
+impl Exit {
     fn code(&self) -> ExitCode {
         match self {
             Self::NotFound(_) => ExitCode::from(3),
-            Self::Refused(_) => ExitCode::from(4),
+            Self::NotNow(_) => ExitCode::from(4),
         }
     }
 }
 
-/// The application for a command, its database up to date.
+/// Opens the program for a command, its database up to date.
 fn open() -> Result<App, Box<dyn Error>> {
     let app = App::new(settings()?, Clock::system())?;
     app.db.migrate()?;
     Ok(app)
 }
 
-/// Whoever sits at the shell: no account of ours.
-fn shell(reason: String) -> Actor {
-    Actor { id: None, origin: Origin("command line".to_owned()), reason }
+/// Whoever calls a command: no account of ours.
+fn operator(reason: String) -> Actor {
+    Actor { id: None, source: Source::CommandLine, reason }
 }
 
-/// Why an act did not happen, for the shell.
-fn stop(refused: Refused) -> Box<dyn Error> {
-    match refused {
-        Refused::Gone => Stop::NotFound("this person or mail is gone".to_owned()).into(),
-        Refused::NameTaken => Stop::Refused("this username is taken".to_owned()).into(),
-        Refused::NotNow(message) => Stop::Refused(english(&message)).into(),
-        Refused::Database(error) => error.into(),
+/// Explains on the terminal why an act did not happen.
+fn explained(error: ActError) -> Box<dyn Error> {
+    match error {
+        ActError::Gone => Exit::NotFound("this account or mail is gone".to_owned()).into(),
+        ActError::UsernameTaken => Exit::NotNow("that username is taken".to_owned()).into(),
+        ActError::EmailTaken => Exit::NotNow("an account already has this email address".to_owned()).into(),
+        ActError::NotNow(message) => Exit::NotNow(english(&message)).into(),
+        ActError::Database(error) => error.into(),
     }
 }
 
@@ -152,10 +156,10 @@ fn json(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
 }
 
 fn english(message: &Message) -> String {
-    message.render(str::to_owned)
+    Language::of_site().say(message)
 }
 
-/// The settings of a production; logging starts with them.
+/// Reads the settings of a production; logging starts with them.
 fn settings() -> Result<Config, Box<dyn Error>> {
     let environment = environment::with_env_file()?;
     let config = Config::from_lookup(&environment)?;
@@ -176,12 +180,13 @@ fn migrate(config: &Config) -> Outcome {
 fn move_database(from: &str, to: &str) -> Outcome {
     let open = |name: &str, url: &str| match DatabaseConfig::of_url(url) {
         Ok(config) => Ok(Db::open(&config)),
-        Err(mistake) => Err(format!("{name} {mistake}")),
+        Err(error) => Err(format!("{name} {error}")),
     };
-    let (source, target) = (open("FROM", from)?, open("TO", to)?);
+    let source = open("FROM", from)?;
+    let target = open("TO", to)?;
     source.migrate()?;
     target.migrate()?;
-    for (table, count) in source.copy_to(&target)? {
+    for (table, count) in source.copy_to(&target, transfer::copy)? {
         say(format_args!("{count:>9} {table}"));
     }
     say("Everything is there. Set DATABASE_URL to the new place, and start again.");
@@ -189,15 +194,13 @@ fn move_database(from: &str, to: &str) -> Outcome {
 }
 
 async fn send_test_mail(config: &Config, address: &str) -> Outcome {
-    let to = Email::parse(address).map_err(|message| message.render(str::to_owned))?;
-    let language = Language::default();
+    let to = Email::parse(address).map_err(|message| english(&message))?;
+    let language = Language::of_site();
     let keys = Keys::derive(&config.secret_keys);
-    let stationery = Stationery { public_url: config.public_url.clone(), keys, language };
-    let letter =
-        stationery.write(&Mail::Test, "", std::time::Duration::ZERO).ok_or("there is no test mail")?;
-    let id = crate::identity::Id::new();
-    let message = transport::build(&letter, &config.mail.from, to.as_str(), id.as_str(), language)?;
-    transport::Transport::open(&config.mail)?.send(message).await?;
+    let writer = MailWriter { public_url: config.public_url.clone(), keys, language };
+    let test = writer.write(&TestMail {}.into(), "", Duration::ZERO).ok_or("there is no test mail")?;
+    let message = courier::build(&test, &config.mail.from, to.as_str(), Id::new().as_str(), language)?;
+    Transport::open(&config.mail)?.send(message).await?;
     say(format_args!("A mail to {} is on its way.", to.as_str()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The settings: read once at the start from a lookup function, all mistakes told at once.
+//! The settings: read once at the start from a lookup function, all mistakes reported at once.
 //!
 //! No part of the program reads the environment for itself. Secrets are kept in types whose `Debug` hides them.
 
@@ -18,7 +18,7 @@ pub use database::{Backend, DatabaseConfig};
 pub use mail::{MailConfig, Smtp, SmtpSecurity, TransportKind};
 pub use media::{BucketConfig, MediaConfig};
 pub use origin::PublicUrl;
-pub use reader::Mistakes;
+pub use reader::Errors;
 use reader::Reader;
 
 use crate::identity::PasswordRules;
@@ -48,23 +48,23 @@ pub struct Config {
     pub media: MediaConfig,
     /// How passwords are chosen and hashed.
     pub passwords: PasswordConfig,
-    /// How long a code is good.
+    /// How long a code works.
     pub otp_lifetime: Duration,
-    /// How long a reset link is good.
+    /// How long a reset link works.
     pub reset_lifetime: Duration,
-    /// How long a sign-in lasts.
+    /// How long a session lasts.
     pub sessions: SessionConfig,
     /// Off only for a load test.
-    pub rate_limits: bool,
+    pub rate_limits: RateLimits,
     /// Whether strangers may sign up.
-    pub sign_up_open: bool,
-    /// From where the admin pages and their doors may be used; empty: from anywhere.
+    pub sign_up: SignUp,
+    /// From where the admin pages and the sign-in pages of staff may be used; empty: from anywhere.
     pub admin_networks: Vec<IpNet>,
-    /// How long the audit trail is kept.
+    /// How long the audit log is kept.
     pub events_kept: Duration,
     /// What a log line looks like.
     pub log_format: LogFormat,
-    /// What is allowed but unwise, told at every start.
+    /// What is allowed but unwise, reported at every start.
     pub warnings: Vec<String>,
 }
 
@@ -91,10 +91,28 @@ pub struct PasswordConfig {
 /// `SESSION_IDLE_SECONDS`, `SESSION_ABSOLUTE_SECONDS`.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionConfig {
-    /// Life without a request.
+    /// How long it lasts without a request.
     pub idle: Duration,
-    /// Life at most.
+    /// How long it lasts at most.
     pub absolute: Duration,
+}
+
+/// `RATE_LIMITS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimits {
+    /// As usual.
+    On,
+    /// None at all.
+    Off,
+}
+
+/// `SIGN_UP`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignUp {
+    /// Anybody may sign up.
+    Open,
+    /// Only superusers add accounts.
+    Closed,
 }
 
 /// `LOG_FORMAT`.
@@ -121,7 +139,7 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake, each with the name of its setting and never with its value.
-    pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Mistakes> {
+    pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Errors> {
         let mut read = Reader::new(lookup);
         let debug = read.flag("DEBUG", false);
         let bind = read.parsed("BIND", "127.0.0.1:8000", "an address and a port, like 127.0.0.1:8000");
@@ -147,15 +165,23 @@ impl Config {
                 idle: read.seconds("SESSION_IDLE_SECONDS", 3600),
                 absolute: read.seconds("SESSION_ABSOLUTE_SECONDS", 86_400),
             },
-            rate_limits: read.flag("RATE_LIMITS", true),
-            sign_up_open: read.one_of("SIGN_UP", &[("open", true), ("closed", false)]),
+            rate_limits: if read.flag("RATE_LIMITS", true) { RateLimits::On } else { RateLimits::Off },
+            sign_up: read.one_of(
+                "SIGN_UP",
+                SignUp::Open,
+                &[("open", SignUp::Open), ("closed", SignUp::Closed)],
+            ),
             admin_networks: read.parsed_list("ADMIN_NETWORKS", "a list of networks like 10.0.0.0/8"),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
-            log_format: read.one_of("LOG_FORMAT", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+            log_format: read.one_of(
+                "LOG_FORMAT",
+                LogFormat::Text,
+                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+            ),
             public_url,
             warnings: Vec::new(),
         };
-        if !config.rate_limits {
+        if config.rate_limits == RateLimits::Off {
             read.warn("RATE_LIMITS is off: nothing slows down somebody who guesses passwords");
         }
         if debug {
@@ -230,7 +256,7 @@ fn passwords(read: &mut Reader<'_>) -> PasswordConfig {
 mod tests {
     use super::*;
 
-    fn config(settings: &[(&str, &str)]) -> Result<Config, Mistakes> {
+    fn config(settings: &[(&str, &str)]) -> Result<Config, Errors> {
         let with_key = [("SECRET_KEY", "0123456789012345678901234567890123456789012345678901234567890123")];
         let all: Vec<_> =
             settings.iter().chain(&with_key).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -253,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_at_once_and_no_value_with_it() {
+    fn every_mistake_is_reported_at_once_and_no_value_with_it() {
         let mistakes = config(&[
             ("SECRET_KEY", "hunter2"),
             ("BIND", "hunter2"),

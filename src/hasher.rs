@@ -1,33 +1,38 @@
-//! Password hashing behind a door.
+//! Password hashing, on threads of its own.
 //!
-//! bcrypt takes a quarter of a second of a core for everybody, on purpose. It therefore runs on threads of
-//! its own (as many as cores, at low priority), with a queue that is bounded by waiting time: whoever would
-//! wait longer than [`PATIENCE`] is told to come back instead. Nobody else's page waits for it.
+//! bcrypt takes a quarter of a second of a core for each password, on purpose. It runs on as many threads as there are
+//! cores, at low priority, for which callers wait in turn: at most five seconds, then they are asked to come back. Nobody
+//! else's page waits for it.
 
-use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
 use sha2::Sha384;
-use tokio::sync::oneshot;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 
 use crate::config::PasswordConfig;
 use crate::identity::{Password, PasswordHash, fingerprint};
 
-/// The longest wait for a free hashing thread.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The most passwords in the queue.
-const QUEUE: usize = 512;
+/// The longest wait for a free thread.
+const MAX_QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// The most callers that wait at once.
+const MAX_WAITING: usize = 512;
 
-/// Too many passwords are waiting to be checked; try again in a few seconds.
+/// Why a password was not hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many passwords are waiting to be hashed")]
-pub struct Busy;
+pub enum HashError {
+    /// Too many are waiting; try again in a few seconds.
+    #[error("too many passwords are waiting to be hashed")]
+    Busy,
+    /// bcrypt failed, which is a mistake of ours; the cause is in the log.
+    #[error("a password could not be hashed")]
+    Failed,
+}
 
 /// What became of checking a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,151 +41,112 @@ pub enum Verdict {
     Wrong,
     /// It is the password.
     Right,
-    /// It is the password, kept at another cost or under another key than is used now: hash it anew.
+    /// It is the password, kept at another cost or under another key than is used now: hash it again.
     RightButOld,
 }
 
-/// The door to the hashing threads.
+/// The hashing threads; they end when the last clone is gone.
 #[derive(Clone)]
 pub struct Hasher {
-    door: Arc<Door>,
+    threads: Arc<Threads>,
     recipe: Arc<Recipe>,
     /// The hash of no password at all, of the current cost: unknown people cost the same work as known ones.
     dummy: PasswordHash,
 }
 
+struct Threads {
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+    /// A permit for each thread, given in the order of asking.
+    free: Arc<Semaphore>,
+    /// A permit for each caller that may wait.
+    room: Semaphore,
+}
+
 impl Hasher {
-    /// Starts the threads. They end when the last clone of the hasher is gone.
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system refuses them.
     pub fn start(config: &PasswordConfig) -> std::io::Result<Self> {
-        let recipe = Arc::new(Recipe::new(config));
-        let queue = Arc::new(Queue::default());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        for number in 0..threads {
-            let queue = Arc::clone(&queue);
-            std::thread::Builder::new().name(format!("hasher-{number}")).spawn(move || queue.work())?;
-        }
-        let dummy = recipe.dummy();
-        Ok(Self { door: Arc::new(Door(queue)), recipe, dummy })
-    }
-
-    /// The hash to store for `password`.
-    ///
-    /// # Errors
-    /// [`Busy`] when it would take too long.
-    pub async fn hash(&self, password: Password) -> Result<PasswordHash, Busy> {
-        let recipe = Arc::clone(&self.recipe);
-        self.run(move || recipe.hash(&password)).await?.ok_or(Busy)
-    }
-
-    /// Whether `password` is the one of `stored`. Takes the same work when there is none.
-    ///
-    /// # Errors
-    /// [`Busy`] when it would take too long.
-    pub async fn verify(&self, password: Password, stored: Option<PasswordHash>) -> Result<Verdict, Busy> {
-        let recipe = Arc::clone(&self.recipe);
-        let (known, hash) = (stored.is_some(), stored.unwrap_or_else(|| self.dummy.clone()));
-        let verdict = self.run(move || recipe.verify(&password, &hash)).await?;
-        Ok(if known { verdict } else { Verdict::Wrong })
-    }
-
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let (answer, answered) = oneshot::channel();
-        let job = move || {
-            // When nobody waits for the answer any more, the browser went away, and so does the work.
-            let is_wanted = !answer.is_closed();
-            if is_wanted {
-                drop(answer.send(work()));
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let be_nice = || {
+            if let Err(error) = rustix::process::nice(10) {
+                log::debug!("hashing keeps its normal priority: {error}");
             }
-            is_wanted
         };
-        self.door.0.push(Box::new(job))?;
-        answered.await.map_err(|_| Busy)
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(count)
+            .thread_name("hasher")
+            .on_thread_start(be_nice)
+            .build()?;
+        let threads = Threads {
+            runtime: Some(runtime),
+            free: Arc::new(Semaphore::new(count)),
+            room: Semaphore::new(MAX_WAITING),
+        };
+        let recipe = Arc::new(Recipe::new(config));
+        let dummy = recipe.dummy();
+        Ok(Self { threads: Arc::new(threads), recipe, dummy })
+    }
+
+    /// Makes the hash to store for `password`.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when it would take too long.
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
+        let recipe = Arc::clone(&self.recipe);
+        self.threads.run(move || recipe.hash(&password)).await?.ok_or(HashError::Failed)
+    }
+
+    /// Checks whether `password` is the one of `stored`. Takes the same work when there is none.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when it would take too long.
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict, HashError> {
+        let recipe = Arc::clone(&self.recipe);
+        let is_known = stored.is_some();
+        let hash = stored.unwrap_or_else(|| self.dummy.clone());
+        let verdict = self.threads.run(move || recipe.verify(&password, &hash)).await?;
+        Ok(if is_known { verdict } else { Verdict::Wrong })
     }
 }
 
-/// What all clones of a hasher share; the threads go when the last clone does.
-struct Door(Arc<Queue>);
+impl Threads {
+    /// Waits for a free thread and runs `work` there. A caller that goes away leaves the queue.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let waiting = self.room.try_acquire().map_err(|_| HashError::Busy)?;
+        let free = Arc::clone(&self.free).acquire_owned();
+        let free = tokio::time::timeout(MAX_QUEUE_WAIT, free).await.map_err(|_| HashError::Busy)?;
+        let thread = free.map_err(|_| HashError::Failed)?;
+        drop(waiting);
+        let runtime = self.runtime.as_ref().ok_or(HashError::Failed)?;
+        // The thread is free again when the work ends, also when nobody waits for it any more.
+        let work = move || {
+            let done = work();
+            drop(thread);
+            done
+        };
+        runtime.spawn_blocking(work).await.map_err(|error| {
+            log::error!("hashing a password panicked: {error}");
+            HashError::Failed
+        })
+    }
+}
 
-impl Drop for Door {
+impl Drop for Threads {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.changed.notify_all();
-    }
-}
-
-struct Job {
-    /// Tells whether there was anything to do.
-    work: Box<dyn FnOnce() -> bool + Send>,
-    queued: Instant,
-}
-
-#[derive(Default)]
-struct Queue {
-    line: Mutex<Line>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Line {
-    jobs: VecDeque<Job>,
-    threads: u32,
-    /// How long a job takes, as a running mean.
-    typical: Duration,
-    closed: bool,
-}
-
-impl Queue {
-    fn push(&self, work: Box<dyn FnOnce() -> bool + Send>) -> Result<(), Busy> {
-        let mut line = self.lock();
-        let waiting = u32::try_from(line.jobs.len()).unwrap_or(u32::MAX);
-        let expected_wait = line.typical.saturating_mul(waiting) / line.threads.max(1);
-        if line.jobs.len() >= QUEUE || expected_wait > PATIENCE {
-            return Err(Busy);
+        // Waiting for a thread is not allowed where this may be dropped: on the event loop.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
-        line.jobs.push_back(Job { work, queued: Instant::now() });
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// One thread's life.
-    fn work(&self) {
-        if let Err(error) = rustix::process::nice(10) {
-            log::debug!("hashing keeps its normal priority: {error}");
-        }
-        self.lock().threads += 1;
-        while let Some(job) = self.next() {
-            // Dropping a job that waited too long answers it with Busy.
-            if job.queued.elapsed() > 2 * PATIENCE {
-                continue;
-            }
-            let started = Instant::now();
-            match std::panic::catch_unwind(AssertUnwindSafe(job.work)) {
-                Ok(true) => {
-                    let mut line = self.lock();
-                    line.typical = (line.typical * 7 + started.elapsed()) / 8;
-                }
-                // Nobody waited any more.
-                Ok(false) => {}
-                Err(_) => log::error!("hashing a password panicked"),
-            }
-        }
-    }
-
-    fn next(&self) -> Option<Job> {
-        let mut line = self.lock();
-        loop {
-            if let Some(job) = line.jobs.pop_front() {
-                return Some(job);
-            }
-            if line.closed {
-                return None;
-            }
-            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -226,7 +192,7 @@ impl Recipe {
 
     fn verify(&self, password: &Password, stored: &PasswordHash) -> Verdict {
         let (version, hash) = stored.as_str().split_once('$').unwrap_or_default();
-        // Made before there was a pepper: it counts, and is hashed anew.
+        // Made before there was a pepper: it counts, and is hashed again.
         let key = if version == PLAIN { LABEL } else { &self.key };
         let is_current = version == self.version && hash.starts_with(&format!("2b${:02}$", self.cost));
         let matches = bcrypt::verify(prepared(key, password), &format!("${hash}")).unwrap_or_else(|error| {
@@ -296,10 +262,8 @@ mod tests {
 
     #[test]
     fn a_new_cost_asks_for_a_new_hash_and_a_lost_pepper_costs_the_password() {
-        let (password, hash) = (
-            Password::entered("violet canyon"),
-            recipe(4, "a").hash(&Password::entered("violet canyon")).unwrap(),
-        );
+        let password = Password::entered("violet canyon");
+        let hash = recipe(4, "a").hash(&password).unwrap();
         assert_eq!(recipe(5, "a").verify(&password, &hash), Verdict::RightButOld);
         assert_eq!(recipe(4, "b").verify(&password, &hash), Verdict::Wrong);
         assert_eq!(recipe(4, "").verify(&password, &hash), Verdict::Wrong);
@@ -307,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_pepper_can_be_added_later() {
-        let (password, before) = (Password::entered("violet canyon"), recipe(4, ""));
-        let hash = before.hash(&password).unwrap();
+        let password = Password::entered("violet canyon");
+        let hash = recipe(4, "").hash(&password).unwrap();
         assert_eq!(recipe(4, "a").verify(&password, &hash), Verdict::RightButOld);
         assert_eq!(recipe(4, "a").verify(&Password::entered("x"), &hash), Verdict::Wrong);
     }
@@ -331,6 +295,31 @@ mod tests {
             Some(false),
             "it is read and computed, not refused at sight"
         );
+    }
+
+    #[test]
+    fn whoever_finds_no_room_is_asked_to_come_back_and_whoever_left_makes_room() {
+        let rules = PasswordRules { min_length: 8 };
+        let hasher = Hasher::start(&PasswordConfig { cost: 4, rules, pepper: "".into() }).unwrap();
+        let all = u32::try_from(MAX_WAITING).unwrap();
+        let taken = hasher.threads.room.try_acquire_many(all).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let hash = || runtime.block_on(hasher.hash(Password::entered("violet canyon")));
+        assert_eq!(hash().unwrap_err(), HashError::Busy);
+        drop(taken);
+        assert!(hash().is_ok());
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_five_seconds_for_a_thread() {
+        let rules = PasswordRules { min_length: 8 };
+        let hasher = Hasher::start(&PasswordConfig { cost: 4, rules, pepper: "".into() }).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let busy = u32::try_from(hasher.threads.free.available_permits()).unwrap();
+        let _all = hasher.threads.free.try_acquire_many(busy).unwrap();
+        let answer = runtime.block_on(hasher.verify(Password::entered("violet canyon"), None));
+        assert_eq!(answer, Err(HashError::Busy));
     }
 
     proptest! {

@@ -1,11 +1,11 @@
-//! What is done now and then, beside the requests: forgetting what is over, removing what a crash left behind.
+//! What is done periodically, beside the requests: forgetting what is over, removing what a crash left behind.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::app::App;
 use crate::db;
-use crate::records::{events, links, mail_budgets, outbox, sign_ins, users, verifications};
+use crate::records::{events, links, mail_budgets, outbox, sessions, users, verifications};
 
 const EVERY: Duration = Duration::from_secs(600);
 
@@ -30,7 +30,7 @@ pub async fn sweep(app: &App) -> Result<(), db::Error> {
         users::remove_stale,
         verifications::sweep,
         links::sweep,
-        sign_ins::sweep,
+        sessions::sweep,
         mail_budgets::sweep,
         outbox::sweep,
     ];
@@ -55,7 +55,7 @@ async fn sweep_pictures(app: &App) -> Result<(), db::Error> {
     let mut used = HashSet::new();
     for some in files.chunks(200) {
         let names: Vec<String> = some.iter().map(|(_, name)| name.clone()).collect();
-        used.extend(app.db.read(move |conn| Ok::<_, db::Error>(users::pictures_among(conn, &names)?)).await?);
+        used.extend(app.db.read(move |conn| users::pictures_among(conn, &names)).await?);
     }
     // A folder of which nothing is in use is more likely another site's than full of what crashes left.
     if used.is_empty() {

@@ -1,6 +1,6 @@
 //! What things are: values with one constructor each, whose error is the sentence shown to the person.
 //!
-//! Nothing here reads a clock, runs a query or knows a request. The `sql_type` attributes only name how a
+//! Nothing here runs a query or knows a request. The `sql_type` attributes only name how a
 //! value is stored; `db::columns` does the storing.
 
 /// `Debug` that tells the type and never the value: for secrets and what is made of them.
@@ -16,22 +16,27 @@ macro_rules! hide_in_debug {
 
 mod details;
 mod email;
+mod login;
 mod message;
 mod moment;
 mod otp;
 mod password;
+mod purpose;
 mod role;
-mod standing;
+mod status;
 mod token;
 mod username;
 
-pub use details::{About, FullName, Phone};
+pub use details::{About, Details, FullName, Phone};
 pub use email::Email;
-pub use message::{Message, fill};
+pub use login::Login;
+pub(crate) use message::Text;
+pub use message::{Argument, Message, Sentence, t, tn};
 pub use moment::Moment;
-pub use otp::{Otp, OtpDigest, Purpose};
+pub use otp::{Otp, OtpDigest};
 pub use password::{Password, PasswordHash, PasswordRules};
+pub use purpose::{CodePurpose, LinkPurpose};
 pub use role::Role;
-pub use standing::Standing;
+pub use status::AccountStatus;
 pub use token::{Id, LinkToken, TokenDigest, fingerprint, keyed_mac, random_name};
 pub use username::Username;

@@ -13,6 +13,8 @@ pub struct Keys {
     pub session: actix_web::cookie::Key,
     /// Seals the cookie that says "this browser signed up".
     pub flow: actix_web::cookie::Key,
+    /// Seals the cookie that carries a notice to the next page.
+    pub notice: actix_web::cookie::Key,
     /// Keyed hash of one-time codes.
     pub code: [u8; 32],
     /// The tokens of verification links.
@@ -24,7 +26,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// All keys of these secrets, of which the first is the current one.
+    /// Derives all keys of these secrets, of which the first is the current one.
     pub fn derive(secrets: &[SecretString]) -> Self {
         let mut all = secrets.iter().map(Self::of_one);
         let current = all.next().unwrap_or_else(|| Self::of_one(&SecretString::default()));
@@ -36,6 +38,7 @@ impl Keys {
         Self {
             session: actix_web::cookie::Key::from(&expand::<64>(&kdf, "session cookie")),
             flow: actix_web::cookie::Key::from(&expand::<64>(&kdf, "flow cookie")),
+            notice: actix_web::cookie::Key::from(&expand::<64>(&kdf, "notice cookie")),
             code: expand(&kdf, "one-time code"),
             link: expand(&kdf, "verification link"),
             limit: expand(&kdf, "limit"),
@@ -43,12 +46,12 @@ impl Keys {
         }
     }
 
-    /// The current keys and the older ones, in the order in which to try them.
+    /// Iterates over the current keys and the older ones, in the order in which to try them.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.older)
     }
 
-    /// The keys that a stored code may have been hashed with.
+    /// Lists the keys that a stored code may have been hashed with.
     pub fn codes(&self) -> Vec<[u8; 32]> {
         self.all().map(|keys| keys.code).collect()
     }

@@ -1,31 +1,41 @@
-//! Latchkey: accounts as plain pages. Sign-up, sign-in, verification by one-time code, recovery, profile.
+//! Latchkey: accounts as plain pages. Sign-up, sign-in, verification by one-time code, recovery, profile, administration.
 //!
-//! Read from the top down; each layer knows only those below it (ARCHITECTURE.md tells more):
+//! Read from the top down; each room knows only those below it (ARCHITECTURE.md says more, and a test holds it):
 //!
 //! - [`commands`]: the command line; [`logging`]: what a log line looks like
-//! - [`app`]: the parts of the running application, the order of its middleware, start and stop
-//! - [`site`]: what people can do, one module for each thing; [`housekeeping`]: what is done now and then
-//! - [`web`]: the one door to HTML and HTTP
-//! - [`acts`]: what superusers may do to accounts
-//! - [`mail`]: what mails say and how they leave; [`records`]: what is kept, one file for each table
-//! - [`db`]: the one door to SQL
+//! - [`server`]: the order in which a request passes, start and stop
+//! - [`site`]: what people can do, by who stands before the page
+//! - [`web`]: everything about HTTP and HTML; [`housekeeping`]: what is done periodically
+//! - [`app`]: the parts of the running program
+//! - [`courier`]: the worker that sends mail; [`statistics`]: the numbers of the admin pages
+//! - [`accounts`]: what happens to an account, whoever asks
+//! - [`mail`]: what mails say, and how they are queued
+//! - [`records`]: what is kept, one file for each table
+//! - [`db`]: everything that talks SQL
 //! - [`identity`]: what things are, as values
 //!
-//! Leaves that anyone may read: [`config`], [`paths`], [`keys`], [`clock`], [`hasher`].
+//! Leaves that anyone above [`identity`] may read: [`config`], [`paths`], [`language`], [`limits`], [`redis_connection`],
+//! [`pictures`], [`hasher`], [`keys`], [`clock`].
 
 pub mod commands;
 pub mod logging;
 
-pub mod app;
+pub mod server;
 
-pub mod housekeeping;
 pub mod site;
 
+pub mod housekeeping;
 pub mod web;
 
-pub mod acts;
+pub mod app;
+
+pub mod courier;
+pub mod statistics;
+
+pub mod accounts;
 
 pub mod mail;
+
 pub mod records;
 
 pub mod db;
@@ -36,4 +46,8 @@ pub mod clock;
 pub mod config;
 pub mod hasher;
 pub mod keys;
+pub mod language;
+pub mod limits;
 pub mod paths;
+pub mod pictures;
+pub mod redis_connection;

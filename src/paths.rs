@@ -1,184 +1,83 @@
-//! Every address of the site: patterns for routes, functions for links. No other file spells one out.
+//! Every path of the site, in a file for each audience: patterns for the router, and links made of the same constants.
+//! No other file spells one out.
+
+pub mod account;
+pub mod admin;
+pub mod auth;
+pub mod service;
+
+use std::borrow::Borrow;
+use std::fmt;
 
 use crate::config::PublicUrl;
-use crate::identity::{Id, LinkToken, Role};
 
-/// Patterns, as they are routed. [`route::ALL`] lists those that end in a slash.
-pub mod route {
-    #![expect(missing_docs, reason = "the names say it")]
-    pub const HOME: &str = "/";
-    pub const SIGN_UP_ANY: &str = "/auth/sign-up/";
-    pub const SIGN_UP: &str = "/auth/sign-up/{role:user|merchant}/";
-    pub const VERIFY: &str = "/auth/verify-otp/{uid}/{token}/";
-    pub const RESEND: &str = "/auth/resend-otp/{uid}/{token}/";
-    pub const SIGN_IN_ANY: &str = "/auth/sign-in/";
-    pub const SIGN_IN: &str = "/auth/sign-in/{role:user|merchant|staff|superuser}/";
-    pub const SIGN_OUT: &str = "/auth/sign-out/";
-    pub const FORGOT: &str = "/auth/forgot-password/";
-    pub const RESET: &str = "/auth/reset-password/{uid}/{token}/";
-    pub const UNDO_EMAIL: &str = "/auth/undo-email/{uid}/{token}/";
-    pub const REFRESH: &str = "/auth/refresh/";
-    pub const CONFIRM: &str = "/auth/confirm-password/";
-    pub const PROFILE: &str = "/user-profile/";
-    pub const DETAILS: &str = "/user-profile/update/";
-    pub const CHANGE_EMAIL: &str = "/user-profile/change-email/";
-    pub const CHANGE_EMAIL_VERIFY: &str = "/user-profile/change-email/verify/";
-    pub const CHANGE_EMAIL_RESEND: &str = "/user-profile/change-email/resend/";
-    pub const CHANGE_EMAIL_CANCEL: &str = "/user-profile/change-email/cancel/";
-    pub const CHANGE_PICTURE: &str = "/user-profile/change-picture/";
-    pub const PASSWORD: &str = "/user-profile/update-password/";
-    pub const PICTURE: &str = "/user-profile/picture/{random}/";
-    pub const ADMIN: &str = "/admin/";
-    pub const PEOPLE: &str = "/admin/users/";
-    pub const PEOPLE_CSV: &str = "/admin/users.csv";
-    pub const NEW_PERSON: &str = "/admin/users/new/";
-    pub const BULK: &str = "/admin/users/bulk/";
-    pub const PERSON: &str = "/admin/users/{id}/";
-    pub const DELETE_PERSON: &str = "/admin/users/{id}/delete/";
-    pub const PERSON_ACT: &str = "/admin/users/{id}/{act:edit|role|block|unblock|verify|send-code|send-reset|end-sessions|remove-picture}/";
-    pub const CODES: &str = "/admin/otp-verifications/";
-    pub const CANCEL_CODE: &str = "/admin/otp-verifications/{id}/cancel/";
-    pub const RESETS: &str = "/admin/password-resets/";
-    pub const CANCEL_RESET: &str = "/admin/password-resets/{id}/cancel/";
-    pub const MAILS: &str = "/admin/mails/";
-    pub const MAIL: &str = "/admin/mails/{id}/";
-    pub const MAIL_ACT: &str = "/admin/mails/{id}/{act:retry|cancel}/";
-    pub const EVENTS: &str = "/admin/events/";
-    pub const DEV_MAILS: &str = "/dev/mail/";
-    pub const DEV_MAIL: &str = "/dev/mail/{number}/";
-    pub const DEV_MAIL_HTML: &str = "/dev/mail/{number}/html/";
-    pub const HEALTHZ: &str = "/healthz";
-    pub const READYZ: &str = "/readyz";
-    pub const STATIC: &str = "/static/{name}";
+/// The welcome page.
+pub const HOME: Route<0> = Route::new("/");
 
-    pub const ALL: &[&str] = &[
-        HOME,
-        SIGN_UP_ANY,
-        SIGN_UP,
-        VERIFY,
-        RESEND,
-        SIGN_IN_ANY,
-        SIGN_IN,
-        SIGN_OUT,
-        FORGOT,
-        RESET,
-        UNDO_EMAIL,
-        REFRESH,
-        CONFIRM,
-        PROFILE,
-        DETAILS,
-        CHANGE_EMAIL,
-        CHANGE_EMAIL_VERIFY,
-        CHANGE_EMAIL_RESEND,
-        CHANGE_EMAIL_CANCEL,
-        CHANGE_PICTURE,
-        PASSWORD,
-        PICTURE,
-        ADMIN,
-        PEOPLE,
-        NEW_PERSON,
-        BULK,
-        PERSON,
-        DELETE_PERSON,
-        PERSON_ACT,
-        CODES,
-        CANCEL_CODE,
-        RESETS,
-        CANCEL_RESET,
-        MAILS,
-        MAIL,
-        MAIL_ACT,
-        EVENTS,
-        DEV_MAILS,
-        DEV_MAIL,
-        DEV_MAIL_HTML,
-    ];
+/// A path with `N` holes: `{name}`, or `{name:one|other}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route<const N: usize>(&'static str);
+
+impl<const N: usize> Route<N> {
+    /// Takes a pattern as the router understands it.
+    ///
+    /// # Panics
+    /// For a pattern with another number of holes: as a constant, it does not compile.
+    pub const fn new(pattern: &'static str) -> Self {
+        let bytes = pattern.as_bytes();
+        let mut holes = 0;
+        let mut place = 0;
+        while place < bytes.len() {
+            #[expect(clippy::indexing_slicing, reason = "a constant, looked at by the compiler")]
+            if bytes[place] == b'{' {
+                holes += 1;
+            }
+            place += 1;
+        }
+        assert!(holes == N, "the pattern has another number of holes");
+        Self(pattern)
+    }
+
+    /// The pattern for the router.
+    pub const fn pattern(self) -> &'static str {
+        self.0
+    }
+
+    /// Fills the holes in their order.
+    pub fn to<'a>(self, values: impl Borrow<[&'a str; N]>) -> String {
+        let mut path = String::new();
+        let mut values = values.borrow().iter().copied();
+        let mut rest = self.0;
+        while let Some((before, hole)) = rest.split_once('{') {
+            path.push_str(before);
+            path.push_str(values.next().unwrap_or_default());
+            rest = hole.split_once('}').map_or("", |(_, after)| after);
+        }
+        path + rest
+    }
 }
 
-/// The sign-up page of a role.
-pub fn sign_up(role: Role) -> String {
-    format!("/auth/sign-up/{}/", role.as_str())
+impl Route<0> {
+    /// The path.
+    pub const fn path(self) -> &'static str {
+        self.0
+    }
 }
 
-/// The sign-in page of a role.
-pub fn sign_in(role: Role) -> String {
-    format!("/auth/sign-in/{}/", role.as_str())
+impl fmt::Display for Route<0> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
 }
 
-/// The page where a code is entered.
-pub fn verify(flow: &Id, token: &LinkToken) -> String {
-    format!("/auth/verify-otp/{}/{}/", flow.as_str(), token.expose())
-}
-
-/// Where another code is asked for.
-pub fn resend(flow: &Id, token: &LinkToken) -> String {
-    format!("/auth/resend-otp/{}/{}/", flow.as_str(), token.expose())
-}
-
-/// The page where a forgotten password is replaced.
-pub fn reset(link: &Id, token: &str) -> String {
-    format!("/auth/reset-password/{}/{token}/", link.as_str())
-}
-
-/// The page where a change of address is undone.
-pub fn undo_email(link: &Id, token: &str) -> String {
-    format!("/auth/undo-email/{}/{token}/", link.as_str())
-}
-
-/// A person's picture.
-pub fn picture(name: &str) -> String {
-    format!("/user-profile/picture/{name}/")
-}
-
-/// The admin page of a person.
-pub fn person(id: &Id) -> String {
-    format!("/admin/users/{}/", id.as_str())
-}
-
-/// Where an act on a person is sent.
-pub fn person_act(id: &Id, act: &str) -> String {
-    format!("/admin/users/{}/{act}/", id.as_str())
-}
-
-/// Where a code is made worthless.
-pub fn cancel_code(flow: &Id) -> String {
-    format!("/admin/otp-verifications/{}/cancel/", flow.as_str())
-}
-
-/// Where a reset link is made worthless.
-pub fn cancel_reset(link: &Id) -> String {
-    format!("/admin/password-resets/{}/cancel/", link.as_str())
-}
-
-/// The admin page of a mail.
-pub fn mail(id: &Id) -> String {
-    format!("/admin/mails/{}/", id.as_str())
-}
-
-/// Where an act on a mail is sent.
-pub fn mail_act(id: &Id, act: &str) -> String {
-    format!("/admin/mails/{}/{act}/", id.as_str())
-}
-
-/// A path with a query of these fields; empty ones are left out.
+/// Appends a query of these fields; empty ones are left out.
 pub fn with_query(path: &str, fields: &[(&str, &str)]) -> String {
     let given = fields.iter().filter(|(_, value)| !value.is_empty());
     let pairs: Vec<String> = given.map(|(name, value)| format!("{name}={}", encode(value))).collect();
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
-/// One mail of the mailbox.
-pub fn dev_mail(number: usize) -> String {
-    format!("/dev/mail/{number}/")
-}
-
-/// A page with a notice, by its word in [`crate::web::page`]'s closed list.
-pub fn with_notice(path: &str, word: &str) -> String {
-    let joint = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{joint}said={word}")
-}
-
-/// The address of a page for a mail. Never made of anything that a request says about itself.
+/// Makes the URL of a page for a mail. Never of anything that a request says about itself.
 pub fn absolute(public_url: &PublicUrl, path: &str) -> String {
     format!("{}{path}", public_url.origin())
 }
@@ -188,12 +87,12 @@ pub fn absolute(public_url: &PublicUrl, path: &str) -> String {
 pub struct Next(String);
 
 impl Next {
-    /// The path and query that somebody asked to go to, if it is a page of a signed-in person.
+    /// Reads the path and query that somebody asked to go to, if it is a page for people who are signed in.
     ///
     /// An allow-list and no list of tricks: our own prefixes, plain characters, no empty or dot segment.
     pub fn parse(asked: &str) -> Self {
         let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
-        let ours = [route::PROFILE, route::ADMIN].iter().any(|prefix| path.starts_with(prefix));
+        let ours = [account::PROFILE, admin::ADMIN].iter().any(|prefix| path.starts_with(prefix.path()));
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~/".contains(&c);
         let steps = path.split('/').skip(1).collect::<Vec<_>>();
         let straight = steps.iter().rev().skip(1).all(|step| !step.is_empty() && !step.starts_with('.'))
@@ -206,7 +105,7 @@ impl Next {
         }
     }
 
-    /// What `?next=` of a query asks for.
+    /// Reads `?next=` of a query; anything else in it counts for nothing.
     pub fn of_query(query: &str) -> Self {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
         pairs
@@ -220,12 +119,12 @@ impl Next {
         &self.0
     }
 
-    /// The path, or the usual place.
+    /// The path, or the usual one.
     pub fn or(&self, usual: &str) -> String {
         if self.0.is_empty() { usual.to_owned() } else { self.0.clone() }
     }
 
-    /// `path` with `?next=…`, where there is something next.
+    /// Appends `?next=…` to a path, where there is something next.
     pub fn after(&self, path: &str) -> String {
         if self.0.is_empty() { path.to_owned() } else { format!("{path}?next={}", encode(&self.0)) }
     }
@@ -250,7 +149,7 @@ mod tests {
         let good = [
             "/user-profile/",
             "/user-profile/update/",
-            "/user-profile/?said=saved",
+            "/user-profile/?a=b",
             "/admin/",
             "/admin/users/",
             "/admin/users/?q=ann&role=user",
@@ -317,6 +216,13 @@ mod tests {
             assert_eq!(Next::parse(bad).as_str(), "", "{bad:?}");
         }
         assert_eq!(Next::parse(&format!("/user-profile/{}", "a".repeat(8192))).as_str(), "");
+    }
+
+    #[test]
+    fn a_route_is_a_pattern_and_a_link() {
+        assert_eq!(auth::SIGN_IN.to(["staff"]), "/auth/sign-in/staff/");
+        assert_eq!(auth::RESET.to(["1", "2"]), "/auth/reset-password/1/2/");
+        assert_eq!(account::PROFILE.to([]), account::PROFILE.path());
     }
 
     #[test]

@@ -1,32 +1,32 @@
-//! What is kept and shared. Each file owns one table: others call its functions with a connection that is
-//! inside their own transaction, and never name its columns.
+//! What is kept. Each file owns one table: others call its functions with a connection that is inside their own
+//! transaction, and never name its columns. ([`transfer`] copies whole rows.)
 
 pub mod events;
 pub mod links;
 pub mod mail_budgets;
 pub mod outbox;
-pub mod pictures;
-pub mod sign_ins;
+pub mod sessions;
+pub mod transfer;
 pub mod users;
 pub mod verifications;
 
 use crate::identity::{Id, Moment};
 
-/// A place in a list that shows the newest first: what follows is older.
+/// The last row of a page of a list that shows the newest first: what follows is older.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Point {
-    /// The time of the last row before it.
+pub struct Cursor {
+    /// Its time.
     pub at: Moment,
     /// Its identifier, for rows of the same time.
     pub id: Id,
 }
 
-/// Keeps what follows a [`Point`]. The first bound alone is what an index can use.
+/// Keeps what follows a [`Cursor`]. The first bound alone is what an index can use.
 macro_rules! older_than {
-    ($query:expr, $point:expr, $at:expr, $id:expr) => {
-        match $point {
-            Some(point) => {
-                $query.filter($at.le(point.at)).filter($at.lt(point.at).or($id.lt(point.id.clone())))
+    ($query:expr, $cursor:expr, $at:expr, $id:expr) => {
+        match $cursor {
+            Some(cursor) => {
+                $query.filter($at.le(cursor.at)).filter($at.lt(cursor.at).or($id.lt(cursor.id.clone())))
             }
             None => $query,
         }

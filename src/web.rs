@@ -1,20 +1,38 @@
-//! The one door to HTML and HTTP: pages, forms, faults, sessions, limits and headers. It knows no site module.
+//! Everything about HTTP and HTML: forms, errors, layout, sessions, headers. It knows no module of `site`.
 
 pub mod assets;
 pub mod client;
-pub mod fault;
+pub mod cookies;
+pub mod errors;
 pub mod flow_cookie;
 pub mod forms;
 pub mod frame;
 pub mod gate;
-mod gcra;
-pub mod language;
-pub mod limits;
+pub mod layout;
+pub mod notice;
 pub mod page;
-pub mod redis_link;
-mod reseal;
 pub mod routes;
 pub mod session;
+pub mod signed_in;
 pub mod viewer;
 
-pub use language::filters;
+use actix_web::HttpRequest;
+use actix_web::http::header::ACCEPT_LANGUAGE;
+use actix_web::web::Data;
+
+use crate::app::App;
+use crate::language::Language;
+use errors::HttpError;
+
+/// Finds the program that serves a request.
+///
+/// # Errors
+/// Never, in a server that `server::serve` built.
+pub fn app_of(req: &HttpRequest) -> Result<Data<App>, HttpError> {
+    req.app_data::<Data<App>>().cloned().ok_or_else(|| HttpError::Internal("no application".to_owned()))
+}
+
+/// Chooses the language that a request asks for.
+pub fn language_of(req: &HttpRequest) -> Language {
+    Language::of_header(req.headers().get(ACCEPT_LANGUAGE).and_then(|accept| accept.to_str().ok()))
+}

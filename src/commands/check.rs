@@ -1,13 +1,11 @@
-//! Is everything as it should be? Each part is tried, and all that is wrong is told, not only the first.
+//! Checks every part that the settings name, and reports all that is wrong, not only the first.
 
 use super::{Outcome, say};
 use crate::config::{Config, TransportKind};
+use crate::courier::Transport;
 use crate::db::{self, Db};
-use crate::identity::Id;
-use crate::mail::transport::Transport;
-use crate::records::pictures::Pictures;
-use crate::records::users;
-use crate::web::redis_link::RedisLink;
+use crate::pictures::Pictures;
+use crate::redis_connection::RedisConnection;
 
 pub(super) async fn run(config: &Config) -> Outcome {
     say("ok      settings");
@@ -20,7 +18,7 @@ pub(super) async fn run(config: &Config) -> Outcome {
         report("mail", &mail(config).await),
         report("pictures", &pictures(config).await),
     ];
-    if findings.contains(&false) { Err("something is not as it should be".into()) } else { Ok(()) }
+    if findings.contains(&false) { Err("some checks failed".into()) } else { Ok(()) }
 }
 
 fn report(part: &str, finding: &Result<(), String>) -> bool {
@@ -33,9 +31,8 @@ fn report(part: &str, finding: &Result<(), String>) -> bool {
 
 async fn database(config: &Config) -> Result<(), String> {
     let db = Db::open(&config.database);
-    let nobody = Id::from_stored(String::new());
-    match db.read(move |conn| Ok::<_, db::Error>(users::by_id(conn, &nobody)?)).await {
-        Ok(_) => Ok(()),
+    match db.ping().await {
+        Ok(()) => Ok(()),
         Err(error @ db::Error::Query(_)) => Err(format!("{error}; run: latchkey migrate")),
         Err(error) => Err(error.to_string()),
     }
@@ -43,8 +40,8 @@ async fn database(config: &Config) -> Result<(), String> {
 
 async fn redis(config: &Config) -> Result<(), String> {
     let Some(redis) = &config.redis else { return Ok(()) };
-    let link = RedisLink::new(redis).map_err(|error| error.to_string())?;
-    if link.answers().await { Ok(()) } else { Err("it does not answer".to_owned()) }
+    let connection = RedisConnection::new(redis).map_err(|error| error.to_string())?;
+    if connection.answers().await { Ok(()) } else { Err("it does not answer".to_owned()) }
 }
 
 async fn pictures(config: &Config) -> Result<(), String> {
@@ -55,10 +52,10 @@ async fn pictures(config: &Config) -> Result<(), String> {
 async fn mail(config: &Config) -> Result<(), String> {
     let probed = match Transport::open(&config.mail) {
         Ok(transport) => transport.probe().await,
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     };
-    probed.map_err(|trouble| match &config.mail.transport {
-        TransportKind::Smtp(smtp) => format!("{}:{}: {trouble}", smtp.host, smtp.port),
-        _ => trouble.to_string(),
+    probed.map_err(|error| match &config.mail.transport {
+        TransportKind::Smtp(smtp) => format!("{}:{}: {error}", smtp.host, smtp.port),
+        TransportKind::File(_) | TransportKind::Console => error.to_string(),
     })
 }

@@ -7,13 +7,15 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Outcome, environment, in_runtime, say, serve, superuser};
+use super::{Outcome, english, environment, in_runtime, say, serve, superuser};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::{Email, Password, Role, Username, random_name};
 use crate::logging;
-use crate::paths::{absolute, route};
+use crate::paths::admin::ADMIN;
+use crate::paths::service::DEV_MAILS;
+use crate::paths::{HOME, Route, absolute};
 use crate::records::users;
 
 const FOLDER: &str = "var";
@@ -43,31 +45,32 @@ pub(super) fn run() -> Outcome {
     serve::run(config, greet)
 }
 
-/// Makes a superuser where there is none, and tells the password.
+/// Creates a superuser where there is none, and shows the password.
 async fn first_superuser(config: &Config) -> Outcome {
     let app = App::new(config.clone(), Clock::system())?;
     app.db.migrate()?;
-    let census = app.db.read(|conn| Ok::<_, crate::db::Error>(users::census::take(conn)?)).await?;
+    let census = app.db.read(users::census::take).await?;
     if census.of(Some(Role::Superuser), None) > 0 {
         return Ok(());
     }
     let password = random_name();
-    let email = Email::parse("keeper@localhost.invalid").map_err(|message| message.render(str::to_owned))?;
-    superuser::create(&app, Username::kept(SUPERUSER), email, Password::entered(&password)).await?;
+    let email = Email::parse("keeper@localhost.invalid").map_err(|message| english(&message))?;
+    superuser::create(&app, Username::from_stored(SUPERUSER.to_owned()), email, Password::entered(&password))
+        .await?;
     say(format_args!("\n  The first superuser is {SUPERUSER}, password {password} (shown only now)"));
     Ok(())
 }
 
 fn greet(app: &App) {
-    let at = |path| absolute(&app.config.public_url, path);
-    say(format_args!("\n  Latchkey      {}", at(route::HOME)));
-    say(format_args!("  Mailbox       {}", at(route::DEV_MAILS)));
-    say(format_args!("  Admin         {}", at(route::ADMIN)));
+    let at = |path: Route<0>| absolute(&app.config.public_url, path.path());
+    say(format_args!("\n  Latchkey      {}", at(HOME)));
+    say(format_args!("  Mailbox       {}", at(DEV_MAILS)));
+    say(format_args!("  Admin         {}", at(ADMIN)));
     say(format_args!("  Superuser     {SUPERUSER}, with the password shown at the first run"));
     say(format_args!("\n  All is kept in ./{FOLDER}/; remove it to begin anew. Stop with Ctrl+C.\n"));
 }
 
-/// The key in that file, made at the first run.
+/// Reads the key in a file, made at the first run.
 fn kept_key(path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
         Ok(key) => Ok(key.trim().to_owned()),

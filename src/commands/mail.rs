@@ -1,31 +1,31 @@
-//! Look after the outbox from the shell.
+//! Manage the outbox from the command line.
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Outcome, Stop, json, open, say, shell, stop};
-use crate::acts::Refused;
-use crate::acts::mails::MailAct;
-use crate::db;
+use super::{Exit, Outcome, explained, json, open, operator, say};
+use crate::accounts::administration::ActError;
+use crate::accounts::administration::mails::MailAct;
+use crate::db::Connection;
 use crate::identity::Id;
-use crate::records::Point;
-use crate::records::outbox::{self, Filter, Listed, State};
+use crate::records::Cursor;
+use crate::records::outbox::{self, Filter, ListedMail, State};
 
 /// So many mails are read at once.
 const BATCH: i64 = 500;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Mails, the newest first
+    /// List emails, the newest first
     List {
         /// waiting, sent, failed, expired or cancelled
         #[arg(long, value_parser = state)]
-        state: Option<State>,
+        status: Option<State>,
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
-    /// Try a mail again at once
+    /// Try an email again at once
     Retry {
         /// Its identifier
         id: String,
@@ -42,57 +42,56 @@ fn state(word: &str) -> Result<State, String> {
 
 /// A mail as a line or an object; never what it says.
 #[derive(Serialize)]
-struct Told {
+struct MailLine {
     id: String,
     mail: String,
     to: String,
-    state: String,
-    tries: i32,
-    written: String,
-    trouble: Option<String>,
+    status: &'static str,
+    failed_attempts: i32,
+    queued: String,
+    reply: Option<String>,
 }
 
-impl Told {
-    fn of(mail: &Listed) -> Self {
+impl MailLine {
+    fn of(mail: &ListedMail) -> Self {
         Self {
             id: mail.id.as_str().to_owned(),
             mail: mail.kind.clone(),
             to: mail.recipient.clone(),
-            state: mail.state.as_str().to_owned(),
-            tries: mail.tries,
-            written: mail.created_at.iso(),
-            trouble: mail.trouble.clone(),
+            status: mail.state.as_str(),
+            failed_attempts: mail.tries,
+            queued: mail.created_at.iso(),
+            reply: mail.trouble.clone(),
         }
     }
 
     fn line(&self) -> String {
         // A mail server's words, which must not steer the terminal.
-        let trouble = self.trouble.as_deref().unwrap_or_default().replace(char::is_control, " ");
-        format!("{}  {}  {:<9}  {:<20}  {}  {trouble}", self.id, self.written, self.state, self.mail, self.to)
+        let reply = self.reply.as_deref().unwrap_or_default().replace(char::is_control, " ");
+        format!("{}  {}  {:<9}  {:<20}  {}  {reply}", self.id, self.queued, self.status, self.mail, self.to)
     }
 }
 
 pub(super) async fn run(command: Command) -> Outcome {
     match command {
-        Command::List { state, json } => list(state, json).await,
+        Command::List { status, json } => list(status, json).await,
         Command::Retry { id, json } => retry(&id, json).await,
     }
 }
 
 async fn list(state: Option<State>, as_json: bool) -> Outcome {
     let app = open()?;
-    let mut after: Option<Point> = None;
+    let filter = Filter { user: None, state };
+    let mut after: Option<Cursor> = None;
     loop {
-        let (filter, from) = (Filter { user: None, state }, after.clone());
-        let page = move |conn: &mut db::Connection| {
-            Ok::<_, db::Error>(outbox::list(conn, &filter, from.as_ref(), BATCH)?)
-        };
-        let found = app.db.read(page).await?;
-        for told in found.iter().map(Told::of) {
-            say(if as_json { json(&told)? } else { told.line() });
+        let filter = filter.clone();
+        let from = after.clone();
+        let found = app.db.read(move |conn| outbox::list(conn, &filter, from.as_ref(), BATCH)).await?;
+        for line in found.iter().map(MailLine::of) {
+            say(if as_json { json(&line)? } else { line.line() });
         }
         match found.last() {
-            Some(last) => after = Some(Point { at: last.created_at, id: last.id.clone() }),
+            Some(last) => after = Some(Cursor { at: last.created_at, id: last.id.clone() }),
             None => return Ok(()),
         }
     }
@@ -100,19 +99,21 @@ async fn list(state: Option<State>, as_json: bool) -> Outcome {
 
 async fn retry(id: &str, as_json: bool) -> Outcome {
     let app = open()?;
-    let unknown = || Stop::NotFound(format!("there is no mail {id}"));
-    let (mail, actor, now) = (Id::parse(id).ok_or_else(unknown)?, shell(String::new()), app.clock.now());
-    let retry = move |conn: &mut db::Connection| {
+    let unknown = || Exit::NotFound(format!("there is no email {id}"));
+    let mail = Id::parse(id).ok_or_else(unknown)?;
+    let actor = operator(String::new());
+    let now = app.clock.now();
+    let retry = move |conn: &mut Connection| {
         MailAct::Retry.perform(conn, &mail, &actor, now)?;
-        outbox::by_id(conn, &mail)?.ok_or(Refused::Gone)
+        outbox::by_id(conn, &mail)?.ok_or(ActError::Gone)
     };
     match app.db.write(retry).await {
         Ok(mail) => {
-            let told = Told::of(&mail);
-            say(if as_json { json(&told)? } else { told.line() });
+            let line = MailLine::of(&mail);
+            say(if as_json { json(&line)? } else { line.line() });
             Ok(())
         }
-        Err(Refused::Gone) => Err(unknown().into()),
-        Err(refused) => Err(stop(refused)),
+        Err(ActError::Gone) => Err(unknown().into()),
+        Err(error) => Err(explained(error)),
     }
 }

@@ -7,17 +7,18 @@ use actix_web::rt::System;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
-use crate::app::{self, App};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::mail::courier::Bell;
+use crate::server;
 
 /// Serves with these settings. `when_ready` runs before the first request, with the database up to date.
 pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
-    let (bind, url) = (config.bind, config.public_url.origin().to_owned());
+    let bind = config.bind;
+    let url = config.public_url.origin().to_owned();
     let listener = TcpListener::bind(bind)
         .map_err(|error| format!("cannot listen on {bind}: {error}; choose another address with BIND"))?;
     System::new().block_on(async move {
@@ -30,8 +31,9 @@ pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
         }
         when_ready(&app);
         log::info!("listening on {bind} for {url}");
-        let bell = app.bell.clone();
-        app::serve(app, listener, |server| drop(actix_web::rt::spawn(stop_on_signal(server, bell)))).await?;
+        let stopping = app.clone();
+        let on_start = |server| drop(actix_web::rt::spawn(stop_on_signal(server, stopping)));
+        server::serve(app, listener, on_start).await?;
         log::info!("stopped");
         Ok(())
     })
@@ -43,9 +45,9 @@ pub(super) fn run_courier(config: Config) -> Outcome {
         let app = App::new(config, Clock::system())?;
         app.db.migrate()?;
         log::info!("delivering mail");
-        let couriers = app::start_couriers(&app)?;
+        let couriers = server::start_couriers(&app)?;
         stop_signal().await?;
-        app.bell.stop();
+        app.begin_shutdown();
         for courier in couriers {
             courier.await?;
         }
@@ -53,13 +55,13 @@ pub(super) fn run_courier(config: Config) -> Outcome {
     })
 }
 
-async fn stop_on_signal(server: ServerHandle, bell: Bell) {
+async fn stop_on_signal(server: ServerHandle, app: App) {
     if let Err(error) = stop_signal().await {
         log::error!("signals cannot be received: {error}");
         return;
     }
     log::info!("stopping; what is under way is finished first");
-    bell.stop();
+    app.begin_shutdown();
     server.stop(true).await;
 }
 

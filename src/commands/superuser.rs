@@ -1,25 +1,23 @@
-//! Make an account that may do everything. The only way to the first one: no page makes it.
+//! Create a superuser. The only way to the first one: no page creates it.
 
 use std::error::Error;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use super::{Outcome, english, in_runtime, say, shell};
+use super::{Outcome, english, explained, in_runtime, operator, say};
+use crate::accounts::new_user::{self, NewAccount};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db;
-use crate::identity::{Email, Id, Password, Role, Username};
-use crate::records::events::{self, Kind};
-use crate::records::users::{self, NewUser};
-use crate::records::verifications;
+use crate::identity::{Email, Password, Role, Username};
+use crate::records::events::Kind;
 
 /// What the command line may give.
 #[derive(clap::Args)]
 pub(super) struct Given {
-    /// Name of the account
+    /// Username
     #[arg(long)]
     username: Option<String>,
-    /// Address of the account, taken as confirmed
+    /// Email address, treated as confirmed
     #[arg(long)]
     email: Option<String>,
     /// Read the password from standard input instead of asking for it
@@ -34,7 +32,7 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
     let username = Username::parse(&given.username.map_or_else(|| ask("Username"), Ok)?)
         .map_err(|message| english(&message))?;
     let email =
-        Email::parse(&given.email.map_or_else(|| ask("E-mail"), Ok)?).map_err(|message| english(&message))?;
+        Email::parse(&given.email.map_or_else(|| ask("Email"), Ok)?).map_err(|message| english(&message))?;
     let typed = if given.password_stdin { first_line()? } else { ask_password()? };
     let own_words = [username.as_str(), email.as_str()];
     let password =
@@ -49,40 +47,18 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
     })
 }
 
-/// Adds a verified superuser. A sign-up that still waits for its code makes way.
+/// Creates a superuser, its address taken as confirmed.
 ///
 /// # Errors
-/// When the name or the address is taken, or the database is away.
+/// When the username or the address is taken, or the database is away.
 pub(super) async fn create(app: &App, username: Username, email: Email, password: Password) -> Outcome {
     let hash = app.hasher.hash(password).await?;
     let now = app.clock.now();
-    let taken = app
-        .db
-        .write(move |conn| {
-            if !verifications::make_way(conn, &username.canonical(), None, now)? {
-                return Ok(Some("this username is taken"));
-            }
-            if let Some(holder) = users::by_email(conn, &email.canonical())?
-                && !users::remove_unverified(conn, &holder.id)?
-            {
-                return Ok(Some("this address has an account already"));
-            }
-            let id = Id::new();
-            let new = NewUser {
-                id: &id,
-                username: &username,
-                email: Some(&email),
-                password_hash: &hash,
-                role: Role::Superuser,
-                verified_at: Some(now),
-            };
-            users::insert(conn, &new, now)?;
-            let origin = shell(String::new()).origin;
-            events::note(conn, Kind::SuperuserCreated, Some(&id), &origin, username.as_str(), now)?;
-            Ok::<_, db::Error>(None)
-        })
-        .await?;
-    taken.map_or(Ok(()), |why| Err(why.into()))
+    let new = NewAccount { username, email, role: Role::Superuser, hash };
+    let actor = operator(String::new());
+    let created =
+        app.db.write(move |conn| new_user::create(conn, &new, Kind::SuperuserCreated, &actor, now)).await;
+    created.map(drop).map_err(explained)
 }
 
 fn ask(what: &str) -> io::Result<String> {
@@ -93,10 +69,10 @@ fn ask(what: &str) -> io::Result<String> {
 
 fn ask_password() -> Result<String, Box<dyn Error>> {
     let password = rpassword::prompt_password("Password: ")?;
-    if password == rpassword::prompt_password("Password again: ")? {
+    if password == rpassword::prompt_password("Repeat the password: ")? {
         Ok(password)
     } else {
-        Err("the two passwords are not the same".into())
+        Err("the passwords don't match".into())
     }
 }
 

@@ -1,46 +1,45 @@
-//! Look after people from the shell: the same acts as on the admin pages, with the same rules and the same events.
+//! Manage accounts from the command line: the same acts as on the admin pages, with the same rules and events.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Outcome, Stop, english, json, open, say, shell, stop};
-use crate::acts::{Act, Rules};
+use super::{Exit, Outcome, english, explained, json, open, operator, say};
+use crate::accounts::administration::{Act, Rules};
 use crate::app::App;
-use crate::db;
-use crate::identity::{Id, Role, Standing};
-use crate::records::sign_ins;
+use crate::identity::{AccountStatus, Email, Role};
+use crate::records::sessions;
 use crate::records::users::directory::{self, Filter, Key, Order};
 use crate::records::users::{self, User};
 
-/// So many people are read at once.
+/// So many accounts are read at once.
 const BATCH: usize = 500;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Everybody, or those who fit
+    /// List accounts, all or some
     List {
-        /// Beginning of a username, an address or a name
+        /// Beginning of a username, an email address or a name
         #[arg(long, default_value = "")]
         search: String,
         /// user, merchant, staff or superuser
         #[arg(long, value_parser = role)]
         role: Option<Role>,
         /// active, unverified or blocked
-        #[arg(long, value_parser = standing)]
-        standing: Option<Standing>,
+        #[arg(long, value_parser = status)]
+        status: Option<AccountStatus>,
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
-    /// What is known about one person
+    /// Show what is known about an account
     Show(Whom),
-    /// Keep somebody out and end their sessions
+    /// Block an account and sign it out everywhere
     Block(Against),
-    /// Let somebody in again
+    /// Unblock an account
     Unblock(Whom),
-    /// Take somebody's address as confirmed
+    /// Treat an account's email address as confirmed
     Verify(Whom),
-    /// Give somebody another role
+    /// Change an account's role
     SetRole {
         #[command(flatten)]
         whom: Against,
@@ -48,17 +47,17 @@ pub(super) enum Command {
         #[arg(long, value_parser = role)]
         role: Role,
     },
-    /// Mail somebody a link to choose a password
+    /// Email a link to choose a new password
     SendReset(Whom),
-    /// Sign somebody out everywhere
+    /// Sign an account out everywhere
     EndSessions(Against),
-    /// Remove somebody for good
+    /// Delete an account permanently
     Delete(Against),
 }
 
 #[derive(Args)]
 pub(super) struct Whom {
-    /// Username, address or identifier
+    /// Username, email address or ID
     person: String,
     /// A JSON object
     #[arg(long)]
@@ -69,7 +68,7 @@ pub(super) struct Whom {
 pub(super) struct Against {
     #[command(flatten)]
     whom: Whom,
-    /// Why; the person may be told
+    /// Why; the person may be shown it
     #[arg(long)]
     reason: String,
 }
@@ -78,15 +77,15 @@ fn role(word: &str) -> Result<Role, String> {
     Role::parse(word).ok_or_else(|| "choose user, merchant, staff or superuser".to_owned())
 }
 
-fn standing(word: &str) -> Result<Standing, String> {
-    Standing::parse(word).ok_or_else(|| "choose active, unverified or blocked".to_owned())
+fn status(word: &str) -> Result<AccountStatus, String> {
+    AccountStatus::parse(word).ok_or_else(|| "choose active, unverified or blocked".to_owned())
 }
 
 pub(super) async fn run(command: Command) -> Outcome {
     let app = open()?;
     let (act, whom, reason) = match command {
-        Command::List { search, role, standing, json } => {
-            let filter = Filter { search: search.trim().to_lowercase(), role, standing, ..Filter::default() };
+        Command::List { search, role, status, json } => {
+            let filter = Filter { search: search.trim().to_lowercase(), role, status, ..Filter::default() };
             return list(&app, filter, json).await;
         }
         Command::Show(whom) => return show(&app, &whom).await,
@@ -101,16 +100,16 @@ pub(super) async fn run(command: Command) -> Outcome {
     perform(&app, &whom, act, reason).await
 }
 
-/// A person as a line or an object.
+/// An account as a line or an object.
 #[derive(Serialize)]
-struct Told {
+struct UserLine {
     id: String,
     username: String,
     email: Option<String>,
     name: String,
     phone: String,
     role: &'static str,
-    standing: &'static str,
+    status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_reason: Option<String>,
     joined: String,
@@ -120,16 +119,16 @@ struct Told {
     deleted: bool,
 }
 
-impl Told {
+impl UserLine {
     fn of(user: &User) -> Self {
         Self {
             id: user.id.as_str().to_owned(),
-            username: user.username.clone(),
-            email: user.email.clone(),
+            username: user.username.to_string(),
+            email: user.email.as_ref().map(Email::to_string),
             name: user.full_name.clone(),
             phone: user.phone.clone(),
             role: user.role.as_str(),
-            standing: user.standing().as_str(),
+            status: user.status().as_str(),
             blocked_reason: user.blocked_reason.clone(),
             joined: user.created_at.iso(),
             last_seen: None,
@@ -139,7 +138,7 @@ impl Told {
 
     fn line(&self) -> String {
         let email = self.email.as_deref().unwrap_or("-");
-        format!("{}  {:<30}  {:<40}  {:<9}  {}", self.id, self.username, email, self.role, self.standing)
+        format!("{}  {:<30}  {:<40}  {:<9}  {}", self.id, self.username, email, self.role, self.status)
     }
 }
 
@@ -148,12 +147,10 @@ async fn list(app: &App, filter: Filter, as_json: bool) -> Outcome {
     let mut after = None;
     loop {
         let filter = filter.clone();
-        let page = move |conn: &mut db::Connection| {
-            Ok::<_, db::Error>(directory::page(conn, &filter, order, after.as_ref(), BATCH)?)
-        };
-        let found = app.db.read(page).await?;
-        for told in found.people.iter().map(Told::of) {
-            say(if as_json { json(&told)? } else { told.line() });
+        let found =
+            app.db.read(move |conn| directory::page(conn, &filter, order, after.as_ref(), BATCH)).await?;
+        for line in found.users.iter().map(UserLine::of) {
+            say(if as_json { json(&line)? } else { line.line() });
         }
         match found.next {
             Some(next) => after = Some(next),
@@ -165,23 +162,23 @@ async fn list(app: &App, filter: Filter, as_json: bool) -> Outcome {
 async fn show(app: &App, whom: &Whom) -> Outcome {
     let user = find(app, &whom.person).await?;
     let wanted = vec![user.id.clone()];
-    let seen = app.db.read(move |conn| Ok::<_, db::Error>(sign_ins::last_seen(conn, &wanted)?)).await?;
-    let told = Told { last_seen: seen.get(&user.id).map(|at| at.iso()), ..Told::of(&user) };
+    let seen = app.db.read(move |conn| sessions::last_seen(conn, &wanted)).await?;
+    let line = UserLine { last_seen: seen.get(&user.id).map(|at| at.iso()), ..UserLine::of(&user) };
     if whom.json {
-        say(json(&told)?);
+        say(json(&line)?);
         return Ok(());
     }
     let rows = [
-        ("id", told.id.as_str()),
-        ("username", &told.username),
-        ("email", told.email.as_deref().unwrap_or("-")),
-        ("name", &told.name),
-        ("phone", &told.phone),
-        ("role", told.role),
-        ("standing", told.standing),
-        ("blocked", told.blocked_reason.as_deref().unwrap_or_default()),
-        ("joined", &told.joined),
-        ("last seen", told.last_seen.as_deref().unwrap_or("never")),
+        ("id", line.id.as_str()),
+        ("username", &line.username),
+        ("email", line.email.as_deref().unwrap_or("-")),
+        ("name", &line.name),
+        ("phone", &line.phone),
+        ("role", line.role),
+        ("status", line.status),
+        ("blocked", line.blocked_reason.as_deref().unwrap_or_default()),
+        ("joined", &line.joined),
+        ("last seen", line.last_seen.as_deref().unwrap_or("never")),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         say(format_args!("{name:<10} {value}"));
@@ -191,38 +188,28 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
 
 async fn find(app: &App, person: &str) -> Result<User, Box<dyn std::error::Error>> {
     let wanted = person.trim().to_ascii_lowercase();
-    let find = move |conn: &mut db::Connection| {
-        let found = match Id::parse(&wanted) {
-            Some(id) => users::by_id(conn, &id)?,
-            None if !wanted.is_ascii() => None,
-            None if wanted.contains('@') => users::by_email(conn, &wanted)?,
-            None => users::by_username(conn, &wanted)?,
-        };
-        Ok::<_, db::Error>(found)
-    };
-    let found = app.db.read(find).await?;
-    found.ok_or_else(|| Stop::NotFound(format!("there is nobody called {person}")).into())
+    let found = app.db.read(move |conn| users::by_any_name(conn, &wanted)).await?;
+    found.ok_or_else(|| Exit::NotFound(format!("there is no account called {person}")).into())
 }
 
 async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
-    let reason = act.reason(&reason).map_err(|message| Stop::Refused(english(&message)))?;
+    let reason = act.kind().reason(&reason).map_err(|message| Exit::NotNow(english(&message)))?;
     let user = find(app, &whom.person).await?;
-    let actor = shell(reason);
-    let (id, rules, now) = (user.id.clone(), Rules::new(&app.config, &app.keys), app.clock.now());
-    let done = match app.db.write(move |conn| act.perform(conn, &id, &actor, rules, now)).await {
-        Ok(done) => done,
-        Err(refused) => return Err(stop(refused)),
-    };
-    if let Some(picture) = done.picture {
+    let actor = operator(reason);
+    let id = user.id.clone();
+    let rules = Rules::new(&app.config, &app.keys);
+    let now = app.clock.now();
+    let done = app.db.write(move |conn| act.perform(conn, &id, &actor, rules, now)).await;
+    if let Some(picture) = done.map_err(explained)?.picture {
         app.pictures.remove(&picture).await;
     }
     let id = user.id.clone();
-    let now = app.db.read(move |conn| Ok::<_, db::Error>(users::by_id(conn, &id)?)).await?;
-    let told = Told { deleted: now.is_none(), ..Told::of(now.as_ref().unwrap_or(&user)) };
-    say(match (whom.json, told.deleted) {
-        (true, _) => json(&told)?,
-        (false, true) => format!("{} is gone.", told.username),
-        (false, false) => told.line(),
+    let current = app.db.read(move |conn| users::by_id(conn, &id)).await?;
+    let line = UserLine { deleted: current.is_none(), ..UserLine::of(current.as_ref().unwrap_or(&user)) };
+    say(match (whom.json, line.deleted) {
+        (true, _) => json(&line)?,
+        (false, true) => format!("{} has been deleted.", line.username),
+        (false, false) => line.line(),
     });
     Ok(())
 }

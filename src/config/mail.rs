@@ -56,19 +56,32 @@ pub enum SmtpSecurity {
     Tls,
 }
 
+#[derive(Clone, Copy)]
+enum BackEnd {
+    Smtp,
+    Console,
+    File,
+}
+
+/// Their words, and Django's names for the same.
+const BACK_ENDS: [(&str, BackEnd); 6] = [
+    ("smtp", BackEnd::Smtp),
+    ("console", BackEnd::Console),
+    ("file", BackEnd::File),
+    ("django.core.mail.backends.smtp.EmailBackend", BackEnd::Smtp),
+    ("django.core.mail.backends.console.EmailBackend", BackEnd::Console),
+    ("django.core.mail.backends.filebased.EmailBackend", BackEnd::File),
+];
+
 impl MailConfig {
     pub(super) fn read(read: &mut Reader<'_>, public_url: &PublicUrl) -> Self {
-        let backend = read.text("EMAIL_BACKEND", "smtp").to_ascii_lowercase();
+        let backend = read.one_of("EMAIL_BACKEND", BackEnd::Smtp, &BACK_ENDS);
         let smtp = smtp(read, public_url);
         let folder = read.text("EMAIL_FILE_PATH", "mails");
-        let transport = match backend.as_str() {
-            "smtp" | "django.core.mail.backends.smtp.emailbackend" => TransportKind::Smtp(smtp),
-            "console" | "django.core.mail.backends.console.emailbackend" => TransportKind::Console,
-            "file" | "django.core.mail.backends.filebased.emailbackend" => TransportKind::File(folder.into()),
-            _ => {
-                read.mistake("EMAIL_BACKEND", "must be smtp, console or file");
-                TransportKind::Console
-            }
+        let transport = match backend {
+            BackEnd::Smtp => TransportKind::Smtp(smtp),
+            BackEnd::Console => TransportKind::Console,
+            BackEnd::File => TransportKind::File(folder.into()),
         };
         Self { transport, from: from(read, public_url), courier: read.flag("COURIER", true) }
     }

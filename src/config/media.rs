@@ -73,7 +73,7 @@ impl BucketConfig {
             let value = read.text(name, "");
             if key == AmazonS3ConfigKey::Endpoint && value.starts_with("http://") {
                 allow_http = true;
-                read.warn(&format!("{name} is without TLS: whoever is on the way sees every picture"));
+                read.warn(&format!("{name} is without TLS: anyone on the way can see every picture"));
             }
             if !value.is_empty() {
                 access.push((key, value.into()));

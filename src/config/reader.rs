@@ -9,15 +9,15 @@ use super::SECRETS;
 
 /// Everything that is wrong with the settings, a line each.
 #[derive(Debug)]
-pub struct Mistakes(Vec<String>);
+pub struct Errors(Vec<String>);
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("\n"))
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for Errors {}
 
 /// Settings by name, from a lookup function.
 pub(super) struct Reader<'a> {
@@ -32,8 +32,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The warnings, or all the mistakes.
-    pub(super) fn finish(self) -> Result<Vec<String>, Mistakes> {
-        if self.mistakes.is_empty() { Ok(self.warnings) } else { Err(Mistakes(self.mistakes)) }
+    pub(super) fn finish(self) -> Result<Vec<String>, Errors> {
+        if self.mistakes.is_empty() { Ok(self.warnings) } else { Err(Errors(self.mistakes)) }
     }
 
     pub(super) fn mistake(&mut self, name: &str, what: &str) {
@@ -61,16 +61,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The choice of that word; the first one is the default.
-    pub(super) fn one_of<T: Copy>(&mut self, name: &str, choices: &[(&str, T); 2]) -> T {
-        let [first, _] = *choices;
-        let Some(word) = self.given(name) else { return first.1 };
+    /// The choice of that word.
+    pub(super) fn one_of<T: Copy>(&mut self, name: &str, default: T, choices: &[(&str, T)]) -> T {
+        let Some(word) = self.given(name) else { return default };
         let chosen = choices.iter().find(|(known, _)| known.eq_ignore_ascii_case(&word));
         chosen.map_or_else(
             || {
-                let words: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
-                self.mistake(name, &format!("must be {}", words.join(" or ")));
-                first.1
+                // Longer names of the same are not worth a word.
+                let words = choices.iter().map(|(known, _)| *known).filter(|known| !known.contains('.'));
+                self.mistake(name, &format!("must be {}", words.collect::<Vec<_>>().join(" or ")));
+                default
             },
             |(_, choice)| *choice,
         )

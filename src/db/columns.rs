@@ -6,7 +6,9 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Timestamp;
 use time::PrimitiveDateTime;
 
-use crate::identity::{Id, Moment, OtpDigest, PasswordHash, Purpose, Role, TokenDigest};
+use crate::identity::{
+    CodePurpose, Email, Id, LinkPurpose, Moment, OtpDigest, PasswordHash, Role, TokenDigest, Username,
+};
 
 /// A value stored as the text of its `as_str`.
 macro_rules! text_column {
@@ -38,11 +40,14 @@ macro_rules! text_column {
 pub(crate) use text_column;
 
 text_column!(Id, |text| Some(Id::from_stored(text)));
+text_column!(Email, |text| Some(Email::from_stored(text)));
+text_column!(Username, |text| Some(Username::from_stored(text)));
 text_column!(OtpDigest, |text| Some(OtpDigest::from_stored(text)));
 text_column!(TokenDigest, |text| Some(TokenDigest::from_stored(text)));
 text_column!(PasswordHash, |text| Some(PasswordHash::from_stored(text)));
 text_column!(Role, |text| Role::parse(&text));
-text_column!(Purpose, |text| Purpose::parse(&text));
+text_column!(CodePurpose, |text| CodePurpose::parse(&text));
+text_column!(LinkPurpose, |text| LinkPurpose::parse(&text));
 
 impl<DB: Backend> FromSql<Timestamp, DB> for Moment
 where

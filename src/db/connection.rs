@@ -122,7 +122,7 @@ fn impatient(url: &str) -> String {
 #[cfg(feature = "sqlite")]
 const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;";
-/// Nobody waits for an answer for longer than five seconds (see `PATIENCE`), so neither does the server.
+/// Nobody waits for an answer for longer than five seconds (see `QUERY_TIMEOUT`), so neither does the server.
 #[cfg(feature = "postgres")]
 const POSTGRES_SESSION: &str = "SET timezone = 'UTC'; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
     SET idle_in_transaction_session_timeout = '30s'; SET application_name = 'latchkey'";

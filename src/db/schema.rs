@@ -6,9 +6,9 @@ diesel::table! {
         at -> Timestamp,
         kind -> Text,
         user_id -> Nullable<Text>,
-        address -> Text,
-        detail -> Text,
         actor_id -> Nullable<Text>,
+        source -> Text,
+        detail -> Text,
         was -> Text,
         became -> Text,
     }
@@ -20,7 +20,7 @@ diesel::table! {
         user_id -> Text,
         purpose -> Text,
         token_digest -> Text,
-        address -> Text,
+        email -> Text,
         created_at -> Timestamp,
         expires_at -> Timestamp,
         used_at -> Nullable<Timestamp>,
@@ -29,8 +29,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    mail_budgets (address, kind) {
-        address -> Text,
+    mail_budgets (email, kind) {
+        email -> Text,
         kind -> Text,
         recent -> Text,
         touched_at -> Timestamp,
@@ -56,13 +56,13 @@ diesel::table! {
 }
 
 diesel::table! {
-    sign_ins (id) {
+    sessions (id) {
         id -> Text,
         user_id -> Text,
         kind -> Text,
         generation -> Integer,
         device -> Text,
-        address -> Text,
+        ip -> Text,
         created_at -> Timestamp,
         last_seen_at -> Timestamp,
         confirmed_at -> Timestamp,
@@ -85,12 +85,12 @@ diesel::table! {
         blocked_at -> Nullable<Timestamp>,
         blocked_reason -> Nullable<Text>,
         full_name -> Text,
+        full_name_canon -> Text,
         phone -> Text,
         about -> Text,
         picture -> Nullable<Text>,
         created_at -> Timestamp,
         password_changed_at -> Timestamp,
-        full_name_canon -> Text,
     }
 }
 
@@ -99,7 +99,7 @@ diesel::table! {
         id -> Text,
         user_id -> Text,
         purpose -> Text,
-        address -> Text,
+        email -> Text,
         claim -> Nullable<Text>,
         code_digest -> Nullable<Text>,
         code_expires_at -> Timestamp,
@@ -111,7 +111,7 @@ diesel::table! {
 }
 
 diesel::joinable!(links -> users (user_id));
-diesel::joinable!(sign_ins -> users (user_id));
+diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(verifications -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -119,7 +119,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     links,
     mail_budgets,
     outbox,
-    sign_ins,
+    sessions,
     users,
     verifications,
 );

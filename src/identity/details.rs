@@ -1,6 +1,24 @@
 //! The optional details of a person.
 
-use super::Message;
+use super::{Message, Username, t};
+
+/// The details of an account that can be edited.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// Must be free.
+    pub username: Username,
+    /// May be empty.
+    pub full_name: FullName,
+    /// May be empty.
+    pub phone: Phone,
+    /// May be empty.
+    pub about: About,
+}
+
+/// The longest name, in characters.
+const MAX_NAME: usize = 100;
+/// The longest text about oneself, in characters.
+const MAX_ABOUT: usize = 500;
 
 macro_rules! detail {
     ($(#[$doc:meta])* $name:ident) => {
@@ -12,6 +30,12 @@ macro_rules! detail {
             /// As it is stored and shown.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
             }
         }
     };
@@ -33,7 +57,16 @@ detail! {
 impl FullName {
     /// Trimmed; no control characters.
     pub fn parse(typed: &str) -> Result<Self, Message> {
-        line(typed, 100).map(Self)
+        let name = typed.trim();
+        if name.chars().any(is_unprintable) {
+            return Err(t("Name contains characters that can't be shown. Type it again without them.").into());
+        }
+        let length = name.chars().count();
+        if length > MAX_NAME {
+            let message = t("Name must be {limit} characters or fewer. You wrote {length}.");
+            return Err(message.with("limit", MAX_NAME).with("length", length));
+        }
+        Ok(Self(name.to_owned()))
     }
 
     /// The form that a search compares: lower case.
@@ -55,7 +88,7 @@ impl Phone {
         if number.is_empty() || is_e164 {
             Ok(Self(number))
         } else {
-            Err("Enter the number with its country code, like +49 30 1234567.".into())
+            Err(t("Enter a phone number with its country code, like +49 30 1234567.").into())
         }
     }
 }
@@ -65,25 +98,17 @@ impl About {
     pub fn parse(typed: &str) -> Result<Self, Message> {
         let text = typed.replace("\r\n", "\n").trim().to_owned();
         if text.chars().any(|c| is_unprintable(c) && c != '\n' && c != '\t') {
-            return Err("This text holds characters that cannot be shown.".into());
+            return Err(t(
+                "“About you” contains characters that can't be shown. Type it again without them.",
+            )
+            .into());
         }
-        at_most(text, 500).map(Self)
-    }
-}
-
-fn line(typed: &str, limit: usize) -> Result<String, Message> {
-    let text = typed.trim().to_owned();
-    if text.chars().any(is_unprintable) {
-        return Err("This text holds characters that cannot be shown.".into());
-    }
-    at_most(text, limit)
-}
-
-fn at_most(text: String, limit: usize) -> Result<String, Message> {
-    if text.chars().count() <= limit {
-        Ok(text)
-    } else {
-        Err(Message::new("This is too long: {limit} characters are the limit.").with("limit", limit))
+        let length = text.chars().count();
+        if length > MAX_ABOUT {
+            let message = t("“About you” must be {limit} characters or fewer. You wrote {length}.");
+            return Err(message.with("limit", MAX_ABOUT).with("length", length));
+        }
+        Ok(Self(text))
     }
 }
 

@@ -1,32 +1,40 @@
-//! A mail address that we are willing to write to.
+//! An email address that we are willing to write to.
 
-use super::Message;
+use diesel::sql_types::Text;
+
+use super::{Message, t};
 
 /// An ASCII addr-spec (RFC 5322 without quotes, comments and literals), at most 254 characters, with a dotted
 /// domain of letters, digits and hyphens. Stricter than most parsers on purpose: whatever passes here means
 /// the same to every mail server, to the database and to us.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = Text)]
 pub struct Email(String);
 
 impl Email {
-    /// The address as typed, blanks around it ignored, or what is wrong with it.
+    /// Reads an address as typed, blanks around it ignored, or says what is wrong with it.
     pub fn parse(typed: &str) -> Result<Self, Message> {
         let address = typed.trim_matches(' ');
         if address.is_empty() {
-            return Err("Enter your e-mail address.".into());
+            return Err(t("Enter an email address.").into());
         }
         if !address.is_ascii() {
-            return Err("Only addresses in plain letters (A to Z), digits and signs are supported.".into());
+            return Err(t("Use only unaccented letters, numbers and symbols in the email address.").into());
         }
         if address.len() > 254 {
-            return Err("This address is too long: 254 characters are the limit.".into());
+            return Err(t("Email address must be 254 characters or fewer.").into());
         }
         match address.split_once('@') {
             Some((local, domain)) if is_local_part(local) && is_domain(domain) => {
                 Ok(Self(address.to_owned()))
             }
-            _ => Err("Enter an address like name@example.org.".into()),
+            _ => Err(t("Enter an email address in the format name@example.org.").into()),
         }
+    }
+
+    /// Takes an address back that the database holds: it was read when it was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
     }
 
     /// As typed.
@@ -37,6 +45,24 @@ impl Email {
     /// The form that is unique: lower case, the local part too (a person is one person in any spelling).
     pub fn canonical(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+
+    /// Whether both are one address, in any spelling of case.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
+    /// For the eyes of somebody who may no longer be its owner: `a•••@example.org`.
+    pub fn masked(&self) -> String {
+        let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
+        let first: String = local.chars().take(1).collect();
+        format!("{first}•••@{domain}")
+    }
+}
+
+impl std::fmt::Display for Email {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -1,6 +1,5 @@
 //! A point in time, in UTC, to the microsecond: the finest that all three databases keep.
 
-use std::fmt;
 use std::time::Duration;
 
 use diesel::sql_types::Timestamp;
@@ -78,10 +77,22 @@ impl Moment {
         is_storable(date).then(|| Self(date.midnight()))
     }
 
+    /// Year, month (1 to 12), day, and `08:45`: what a date in a sentence is made of.
+    pub fn parts(self) -> (i32, usize, u32, String) {
+        let date = self.0.date();
+        let time = self.0.format(format_description!("[hour]:[minute]")).unwrap_or_default();
+        (date.year(), usize::from(u8::from(date.month())), u32::from(date.day()), time)
+    }
+
     /// `2026-11-24 08:45`, for tables.
     pub fn short(self) -> String {
         let short = format_description!("[year]-[month]-[day] [hour]:[minute]");
         self.0.format(short).unwrap_or_default()
+    }
+
+    /// `2026-11-24`.
+    pub fn iso_day(self) -> String {
+        self.0.format(format_description!("[year]-[month]-[day]")).unwrap_or_default()
     }
 
     /// `2026-11-24T08:45:01Z` (RFC 3339), for machines.
@@ -107,12 +118,17 @@ fn is_storable(date: time::Date) -> bool {
     (1900..9000).contains(&date.year())
 }
 
-impl fmt::Display for Moment {
-    /// `23 November 2026, 08:45 UTC`: readable, and with its zone (a mail is read anywhere).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const READABLE: &[time::format_description::BorrowedFormatItem<'_>] =
-            format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
-        f.write_str(&self.0.format(READABLE).map_err(|_| fmt::Error)?)
+/// As microseconds, in the fields of a queued mail.
+impl serde::Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(self.micros())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Moment {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let micros = i64::deserialize(from)?;
+        Self::from_micros(micros).ok_or_else(|| serde::de::Error::custom("out of range"))
     }
 }
 
@@ -126,11 +142,5 @@ mod tests {
         let fine = Moment::new(datetime!(2026-11-23 08:45:01.123_456_789 UTC));
         assert_eq!(fine, Moment::new(datetime!(2026-11-23 08:45:01.123_456 UTC)));
         assert_eq!(Moment::from_micros(fine.micros()), Some(fine));
-    }
-
-    #[test]
-    fn a_moment_is_told_with_its_zone() {
-        let moment = Moment::new(datetime!(2026-11-03 10:45 +02:00));
-        assert_eq!(moment.to_string(), "3 November 2026, 08:45 UTC");
     }
 }

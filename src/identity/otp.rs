@@ -6,7 +6,7 @@ use diesel::sql_types::Text;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::{Id, Message, keyed_mac};
+use super::{CodePurpose, Email, Id, Message, keyed_mac, t};
 
 /// Six decimal digits as text: leading zeros count.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,41 +20,6 @@ pub struct Otp(String);
 #[diesel(sql_type = Text)]
 pub struct OtpDigest(String);
 
-/// What a code or a link is good for. One made for one purpose is worth nothing for another.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
-)]
-#[diesel(sql_type = Text)]
-pub enum Purpose {
-    /// Confirm the address of a new account.
-    SignUp,
-    /// Confirm the new address of an account.
-    ChangeEmail,
-    /// Choose a new password.
-    ResetPassword,
-    /// Bring back the address that an account had before.
-    UndoEmail,
-}
-
-impl Purpose {
-    /// The word in the database and in what is hashed.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::SignUp => "sign-up",
-            Self::ChangeEmail => "change-email",
-            Self::ResetPassword => "reset-password",
-            Self::UndoEmail => "undo-email",
-        }
-    }
-
-    /// The purpose of that word.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::SignUp, Self::ChangeEmail, Self::ResetPassword, Self::UndoEmail]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == word)
-    }
-}
-
 impl Otp {
     /// A new code from the system's generator, each of the million as likely.
     pub fn random() -> Self {
@@ -67,7 +32,7 @@ impl Otp {
         if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(digits))
         } else {
-            Err("The code has six digits. You find it in the mail.".into())
+            Err(t("Enter the 6 digits from the email.").into())
         }
     }
 
@@ -76,9 +41,9 @@ impl Otp {
         &self.0
     }
 
-    /// The keyed hash of this code for that flow, purpose and address.
-    pub fn digest(&self, key: &[u8; 32], flow: &Id, purpose: Purpose, address: &str) -> OtpDigest {
-        OtpDigest(URL_SAFE_NO_PAD.encode(self.mac(key, flow, purpose, address).finalize().into_bytes()))
+    /// Hashes this code with a key, for that flow, purpose and address alone.
+    pub fn digest(&self, key: &[u8; 32], flow: &Id, purpose: CodePurpose, email: &Email) -> OtpDigest {
+        OtpDigest(URL_SAFE_NO_PAD.encode(self.mac(key, flow, purpose, email).finalize().into_bytes()))
     }
 
     /// Whether `digest` was made of this code; takes the same time either way.
@@ -87,15 +52,15 @@ impl Otp {
         digest: &OtpDigest,
         key: &[u8; 32],
         flow: &Id,
-        purpose: Purpose,
-        address: &str,
+        purpose: CodePurpose,
+        email: &Email,
     ) -> bool {
         let stored = URL_SAFE_NO_PAD.decode(&digest.0).unwrap_or_default();
-        self.mac(key, flow, purpose, address).verify_slice(&stored).is_ok()
+        self.mac(key, flow, purpose, email).verify_slice(&stored).is_ok()
     }
 
-    fn mac(&self, key: &[u8; 32], flow: &Id, purpose: Purpose, address: &str) -> Hmac<Sha256> {
-        keyed_mac(key, &[purpose.as_str(), flow.as_str(), address, &self.0])
+    fn mac(&self, key: &[u8; 32], flow: &Id, purpose: CodePurpose, email: &Email) -> Hmac<Sha256> {
+        keyed_mac(key, &[purpose.as_str(), flow.as_str(), email.as_str(), &self.0])
     }
 }
 
@@ -130,15 +95,17 @@ mod tests {
     #[test]
     fn a_code_counts_for_its_own_flow_purpose_and_address_only() {
         let (key, flow, code) = ([7; 32], Id::new(), Otp::parse("012345").unwrap());
-        let digest = code.digest(&key, &flow, Purpose::SignUp, "a@example.org");
-        let fits =
-            |code: &Otp, key, flow: &Id, purpose, address| code.matches(&digest, key, flow, purpose, address);
-        assert!(fits(&code, &key, &flow, Purpose::SignUp, "a@example.org"));
-        assert!(!fits(&Otp::parse("112345").unwrap(), &key, &flow, Purpose::SignUp, "a@example.org"));
-        assert!(!fits(&code, &[8; 32], &flow, Purpose::SignUp, "a@example.org"));
-        assert!(!fits(&code, &key, &Id::new(), Purpose::SignUp, "a@example.org"));
-        assert!(!fits(&code, &key, &flow, Purpose::ChangeEmail, "a@example.org"));
-        assert!(!fits(&code, &key, &flow, Purpose::SignUp, "b@example.org"));
+        let email = |text: &str| Email::parse(text).unwrap();
+        let digest = code.digest(&key, &flow, CodePurpose::SignUp, &email("a@example.org"));
+        let fits = |code: &Otp, key, flow: &Id, purpose, address| {
+            code.matches(&digest, key, flow, purpose, &email(address))
+        };
+        assert!(fits(&code, &key, &flow, CodePurpose::SignUp, "a@example.org"));
+        assert!(!fits(&Otp::parse("112345").unwrap(), &key, &flow, CodePurpose::SignUp, "a@example.org"));
+        assert!(!fits(&code, &[8; 32], &flow, CodePurpose::SignUp, "a@example.org"));
+        assert!(!fits(&code, &key, &Id::new(), CodePurpose::SignUp, "a@example.org"));
+        assert!(!fits(&code, &key, &flow, CodePurpose::ChangeEmail, "a@example.org"));
+        assert!(!fits(&code, &key, &flow, CodePurpose::SignUp, "b@example.org"));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use diesel::sql_types::Text;
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
+use zxcvbn::feedback::Warning;
 
-use super::Message;
+use super::{Message, Sentence, t};
 
 /// The longest accepted password, in code points (NIST SP 800-63B asks for at least 64).
 const MAX_LENGTH: usize = 128;
@@ -36,7 +37,7 @@ impl Password {
     /// a password guessable.
     pub fn choose(typed: &str, rules: PasswordRules, own_words: &[&str]) -> Result<Self, Message> {
         if typed.is_empty() {
-            return Err("Choose a password.".into());
+            return Err(t("Enter a password.").into());
         }
         // Bytes first: nothing below may be made to work on a megabyte (Django's CVE-2021-45115).
         if typed.len() > 4 * MAX_LENGTH {
@@ -48,7 +49,9 @@ impl Password {
             return Err(too_long());
         }
         if length < rules.min_length {
-            return Err(Message::new("Use at least {least} characters.").with("least", rules.min_length));
+            return Err(
+                t("Password must be at least {least} characters long.").with("least", rules.min_length)
+            );
         }
         password.refuse_if_guessable(own_words)?;
         Ok(password)
@@ -59,7 +62,7 @@ impl Password {
         self.0.expose_secret()
     }
 
-    /// Refused under a zxcvbn score of 3 (about 10⁸ guesses), with the reason told.
+    /// Refuses a password under a zxcvbn score of 3 (about 10⁸ guesses), and says why.
     fn refuse_if_guessable(&self, own_words: &[&str]) -> Result<(), Message> {
         let words = words_of(own_words);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -69,13 +72,48 @@ impl Password {
         }
         let lower = self.expose().to_lowercase();
         if words.iter().any(|word| word.len() >= 4 && lower.contains(&word.to_lowercase())) {
-            return Err("This is too easy to guess: it holds your own name or address, or ours.".into());
+            return Err(t("Too easy to guess: it contains your name, your email address or our name.").into());
         }
         let warning = estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning);
-        Err(match warning {
-            Some(warning) => Message::new("This is too easy to guess. {reason}").with("reason", warning),
-            None => "This is too easy to guess. Add a few more words; unusual ones are best.".into(),
-        })
+        Err(warning.map_or(TOO_EASY, reason).into())
+    }
+}
+
+const TOO_EASY: Sentence = t("Too easy to guess. Add another word or two – unusual ones are best.");
+
+/// Says in our own words what zxcvbn found.
+fn reason(warning: Warning) -> Sentence {
+    match warning {
+        Warning::StraightRowsOfKeysAreEasyToGuess => {
+            t("Too easy to guess: it's a row of keys on the keyboard.")
+        }
+        Warning::ShortKeyboardPatternsAreEasyToGuess => {
+            t("Too easy to guess: it's a short pattern on the keyboard.")
+        }
+        Warning::RepeatsLikeAaaAreEasyToGuess => t("Too easy to guess: it repeats one character."),
+        Warning::RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess => {
+            t("Too easy to guess: it repeats the same few characters.")
+        }
+        Warning::ThisIsATop10Password => t("Too easy to guess: it's one of the ten most used passwords."),
+        Warning::ThisIsATop100Password => {
+            t("Too easy to guess: it's one of the hundred most used passwords.")
+        }
+        Warning::ThisIsACommonPassword => t("Too easy to guess: many people use this password."),
+        Warning::ThisIsSimilarToACommonlyUsedPassword => {
+            t("Too easy to guess: it's similar to a password that many people use.")
+        }
+        Warning::SequencesLikeAbcAreEasyToGuess => {
+            t("Too easy to guess: it contains a sequence like abc or 6543.")
+        }
+        Warning::RecentYearsAreEasyToGuess => t("Too easy to guess: it contains a recent year."),
+        Warning::AWordByItselfIsEasyToGuess => {
+            t("Too easy to guess: it's a single word. Add another word or two.")
+        }
+        Warning::DatesAreOftenEasyToGuess => t("Too easy to guess: it's a date."),
+        Warning::NamesAndSurnamesByThemselvesAreEasyToGuess => {
+            t("Too easy to guess: it's a name. Add another word or two.")
+        }
+        Warning::CommonNamesAndSurnamesAreEasyToGuess => t("Too easy to guess: it's a common name."),
     }
 }
 
@@ -92,7 +130,7 @@ fn words_of(own_words: &[&str]) -> Vec<String> {
 }
 
 fn too_long() -> Message {
-    Message::new("Use at most {most} characters.").with("most", MAX_LENGTH)
+    t("Password must be {most} characters or fewer.").with("most", MAX_LENGTH)
 }
 
 impl PasswordHash {

@@ -2,7 +2,7 @@
 
 use diesel::sql_types::Text;
 
-use super::Message;
+use super::{Sentence, t};
 
 /// The four roles. Sign-up is open for [`Role::User`] and [`Role::Merchant`] alone.
 #[derive(
@@ -24,7 +24,7 @@ impl Role {
     /// Every role, in the order of power.
     pub const ALL: [Self; 4] = [Self::User, Self::Merchant, Self::Staff, Self::Superuser];
 
-    /// The word used in addresses and in the database.
+    /// The word in paths and in the database.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::User => "user",
@@ -35,12 +35,12 @@ impl Role {
     }
 
     /// What it is called on a page.
-    pub fn name(self) -> Message {
+    pub fn name(self) -> Sentence {
         match self {
-            Self::User => "User".into(),
-            Self::Merchant => "Merchant".into(),
-            Self::Staff => "Staff".into(),
-            Self::Superuser => "Superuser".into(),
+            Self::User => t("User"),
+            Self::Merchant => t("Merchant"),
+            Self::Staff => t("Staff"),
+            Self::Superuser => t("Superuser"),
         }
     }
 

@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::Purpose;
+use super::CodePurpose;
 
 /// A `UUIDv7` in its 36 characters: made here and not by a database, so that all three work alike, and
 /// growing with time, so that an index stays compact.
@@ -24,7 +24,7 @@ impl Id {
         Self(Uuid::now_v7().to_string())
     }
 
-    /// The identifier in an address, if it has the form of one.
+    /// Reads the identifier in a path, if it has the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         let id = Uuid::try_parse(text).ok()?.to_string();
         (id == text).then_some(Self(id))
@@ -57,17 +57,17 @@ impl LinkToken {
     }
 
     /// The token of a flow, made from a key instead of stored, so that the same link can be mailed again.
-    pub fn of_flow(key: &[u8; 32], flow: &Id, purpose: Purpose) -> Self {
+    pub fn of_flow(key: &[u8; 32], flow: &Id, purpose: CodePurpose) -> Self {
         Self(flow_mac(key, flow, purpose).finalize().into_bytes().into())
     }
 
-    /// The token in an address, if it has the form of one.
+    /// Reads the token in a path, if it has the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
     /// Whether this is the token of that flow; takes the same time either way.
-    pub fn is_of_flow(&self, key: &[u8; 32], flow: &Id, purpose: Purpose) -> bool {
+    pub fn is_of_flow(&self, key: &[u8; 32], flow: &Id, purpose: CodePurpose) -> bool {
         flow_mac(key, flow, purpose).verify_slice(&self.0).is_ok()
     }
 
@@ -105,7 +105,7 @@ pub fn fingerprint(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest.first_chunk::<8>().map_or(&[][..], |first| first))
 }
 
-fn flow_mac(key: &[u8; 32], flow: &Id, purpose: Purpose) -> Hmac<Sha256> {
+fn flow_mac(key: &[u8; 32], flow: &Id, purpose: CodePurpose) -> Hmac<Sha256> {
     keyed_mac(key, &[purpose.as_str(), flow.as_str()])
 }
 
@@ -130,11 +130,11 @@ mod tests {
     #[test]
     fn a_link_of_one_flow_opens_no_other() {
         let (key, flow) = ([1; 32], Id::new());
-        let token = LinkToken::parse(&LinkToken::of_flow(&key, &flow, Purpose::SignUp).expose()).unwrap();
-        assert!(token.is_of_flow(&key, &flow, Purpose::SignUp));
-        assert!(!token.is_of_flow(&key, &Id::new(), Purpose::SignUp));
-        assert!(!token.is_of_flow(&key, &flow, Purpose::ChangeEmail));
-        assert!(!token.is_of_flow(&[2; 32], &flow, Purpose::SignUp));
+        let token = LinkToken::parse(&LinkToken::of_flow(&key, &flow, CodePurpose::SignUp).expose()).unwrap();
+        assert!(token.is_of_flow(&key, &flow, CodePurpose::SignUp));
+        assert!(!token.is_of_flow(&key, &Id::new(), CodePurpose::SignUp));
+        assert!(!token.is_of_flow(&key, &flow, CodePurpose::ChangeEmail));
+        assert!(!token.is_of_flow(&[2; 32], &flow, CodePurpose::SignUp));
     }
 
     #[test]

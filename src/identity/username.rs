@@ -1,6 +1,8 @@
 //! The public name of an account.
 
-use super::Message;
+use diesel::sql_types::Text;
+
+use super::{Message, t};
 
 /// Names that could be mistaken for the operator or for a part of the site (OWASP ASVS 5.0, 2.2.1).
 const RESERVED: &[&str] = &[
@@ -77,40 +79,44 @@ const RESERVED: &[&str] = &[
 /// 4–30 of `A–Z a–z 0–9 _ . -`, at least one letter, starting and ending with a letter or digit.
 ///
 /// It can hold no `@`, so that a username can never shadow somebody's e-mail address at sign-in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[diesel(sql_type = Text)]
 pub struct Username(String);
 
 impl Username {
-    /// The name as typed, blanks around it ignored, or the rule that it breaks.
+    /// Reads a name as typed, blanks around it ignored, or says which rule it breaks.
     pub fn parse(typed: &str) -> Result<Self, Message> {
         let name = typed.trim_matches(' ');
         let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         let at_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         if name.is_empty() {
-            return Err("Choose a username.".into());
+            return Err(t("Enter a username.").into());
         }
         if !name.chars().all(inside) {
-            return Err("Use only the letters A to Z, digits, “_”, “.” and “-”.".into());
+            return Err(t(
+                "Use only letters A to Z, numbers, dots, hyphens and underscores in the username.",
+            )
+            .into());
         }
         if !(4..=30).contains(&name.len()) {
-            return Err("A username has 4 to 30 characters.".into());
+            return Err(t("Username must be 4 to 30 characters long.").into());
         }
         if !at_end(name.chars().next()) || !at_end(name.chars().last()) {
-            return Err("Start and end the username with a letter or a digit.".into());
+            return Err(t("Username must start and end with a letter or number.").into());
         }
         if !name.chars().any(|c| c.is_ascii_alphabetic()) {
-            return Err("A username needs at least one letter.".into());
+            return Err(t("Username must contain at least one letter.").into());
         }
         let name = Self(name.to_owned());
         if RESERVED.contains(&name.canonical().as_str()) {
-            return Err("This name is reserved. Please choose another one.".into());
+            return Err(t("That username is reserved. Choose another.").into());
         }
         Ok(name)
     }
 
-    /// The name that an account has already: whatever rule let it in then, it is theirs to keep.
-    pub fn kept(name: &str) -> Self {
-        Self(name.to_owned())
+    /// Takes a name back that an account has already: whatever rule let it in then, it is theirs to keep.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
     }
 
     /// As typed.
@@ -121,6 +127,12 @@ impl Username {
     /// The form that is unique: lower case.
     pub fn canonical(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+}
+
+impl std::fmt::Display for Username {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

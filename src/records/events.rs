@@ -1,18 +1,19 @@
-//! The audit trail: who did what, when and from where. Nothing in the program changes a row of it.
+//! The audit log: who did what, when and from where. Nothing in the program changes a row of it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::{Point, older_than};
+use super::{Cursor, older_than};
 use crate::db::Connection;
 use crate::db::schema::events;
-use crate::identity::{Id, Message, Moment};
+use crate::identity::{Id, Message, Moment, Sentence, t};
 
 /// Each kind of event: its word in the database and in the log, in the words of the OWASP Logging Vocabulary where it has
 /// them, and what a page calls it.
 macro_rules! kinds {
-    ($($(#[$about:meta])* $kind:ident: $word:literal, $name:literal;)+) => {
+    ($($(#[$about:meta])* $kind:ident: $word:literal, $name:expr;)+) => {
         /// Kinds of events.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind { $($(#[$about])* $kind),+ }
@@ -27,8 +28,8 @@ macro_rules! kinds {
             }
 
             /// What it is called on a page.
-            pub fn name(self) -> Message {
-                match self { $(Self::$kind => $name.into()),+ }
+            pub fn name(self) -> Sentence {
+                match self { $(Self::$kind => $name),+ }
             }
         }
     };
@@ -36,86 +37,116 @@ macro_rules! kinds {
 
 kinds! {
     /// A new account that waits for its code.
-    SignedUp: "signed-up", "Signed up";
+    SignedUp: "signed-up", t("Signed up");
     /// An account was confirmed.
-    Verified: "verified", "Confirmed the address";
+    Verified: "verified", t("Email address confirmed");
     /// A wrong code.
-    CodeWrong: "code-wrong", "Entered a wrong code";
+    CodeWrong: "code-wrong", t("Wrong code");
     /// Signed in.
-    SignedIn: "signed-in", "Signed in";
+    SignedIn: "signed-in", t("Signed in");
     /// A wrong password, or an unknown name.
-    SignInFailed: "sign-in-failed", "Failed to sign in";
+    SignInFailed: "sign-in-failed", t("Sign-in failed");
     /// The right password of a blocked account.
-    SignInBlocked: "sign-in-blocked", "Was kept out by a block";
+    SignInBlocked: "sign-in-blocked", t("Sign-in refused (blocked)");
     /// Signed out.
-    SignedOut: "signed-out", "Signed out";
-    /// The password was given again.
-    PasswordConfirmed: "password-confirmed", "Gave the password again";
+    SignedOut: "signed-out", t("Signed out");
+    /// The password was confirmed.
+    PasswordConfirmed: "password-confirmed", t("Password confirmed");
     /// A reset link was sent.
-    ResetSent: "reset-sent", "Was sent a reset link";
+    ResetSent: "reset-sent", t("Password link sent");
     /// A new password by reset link.
-    PasswordReset: "password-reset", "Chose a new password by link";
+    PasswordReset: "password-reset", t("Password reset");
     /// A new password by the person signed in.
-    PasswordChanged: "password-changed", "Changed the password";
-    /// Another address was asked for.
-    EmailChangeAsked: "email-change-asked", "Asked for another address";
-    /// Another address was confirmed.
-    EmailChanged: "email-changed", "Changed the address";
-    /// The old address was brought back.
-    EmailRestored: "email-restored", "Brought the old address back";
+    PasswordChanged: "password-changed", t("Password changed");
+    /// A change of email was requested.
+    EmailChangeAsked: "email-change-asked", t("Email change requested");
+    /// A new email address was confirmed.
+    EmailChanged: "email-changed", t("Email changed");
+    /// A change of email was undone.
+    EmailRestored: "email-restored", t("Email change undone");
     /// Details were changed.
-    DetailsChanged: "details-changed", "Changed details";
+    DetailsChanged: "details-changed", t("Details changed");
     /// The picture was changed or removed.
-    PictureChanged: "picture-changed", "Changed the picture";
-    /// A mail ran out of time or was refused for good.
-    MailGivenUp: "mail-given-up", "A mail was given up";
+    PictureChanged: "picture-changed", t("Picture changed");
+    /// A mail expired or was refused for good.
+    MailGivenUp: "mail-given-up", t("Email undeliverable");
     /// An account was made from the command line.
-    SuperuserCreated: "superuser-created", "A superuser was made";
+    SuperuserCreated: "superuser-created", t("Superuser created");
     /// An account was blocked.
-    Blocked: "blocked", "Was blocked";
-    /// A block was lifted.
-    Unblocked: "unblocked", "Was unblocked";
-    /// Another role was given.
-    RoleChanged: "role-changed", "Was given another role";
+    Blocked: "blocked", t("Blocked");
+    /// An account was unblocked.
+    Unblocked: "unblocked", t("Unblocked");
+    /// A role was changed.
+    RoleChanged: "role-changed", t("Role changed");
     /// An account was added by a superuser.
-    AccountAdded: "account-added", "Was added";
+    AccountAdded: "account-added", t("Account created");
     /// An account was deleted.
-    AccountRemoved: "account-removed", "Was deleted";
-    /// Browsers were signed out by somebody else.
-    SessionsEnded: "sessions-ended", "Was signed out";
-    /// Another code was sent by a superuser.
-    CodeSent: "code-sent", "Was sent a code";
-    /// A code was made worthless by a superuser.
-    CodeCancelled: "code-cancelled", "A code was cancelled";
-    /// A reset link was made worthless by a superuser.
-    ResetCancelled: "reset-cancelled", "A reset link was cancelled";
+    AccountRemoved: "account-removed", t("Account deleted");
+    /// Sessions were ended by somebody else.
+    SessionsEnded: "sessions-ended", t("Signed out by an administrator");
+    /// A code was sent by a superuser.
+    CodeSent: "code-sent", t("Code sent");
+    /// A code was cancelled by a superuser.
+    CodeCancelled: "code-cancelled", t("Code cancelled");
+    /// A password link was cancelled by a superuser.
+    ResetCancelled: "reset-cancelled", t("Password link cancelled");
     /// A mail was sent to the courier again.
-    MailRetried: "mail-retried", "A mail was tried again";
+    MailRetried: "mail-retried", t("Email retried");
     /// A mail was cancelled.
-    MailCancelled: "mail-cancelled", "A mail was cancelled";
+    MailCancelled: "mail-cancelled", t("Email cancelled");
 }
 
 impl Kind {
-    /// The kind of that word.
+    /// Reads a word of the database.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
     }
 }
 
-/// Where something came from: the address of the browser, or `-` for the program itself.
-#[derive(Clone, Debug)]
-pub struct Origin(pub String);
+/// Where something came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A browser or program at that IP address.
+    Ip(IpAddr),
+    /// Somebody at the command line.
+    CommandLine,
+    /// This program by itself.
+    Program,
+}
 
-/// Something that happened, as it is written down. No part of it ever holds a secret.
+const COMMAND_LINE: &str = "command-line";
+const PROGRAM: &str = "program";
+
+impl Source {
+    /// The text in the database.
+    pub fn stored(&self) -> String {
+        match self {
+            Self::Ip(ip) => ip.to_string(),
+            Self::CommandLine => COMMAND_LINE.to_owned(),
+            Self::Program => PROGRAM.to_owned(),
+        }
+    }
+
+    /// Names a stored source on a page.
+    pub fn name(stored: &str) -> Message {
+        match stored {
+            COMMAND_LINE => t("Command line").into(),
+            PROGRAM => t("Latchkey itself").into(),
+            ip => Message::verbatim(ip),
+        }
+    }
+}
+
+/// Something that happened, to be written to the audit log. No part of it ever holds a secret.
 pub struct NewEvent<'a> {
-    /// What.
+    /// What happened.
     pub kind: Kind,
-    /// To whom.
+    /// The account that it happened to.
     pub user: Option<&'a Id>,
-    /// By whom, when that is somebody else.
+    /// Who did it, when that is somebody else.
     pub actor: Option<&'a Id>,
-    /// From where.
-    pub origin: &'a Origin,
+    /// Where it was done.
+    pub source: &'a Source,
     /// The reason that was given, or what else there is to say.
     pub detail: &'a str,
     /// What it was before.
@@ -124,51 +155,49 @@ pub struct NewEvent<'a> {
     pub became: &'a str,
 }
 
-/// Writes down what a person, or the program, did. `detail` never holds a secret.
+/// Logs what a person, or the program, did. `detail` never holds a secret.
 pub fn note(
     conn: &mut Connection,
     kind: Kind,
     user: Option<&Id>,
-    origin: &Origin,
+    source: &Source,
     detail: &str,
     now: Moment,
 ) -> QueryResult<()> {
-    insert(conn, &NewEvent { kind, user, actor: None, origin, detail, was: "", became: "" }, now)
+    insert(conn, &NewEvent { kind, user, actor: None, source, detail, was: "", became: "" }, now)
 }
 
-/// Writes down that something happened.
+/// Logs that something happened.
 pub fn insert(conn: &mut Connection, new: &NewEvent<'_>, now: Moment) -> QueryResult<()> {
-    diesel::insert_into(events::table)
-        .values((
-            events::id.eq(Id::new()),
-            events::at.eq(now),
-            events::kind.eq(new.kind.as_str()),
-            events::user_id.eq(new.user),
-            events::actor_id.eq(new.actor),
-            events::address.eq(&new.origin.0),
-            events::detail.eq(new.detail),
-            (events::was.eq(new.was), events::became.eq(new.became)),
-        ))
-        .execute(conn)
-        .map(drop)
+    let event = Event {
+        id: Id::new(),
+        at: now,
+        kind: new.kind.as_str().to_owned(),
+        user_id: new.user.cloned(),
+        actor_id: new.actor.cloned(),
+        source: new.source.stored(),
+        detail: new.detail.to_owned(),
+        was: new.was.to_owned(),
+        became: new.became.to_owned(),
+    };
+    diesel::insert_into(events::table).values(&event).execute(conn).map(drop)
 }
 
-/// Something that happened.
-#[derive(Clone, Queryable, Selectable)]
-#[diesel(table_name = events)]
+/// Something that happened: a whole row, as it is read, inserted and copied.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
 pub struct Event {
     /// Its identifier.
     pub id: Id,
-    /// When.
+    /// When it happened.
     pub at: Moment,
-    /// What, in its word.
     kind: String,
-    /// To whom.
+    /// The account that it happened to.
     pub user_id: Option<Id>,
-    /// By whom, when that is somebody else.
+    /// Who did it, when that is somebody else.
     pub actor_id: Option<Id>,
-    /// From where.
-    pub address: String,
+    /// Where it was done, as [`Source::name`] reads it.
+    pub source: String,
     /// The reason that was given, or what else there is to say.
     pub detail: String,
     /// What it was before.
@@ -178,19 +207,41 @@ pub struct Event {
 }
 
 impl Event {
-    /// What happened, as a page calls it.
+    /// Names what happened, on a page.
     pub fn name(&self) -> Message {
-        Kind::parse(&self.kind).map_or_else(|| Message::new(self.kind.clone()), Kind::name)
+        Kind::parse(&self.kind)
+            .map_or_else(|| Message::verbatim(self.kind.clone()), |kind| kind.name().into())
+    }
+}
+
+/// Whose events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's.
+    #[default]
+    Anybody,
+    /// Those of one account, which may be gone.
+    One(Id),
+    /// Those of an account that never was: none.
+    Nobody,
+}
+
+impl Whose {
+    fn id(&self) -> Option<&Id> {
+        match self {
+            Self::One(id) => Some(id),
+            Self::Anybody | Self::Nobody => None,
+        }
     }
 }
 
 /// Which events.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// About that person.
-    pub user: Option<Id>,
-    /// Done by that person to somebody else.
-    pub actor: Option<Id>,
+    /// That happened to this account.
+    pub user: Whose,
+    /// That this account did to somebody else.
+    pub actor: Whose,
     /// Of that kind.
     pub kind: Option<Kind>,
     /// Then or later.
@@ -199,18 +250,21 @@ pub struct Filter {
     pub before: Option<Moment>,
 }
 
-/// The newest events after a place.
+/// Lists the newest events after a cursor.
 pub fn list(
     conn: &mut Connection,
     filter: &Filter,
-    after: Option<&Point>,
+    after: Option<&Cursor>,
     limit: i64,
 ) -> QueryResult<Vec<Event>> {
+    if filter.user == Whose::Nobody || filter.actor == Whose::Nobody {
+        return Ok(Vec::new());
+    }
     let mut query = events::table.into_boxed();
-    if let Some(user) = &filter.user {
+    if let Some(user) = filter.user.id() {
         query = query.filter(events::user_id.eq(user.clone()));
     }
-    if let Some(actor) = &filter.actor {
+    if let Some(actor) = filter.actor.id() {
         query = query.filter(events::actor_id.eq(actor.clone()));
     }
     if let Some(kind) = filter.kind {

@@ -5,38 +5,38 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::users::User;
-use super::{Point, older_than};
+use super::{Cursor, older_than};
 use crate::db::Connection;
 use crate::db::schema::{links, users as users_table};
-use crate::identity::{Id, LinkToken, Moment, Purpose, TokenDigest};
+use crate::identity::{Email, Id, LinkPurpose, LinkToken, Moment, TokenDigest};
 
-/// A link that was mailed.
-#[derive(Clone, Queryable, Selectable)]
-#[diesel(table_name = links)]
+/// A link that was mailed: a whole row, as it is read, inserted and copied.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = links, treat_none_as_default_value = false)]
 pub struct Link {
     /// The `{uid}` in it.
     pub id: Id,
     /// Whose it is.
     pub user_id: Id,
-    /// What it is good for.
-    pub purpose: Purpose,
+    /// What it is for.
+    pub purpose: LinkPurpose,
     token_digest: TokenDigest,
-    /// The address that it was mailed to.
-    pub address: String,
-    /// When it was asked for.
+    /// Where it was mailed.
+    pub email: Email,
+    /// When it was requested.
     pub created_at: Moment,
-    /// Until when it is good.
+    /// Until when it works.
     pub expires_at: Moment,
     used_at: Option<Moment>,
     revoked_at: Option<Moment>,
 }
 
-/// How a link stands.
+/// Whether a link works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
     /// It works.
     Open,
-    /// It did its work already.
+    /// It has been used.
     Used,
     /// A newer one, or a change of the account, took its place.
     Revoked,
@@ -45,7 +45,7 @@ pub enum LinkState {
 }
 
 impl Link {
-    /// How it stands.
+    /// Says whether it works.
     pub fn state(&self, now: Moment) -> LinkState {
         match (self.used_at, self.revoked_at) {
             (Some(_), _) => LinkState::Used,
@@ -56,38 +56,38 @@ impl Link {
     }
 }
 
-/// Makes a link; gives back what goes into the mail: its identifier and its secret, of which only the hash is
-/// kept.
+/// Makes a link; returns what goes into the mail: its identifier and its secret, of which only the hash is kept.
 pub fn issue(
     conn: &mut Connection,
     user: &Id,
-    purpose: Purpose,
-    address: &str,
+    purpose: LinkPurpose,
+    email: &Email,
     lifetime: Duration,
     now: Moment,
 ) -> QueryResult<(Id, LinkToken)> {
-    let (id, token) = (Id::new(), LinkToken::random());
-    diesel::insert_into(links::table)
-        .values((
-            links::id.eq(&id),
-            links::user_id.eq(user),
-            links::purpose.eq(purpose),
-            links::token_digest.eq(token.digest()),
-            links::address.eq(address),
-            links::created_at.eq(now),
-            links::expires_at.eq(now.plus(lifetime)),
-        ))
-        .execute(conn)?;
-    Ok((id, token))
+    let token = LinkToken::random();
+    let link = Link {
+        id: Id::new(),
+        user_id: user.clone(),
+        purpose,
+        token_digest: token.digest(),
+        email: email.clone(),
+        created_at: now,
+        expires_at: now.plus(lifetime),
+        used_at: None,
+        revoked_at: None,
+    };
+    diesel::insert_into(links::table).values(&link).execute(conn)?;
+    Ok((link.id, token))
 }
 
-/// The link of that identifier, if the secret is right. Found by identifier and compared as a hash, so that
-/// the time tells nothing about the secret.
+/// Finds a link by its identifier, if the secret is right. Compared as a hash, so that the time says nothing about the
+/// secret.
 pub fn find(
     conn: &mut Connection,
     id: &Id,
     token: &LinkToken,
-    purpose: Purpose,
+    purpose: LinkPurpose,
 ) -> QueryResult<Option<(Link, User)>> {
     let found: Option<(Link, User)> = links::table
         .inner_join(users_table::table)
@@ -99,7 +99,7 @@ pub fn find(
     Ok(found.filter(|(link, _)| link.token_digest == token.digest()))
 }
 
-/// Uses the link up; tells whether it was this call that did.
+/// Uses a link up; returns whether it was this call that did.
 pub fn consume(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let open = links::table
         .find(id)
@@ -109,8 +109,8 @@ pub fn consume(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool>
     Ok(diesel::update(open).set(links::used_at.eq(now)).execute(conn)? == 1)
 }
 
-/// The live links of a person for a purpose stop working.
-pub fn revoke(conn: &mut Connection, user: &Id, purpose: Purpose, now: Moment) -> QueryResult<()> {
+/// Revokes the open links of an account for a purpose.
+pub fn revoke(conn: &mut Connection, user: &Id, purpose: LinkPurpose, now: Moment) -> QueryResult<()> {
     let live = links::table
         .filter(links::user_id.eq(user))
         .filter(links::purpose.eq(purpose))
@@ -119,23 +119,24 @@ pub fn revoke(conn: &mut Connection, user: &Id, purpose: Purpose, now: Moment) -
     diesel::update(live).set(links::revoked_at.eq(now)).execute(conn).map(drop)
 }
 
-/// The links of the same person and purpose that were made after `link` stop working. Older ones do not: who
-/// took an account over and changed its address twice must not be able to undo the owner's way back.
+/// Revokes the links of the same account and purpose that were made after `link`. Older ones stay: somebody who took
+/// an account over and changed its email twice must not be able to revoke the owner's way back.
 pub fn revoke_newer(conn: &mut Connection, link: &Link, now: Moment) -> QueryResult<()> {
     let newer = links::table
         .filter(links::user_id.eq(&link.user_id))
         .filter(links::purpose.eq(link.purpose))
-        .filter(links::id.gt(&link.id))
+        .filter(links::created_at.ge(link.created_at))
+        .filter(links::id.ne(&link.id))
         .filter(links::used_at.is_null());
     diesel::update(newer).set(links::revoked_at.eq(now)).execute(conn).map(drop)
 }
 
-/// The newest links for a purpose after a place, of everybody or of one person, with whose they are.
+/// Lists the newest links for a purpose after a cursor, of everybody or of one account, with whose they are.
 pub fn list(
     conn: &mut Connection,
-    purpose: Purpose,
+    purpose: LinkPurpose,
     user: Option<&Id>,
-    after: Option<&Point>,
+    after: Option<&Cursor>,
     limit: i64,
 ) -> QueryResult<Vec<(Link, User)>> {
     let mut query =
@@ -150,8 +151,8 @@ pub fn list(
         .load(conn)
 }
 
-/// The link for a purpose stops working; tells whose it was, if it worked.
-pub fn cancel(conn: &mut Connection, id: &Id, purpose: Purpose, now: Moment) -> QueryResult<Option<Id>> {
+/// Revokes one link for a purpose; returns whose it was, if it worked.
+pub fn cancel(conn: &mut Connection, id: &Id, purpose: LinkPurpose, now: Moment) -> QueryResult<Option<Id>> {
     let open = links::table
         .find(id)
         .filter(links::purpose.eq(purpose))

@@ -1,7 +1,7 @@
 //! How much mail of a kind one address may be sent: a defence of mailboxes, not of us.
 //!
-//! Exact sliding windows: the last ten times stand in one row, replaced by one conditional UPDATE. Whoever
-//! loses that race asked within the same minute as the winner, so that the answer "no" is right.
+//! Exact sliding windows: the last ten times stand in one row, replaced by one conditional UPDATE. Two
+//! that race for it ask within the same minute, so that "no" is right for the one that loses.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use crate::db::Connection;
 use crate::db::schema::mail_budgets;
-use crate::identity::Moment;
+use crate::identity::{Email, Moment};
 
 /// The kinds that are counted; notices of something done are never held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,44 +53,60 @@ impl Budget {
     }
 }
 
-/// Takes one mail from the budget of that address, or tells how long to wait for the next.
+/// What was mailed to an address of late: a whole row, as it is read, inserted and copied.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = mail_budgets)]
+pub(super) struct MailBudget {
+    /// In lower case.
+    pub(super) email: String,
+    pub(super) kind: String,
+    recent: String,
+    touched_at: Moment,
+}
+
+/// Takes one mail from the budget of an address, or returns how long to wait for the next.
 pub fn take(
     conn: &mut Connection,
-    address: &str,
+    email: &Email,
     budget: Budget,
     now: Moment,
 ) -> QueryResult<Result<(), Duration>> {
-    let row = mail_budgets::table.find((address, budget.as_str()));
-    let stored: Option<String> = row.select(mail_budgets::recent).get_result(conn).optional()?;
-    let mut recent = stored.as_deref().map(parse).unwrap_or_default();
+    let stored = find(conn, email, budget)?;
+    let mut recent = stored.as_ref().map(|row| parse(&row.recent)).unwrap_or_default();
     let wait = budget.wait(&recent, now);
     if !wait.is_zero() {
         return Ok(Err(wait));
     }
     recent.push(now);
-    let kept = recent.len().saturating_sub(10);
-    let text = print(recent.iter().skip(kept));
+    let forgotten = recent.len().saturating_sub(10);
+    let new = MailBudget {
+        email: email.canonical(),
+        kind: budget.as_str().to_owned(),
+        recent: print(recent.iter().skip(forgotten)),
+        touched_at: now,
+    };
     let rows = match stored {
-        Some(old) => diesel::update(row.filter(mail_budgets::recent.eq(old)))
-            .set((mail_budgets::recent.eq(text), mail_budgets::touched_at.eq(now)))
-            .execute(conn)?,
-        None => diesel::insert_into(mail_budgets::table)
-            .values((
-                mail_budgets::address.eq(address),
-                mail_budgets::kind.eq(budget.as_str()),
-                mail_budgets::recent.eq(text),
-                mail_budgets::touched_at.eq(now),
-            ))
-            .execute(conn)?,
+        Some(old) => {
+            let unchanged =
+                mail_budgets::table.find((old.email, old.kind)).filter(mail_budgets::recent.eq(old.recent));
+            diesel::update(unchanged)
+                .set((mail_budgets::recent.eq(new.recent), mail_budgets::touched_at.eq(now)))
+                .execute(conn)?
+        }
+        None => diesel::insert_into(mail_budgets::table).values(&new).execute(conn)?,
     };
     Ok(if rows == 1 { Ok(()) } else { Err(MINUTE) })
 }
 
-/// How long to wait until one more is allowed; nothing when it is now.
-pub fn wait(conn: &mut Connection, address: &str, budget: Budget, now: Moment) -> QueryResult<Duration> {
-    let row = mail_budgets::table.find((address, budget.as_str()));
-    let stored: Option<String> = row.select(mail_budgets::recent).get_result(conn).optional()?;
-    Ok(budget.wait(&stored.as_deref().map(parse).unwrap_or_default(), now))
+/// Returns how long to wait until one more is allowed; nothing when it is now.
+pub fn wait(conn: &mut Connection, email: &Email, budget: Budget, now: Moment) -> QueryResult<Duration> {
+    let recent = find(conn, email, budget)?.map(|row| parse(&row.recent)).unwrap_or_default();
+    Ok(budget.wait(&recent, now))
+}
+
+fn find(conn: &mut Connection, email: &Email, budget: Budget) -> QueryResult<Option<MailBudget>> {
+    let row = mail_budgets::table.find((email.canonical(), budget.as_str()));
+    row.select(MailBudget::as_select()).get_result(conn).optional()
 }
 
 /// Forgets what no rule asks about any more.

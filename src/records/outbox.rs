@@ -6,16 +6,16 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::{Point, older_than};
+use super::{Cursor, older_than};
 use crate::db::Connection;
 use crate::db::columns::text_column;
 use crate::db::schema::outbox;
-use crate::identity::{Id, Message, Moment};
+use crate::identity::{Id, Moment, Sentence, t};
 
 /// How long a courier has for one mail; then another may take it.
 const LEASE: Duration = Duration::from_secs(30);
 /// How long mail that was sent or given up stays listed.
-const KEPT: Duration = Duration::from_secs(30 * 86_400);
+const ENDED_MAIL_KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 /// What became of a mail.
 #[derive(
@@ -29,7 +29,7 @@ pub enum State {
     Sent,
     /// The server refused it for good.
     Failed,
-    /// Its code or link ran out before it could be sent.
+    /// Its code or link expired before it could be sent.
     Expired,
     /// A superuser stopped it.
     Cancelled,
@@ -44,20 +44,20 @@ impl State {
     pub const ALL: [Self; 6] =
         [Self::Waiting, Self::Sent, Self::Failed, Self::Expired, Self::Cancelled, Self::Withheld];
 
-    /// The state of that word.
+    /// Reads a word of the database or of a query.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
-    /// What it is called on a page.
-    pub fn name(self) -> Message {
+    /// Names it on a page.
+    pub fn name(self) -> Sentence {
         match self {
-            Self::Waiting => "Waiting".into(),
-            Self::Sent => "Sent".into(),
-            Self::Failed => "Failed".into(),
-            Self::Expired => "Ran out".into(),
-            Self::Cancelled => "Cancelled".into(),
-            Self::Withheld => "Not for sending".into(),
+            Self::Waiting => t("Waiting"),
+            Self::Sent => t("Sent"),
+            Self::Failed => t("Failed"),
+            Self::Expired => t("Expired"),
+            Self::Cancelled => t("Cancelled"),
+            Self::Withheld => t("Not for sending"),
         }
     }
 
@@ -74,34 +74,38 @@ impl State {
     }
 }
 
-/// A mail in the outbox.
-#[derive(Clone, Queryable, Selectable)]
-#[diesel(table_name = outbox)]
-pub struct Outgoing {
-    /// Also in its Message-ID, so that a repeat is known as one.
+/// A mail in the outbox: a whole row, as it is claimed, inserted and copied.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = outbox, treat_none_as_default_value = false)]
+pub struct OutboxMail {
+    /// Also in its Message-ID, so that a repeat is recognised.
     pub id: Id,
-    /// Whom it is about.
+    /// Which mail it is.
+    pub kind: String,
+    /// The account that it is about.
     pub user_id: Option<Id>,
     /// Where it goes.
     pub recipient: String,
     /// What it says, as JSON.
     pub fields: String,
-    /// The code or token that it carries.
+    /// The code or token that it carries; erased when it ends.
     pub secret: Option<String>,
-    /// How often it was tried.
+    state: State,
+    /// How often a server put it off.
     pub tries: i32,
-    /// When it was written.
-    pub created_at: Moment,
-    /// When it is worth nothing any more.
-    pub expires_at: Option<Moment>,
+    created_at: Moment,
     due_at: Moment,
+    /// When it is not worth sending any more.
+    pub expires_at: Option<Moment>,
+    ended_at: Option<Moment>,
+    trouble: Option<String>,
 }
 
 /// A mail to be written to the outbox.
 pub struct NewMail<'a> {
     /// Which mail it is.
     pub kind: &'a str,
-    /// Whom it is about.
+    /// The account that it is about.
     pub user: Option<&'a Id>,
     /// Where it goes.
     pub recipient: &'a str,
@@ -109,40 +113,40 @@ pub struct NewMail<'a> {
     pub fields: String,
     /// The code or token that it carries.
     pub secret: Option<&'a str>,
-    /// When it is worth nothing any more.
+    /// When it is not worth sending any more.
     pub expires_at: Option<Moment>,
-    /// Whether it is only written for the sake of equal work.
-    pub withheld: bool,
+    /// [`State::Waiting`], or [`State::Withheld`].
+    pub state: State,
 }
 
 /// Writes a mail.
-pub fn insert(conn: &mut Connection, mail: &NewMail<'_>, now: Moment) -> QueryResult<()> {
-    let state = if mail.withheld { State::Withheld } else { State::Waiting };
-    diesel::insert_into(outbox::table)
-        .values((
-            outbox::id.eq(Id::new()),
-            outbox::kind.eq(mail.kind),
-            outbox::user_id.eq(mail.user),
-            outbox::recipient.eq(mail.recipient),
-            outbox::fields.eq(&mail.fields),
-            outbox::secret.eq(mail.secret.filter(|_| !mail.withheld)),
-            outbox::state.eq(state),
-            outbox::tries.eq(0),
-            (outbox::created_at.eq(now), outbox::due_at.eq(now)),
-            outbox::expires_at.eq(mail.expires_at),
-        ))
-        .execute(conn)
-        .map(drop)
+pub fn insert(conn: &mut Connection, new: &NewMail<'_>, now: Moment) -> QueryResult<()> {
+    let mail = OutboxMail {
+        id: Id::new(),
+        kind: new.kind.to_owned(),
+        user_id: new.user.cloned(),
+        recipient: new.recipient.to_owned(),
+        fields: new.fields.clone(),
+        secret: new.secret.filter(|_| new.state == State::Waiting).map(str::to_owned),
+        state: new.state,
+        tries: 0,
+        created_at: now,
+        due_at: now,
+        expires_at: new.expires_at,
+        ended_at: None,
+        trouble: None,
+    };
+    diesel::insert_into(outbox::table).values(&mail).execute(conn).map(drop)
 }
 
-/// Takes the mail that has been due longest and leases it, so that no other courier sends it too.
-pub fn claim(conn: &mut Connection, now: Moment) -> QueryResult<Option<Outgoing>> {
-    let due: Option<Outgoing> = outbox::table
+/// Claims the mail that has been due longest and leases it, so that no other courier sends it too.
+pub fn claim(conn: &mut Connection, now: Moment) -> QueryResult<Option<OutboxMail>> {
+    let due: Option<OutboxMail> = outbox::table
         .filter(outbox::state.eq(State::Waiting))
         .filter(outbox::due_at.le(now))
         .order(outbox::due_at)
         .limit(1)
-        .select(Outgoing::as_select())
+        .select(OutboxMail::as_select())
         .get_result(conn)
         .optional()?;
     let Some(mail) = due else { return Ok(None) };
@@ -153,7 +157,7 @@ pub fn claim(conn: &mut Connection, now: Moment) -> QueryResult<Option<Outgoing>
     Ok((rows == 1).then_some(mail))
 }
 
-/// When the next mail is due, if any waits.
+/// Returns when the next mail is due, if any waits.
 pub fn next_due(conn: &mut Connection) -> QueryResult<Option<Moment>> {
     outbox::table
         .filter(outbox::state.eq(State::Waiting))
@@ -164,7 +168,7 @@ pub fn next_due(conn: &mut Connection) -> QueryResult<Option<Moment>> {
         .optional()
 }
 
-/// The end of a mail, and of the secret in it.
+/// Ends a mail, and erases its secret.
 pub fn finish(
     conn: &mut Connection,
     id: &Id,
@@ -183,20 +187,26 @@ pub fn finish(
         .map(drop)
 }
 
-/// Back to the outbox, to be tried again at `due`. `counted` when the server spoke about this very mail.
+/// Why a mail goes back to the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOff {
+    /// The server cannot be reached, which says nothing about this mail.
+    ServerAway,
+    /// The server spoke about this very mail: it counts.
+    ByServer,
+}
+
+/// Puts a mail back, to be tried again at `due`.
 pub fn postpone(
     conn: &mut Connection,
-    mail: &Outgoing,
+    mail: &OutboxMail,
     due: Moment,
-    counted: bool,
+    why: PutOff,
     trouble: &str,
 ) -> QueryResult<()> {
+    let tries = mail.tries + i32::from(why == PutOff::ByServer);
     diesel::update(outbox::table.find(&mail.id).filter(outbox::state.eq(State::Waiting)))
-        .set((
-            outbox::due_at.eq(due),
-            outbox::tries.eq(mail.tries + i32::from(counted)),
-            outbox::trouble.eq(trouble),
-        ))
+        .set((outbox::due_at.eq(due), outbox::tries.eq(tries), outbox::trouble.eq(trouble)))
         .execute(conn)
         .map(drop)
 }
@@ -204,12 +214,12 @@ pub fn postpone(
 /// A mail as a list shows it: all but its secret.
 #[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = outbox)]
-pub struct Listed {
+pub struct ListedMail {
     /// Its identifier.
     pub id: Id,
     /// Which mail it is.
     pub kind: String,
-    /// Whom it is about.
+    /// The account that it is about.
     pub user_id: Option<Id>,
     /// Where it goes.
     pub recipient: String,
@@ -223,7 +233,7 @@ pub struct Listed {
     pub created_at: Moment,
     /// When it is tried next.
     pub due_at: Moment,
-    /// When it is worth nothing any more.
+    /// When it is not worth sending any more.
     pub expires_at: Option<Moment>,
     /// When it was sent or given up.
     pub ended_at: Option<Moment>,
@@ -231,7 +241,7 @@ pub struct Listed {
     pub trouble: Option<String>,
 }
 
-impl Listed {
+impl ListedMail {
     /// Whether it can be tried again: it waits, or it was given up and carries no secret (which ended with it).
     pub fn can_retry(&self) -> bool {
         let is_given_up = matches!(self.state, State::Failed | State::Cancelled);
@@ -242,19 +252,19 @@ impl Listed {
 /// Which mails.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// About that person.
+    /// About this account.
     pub user: Option<Id>,
     /// In that state; none: all that are for sending.
     pub state: Option<State>,
 }
 
-/// The newest mails after a place.
+/// Lists the newest mails after a cursor.
 pub fn list(
     conn: &mut Connection,
     filter: &Filter,
-    after: Option<&Point>,
+    after: Option<&Cursor>,
     limit: i64,
-) -> QueryResult<Vec<Listed>> {
+) -> QueryResult<Vec<ListedMail>> {
     let mut query = outbox::table.into_boxed();
     if let Some(user) = &filter.user {
         query = query.filter(outbox::user_id.eq(user.clone()));
@@ -266,45 +276,52 @@ pub fn list(
     older_than!(query, after, outbox::created_at, outbox::id)
         .order((outbox::created_at.desc(), outbox::id.desc()))
         .limit(limit)
-        .select(Listed::as_select())
+        .select(ListedMail::as_select())
         .load(conn)
 }
 
-/// The mail of that identifier.
-pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<Listed>> {
-    outbox::table.find(id).select(Listed::as_select()).get_result(conn).optional()
+/// Finds a mail.
+pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<ListedMail>> {
+    outbox::table.find(id).select(ListedMail::as_select()).get_result(conn).optional()
 }
 
-/// How many mails there are in a state.
+/// Counts the mails in a state.
 pub fn count(conn: &mut Connection, state: State) -> QueryResult<i64> {
     outbox::table.filter(outbox::state.eq(state)).count().get_result(conn)
 }
 
-/// Stops a mail that waits, and erases its secret; tells whether it was in time. A courier that has it in hand may
+/// Cancels a mail that waits, and erases its secret; returns whether it was in time. A courier that has it in hand may
 /// still send it, and then it counts as sent.
 pub fn cancel(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
-    Ok(diesel::update(waiting).set(cancelled(now)).execute(conn)? == 1)
+    Ok(diesel::update(waiting).set(Cancelled::at(now)).execute(conn)? == 1)
 }
 
-/// Stops all mail about a person that waits.
+/// Cancels all mail about an account that waits.
 pub fn cancel_of(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
     let waiting = outbox::table.filter(outbox::user_id.eq(user)).filter(outbox::state.eq(State::Waiting));
-    diesel::update(waiting).set(cancelled(now)).execute(conn).map(drop)
+    diesel::update(waiting).set(Cancelled::at(now)).execute(conn).map(drop)
 }
 
-#[diesel::dsl::auto_type(no_type_alias)]
-fn cancelled(now: Moment) -> _ {
-    let state: diesel::dsl::Eq<outbox::state, State> = outbox::state.eq(State::Cancelled);
-    let secret: diesel::dsl::Eq<outbox::secret, Option<String>> = outbox::secret.eq(None::<String>);
-    let ended: diesel::dsl::Eq<outbox::ended_at, Moment> = outbox::ended_at.eq(now);
-    (state, secret, ended)
+/// What cancelling sets: the secret goes with the mail.
+#[derive(AsChangeset)]
+#[diesel(table_name = outbox, treat_none_as_null = true)]
+struct Cancelled {
+    state: State,
+    secret: Option<String>,
+    ended_at: Option<Moment>,
+}
+
+impl Cancelled {
+    fn at(now: Moment) -> Self {
+        Self { state: State::Cancelled, secret: None, ended_at: Some(now) }
+    }
 }
 
 /// Lets the courier try again: a mail that waits for its next try, or one without a secret that was given up (a secret
-/// is erased with the end of its mail). Tells whether there was such a mail.
+/// is erased with the end of its mail). Returns whether there was such a mail.
 pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
-    let Some(mail) = by_id(conn, id)?.filter(Listed::can_retry) else { return Ok(false) };
+    let Some(mail) = by_id(conn, id)?.filter(ListedMail::can_retry) else { return Ok(false) };
     let due = match mail.state {
         // Due within a lease: a courier may have it in hand, and will come back to it by itself.
         State::Waiting if mail.due_at <= now.plus(LEASE) => return Ok(true),
@@ -317,13 +334,13 @@ pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     Ok(diesel::update(unchanged).set((again, outbox::ended_at.eq(None::<Moment>))).execute(conn)? == 1)
 }
 
-/// Erases what is worth nothing any more, also while no courier comes by; forgets mail a month after it was written,
+/// Erases the secrets of what has expired, also while no courier comes by; forgets mail a month after it was written,
 /// unless it still waits.
 pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
     let too_late = outbox::table.filter(outbox::state.eq(State::Waiting)).filter(outbox::expires_at.lt(now));
     diesel::update(too_late)
         .set((outbox::state.eq(State::Expired), outbox::secret.eq(None::<String>), outbox::ended_at.eq(now)))
         .execute(conn)?;
-    let old = outbox::created_at.lt(now.minus(KEPT));
+    let old = outbox::created_at.lt(now.minus(ENDED_MAIL_KEPT));
     diesel::delete(outbox::table.filter(old).filter(outbox::state.ne(State::Waiting))).execute(conn)
 }

@@ -1,4 +1,4 @@
-//! People.
+//! Accounts.
 
 pub mod census;
 pub mod directory;
@@ -9,33 +9,39 @@ use diesel::prelude::*;
 
 use crate::db::Connection;
 use crate::db::schema::users;
-use crate::identity::{About, Email, FullName, Id, Moment, PasswordHash, Phone, Role, Standing, Username};
+use crate::identity::{AccountStatus, Details, Email, Id, Login, Moment, PasswordHash, Role, Username};
 
 /// How long an account may stay unverified.
 pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 
-/// A person's account.
-#[derive(Clone, Queryable, Selectable)]
-#[diesel(table_name = users)]
+/// An account: a whole row, as it is read, inserted and copied.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
 pub struct User {
-    /// For ever the same.
+    /// Never changes.
     pub id: Id,
     /// Public, as typed.
-    pub username: String,
-    /// As typed; none while a sign-up wants an address that has an account already.
-    pub email: Option<String>,
+    pub username: Username,
+    /// In lower case: unique.
+    pub username_canon: String,
+    /// As typed; none while a sign-up wants an address that already has an account.
+    pub email: Option<Email>,
+    /// In lower case: unique.
+    pub email_canon: Option<String>,
     /// See [`crate::hasher`].
     pub password_hash: PasswordHash,
     /// What they may do.
     pub role: Role,
-    /// When their address was confirmed.
+    /// When the email address was confirmed.
     pub verified_at: Option<Moment>,
-    /// Since when they are blocked.
+    /// Since when the account is blocked.
     pub blocked_at: Option<Moment>,
-    /// Why; told to the person.
+    /// Why; shown to the person.
     pub blocked_reason: Option<String>,
     /// May be empty.
     pub full_name: String,
+    /// The name as searches compare it.
+    pub full_name_canon: String,
     /// E.164 or empty.
     pub phone: String,
     /// May be empty.
@@ -46,72 +52,72 @@ pub struct User {
     pub created_at: Moment,
     /// When the password was chosen.
     pub password_changed_at: Moment,
-    /// The name as searches compare it.
-    pub full_name_canon: String,
 }
 
 impl User {
-    /// Whether the account may be used.
-    pub fn standing(&self) -> Standing {
-        match (self.blocked_at, self.verified_at) {
-            (Some(_), _) => Standing::Blocked(self.blocked_reason.clone().unwrap_or_default()),
-            (None, Some(_)) => Standing::Active,
-            (None, None) => Standing::Unverified,
+    /// Makes an account that waits for its address to be confirmed, with a new identifier.
+    pub fn new(
+        username: Username,
+        email: Option<Email>,
+        password_hash: PasswordHash,
+        role: Role,
+        now: Moment,
+    ) -> Self {
+        Self {
+            id: Id::new(),
+            username_canon: username.canonical(),
+            username,
+            email_canon: email.as_ref().map(Email::canonical),
+            email,
+            password_hash,
+            role,
+            verified_at: None,
+            blocked_at: None,
+            blocked_reason: None,
+            full_name: String::new(),
+            full_name_canon: String::new(),
+            phone: String::new(),
+            about: String::new(),
+            picture: None,
+            created_at: now,
+            password_changed_at: now,
         }
     }
 
-    /// What to call them.
+    /// Says whether the account may be used.
+    pub fn status(&self) -> AccountStatus {
+        match (self.blocked_at, self.verified_at) {
+            (Some(_), _) => AccountStatus::Blocked(self.blocked_reason.clone().unwrap_or_default()),
+            (None, Some(_)) => AccountStatus::Active,
+            (None, None) => AccountStatus::Unverified,
+        }
+    }
+
+    /// The full name, or the username where there is none.
     pub fn display_name(&self) -> &str {
-        if self.full_name.is_empty() { &self.username } else { &self.full_name }
+        if self.full_name.is_empty() { self.username.as_str() } else { &self.full_name }
+    }
+
+    /// The email address, if it was ever confirmed: only then may notices go there.
+    pub fn confirmed_email(&self) -> Option<&Email> {
+        self.email.as_ref().filter(|_| self.verified_at.is_some())
     }
 }
 
-/// An account to be made.
-pub struct NewUser<'a> {
-    /// Its identifier.
-    pub id: &'a Id,
-    /// Must be free.
-    pub username: &'a Username,
-    /// Must be free; none for a sign-up whose address has an account already.
-    pub email: Option<&'a Email>,
-    /// See [`crate::hasher`].
-    pub password_hash: &'a PasswordHash,
-    /// What they may do.
-    pub role: Role,
-    /// Set only where the address needs no confirmation.
-    pub verified_at: Option<Moment>,
-}
-
-/// Adds a person.
+/// Adds an account.
 ///
 /// # Errors
 /// A violation of `users.username_canon` or `users.email_canon` when one of them is taken.
-pub fn insert(conn: &mut Connection, new: &NewUser<'_>, now: Moment) -> QueryResult<()> {
-    diesel::insert_into(users::table)
-        .values((
-            users::id.eq(new.id),
-            users::username.eq(new.username.as_str()),
-            users::username_canon.eq(new.username.canonical()),
-            users::email.eq(new.email.map(Email::as_str)),
-            users::email_canon.eq(new.email.map(Email::canonical)),
-            users::password_hash.eq(new.password_hash),
-            users::role.eq(new.role),
-            users::verified_at.eq(new.verified_at),
-            (users::full_name.eq(""), users::full_name_canon.eq("")),
-            (users::phone.eq(""), users::about.eq("")),
-            users::created_at.eq(now),
-            users::password_changed_at.eq(now),
-        ))
-        .execute(conn)
-        .map(drop)
+pub fn insert(conn: &mut Connection, user: &User) -> QueryResult<()> {
+    diesel::insert_into(users::table).values(user).execute(conn).map(drop)
 }
 
-/// The person of that identifier.
+/// Finds an account by its identifier.
 pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<User>> {
     users::table.find(id).select(User::as_select()).get_result(conn).optional()
 }
 
-/// The person of that username, in any spelling of case.
+/// Finds an account by its username in lower case.
 pub fn by_username(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
     users::table
         .filter(users::username_canon.eq(canonical))
@@ -120,7 +126,7 @@ pub fn by_username(conn: &mut Connection, canonical: &str) -> QueryResult<Option
         .optional()
 }
 
-/// The person of that address, in any spelling of case, verified or not.
+/// Finds an account by its email address in lower case, confirmed or not.
 pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
     users::table
         .filter(users::email_canon.eq(canonical))
@@ -129,32 +135,55 @@ pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Us
         .optional()
 }
 
-/// The person of that identifier, whom nobody else changes until the end of this transaction.
+/// Finds an account by what somebody typed.
+pub fn by_login(conn: &mut Connection, login: &Login) -> QueryResult<Option<User>> {
+    // Nobody's name or address, and more than some databases can compare with one.
+    if !login.as_str().is_ascii() {
+        return Ok(None);
+    }
+    match login {
+        Login::Username(name) => by_username(conn, name),
+        Login::Email(email) => by_email(conn, email),
+    }
+}
+
+/// Finds an account by its identifier, its username or its email address.
+pub fn by_any_name(conn: &mut Connection, typed: &str) -> QueryResult<Option<User>> {
+    if let Some(id) = Id::parse(typed.trim()) {
+        return by_id(conn, &id);
+    }
+    match Login::parse(typed) {
+        Ok(login) => by_login(conn, &login),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Finds an account and locks it: nobody else changes it until the end of this transaction.
 pub fn lock(conn: &mut Connection, id: &Id) -> QueryResult<Option<User>> {
     // An update that changes nothing takes the row's lock on every back end.
     diesel::update(users::table.find(id)).set(users::id.eq(id)).execute(conn)?;
     by_id(conn, id)
 }
 
-/// Whether the account is still as it was read, as far as it says who may sign in: same password, role and standing.
-/// Asked inside a transaction, for what was checked before it; from here to its end nobody else changes that account.
-pub fn is_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
+/// Locks an account until the end of this transaction; returns whether it is still as it was read, as far as it
+/// says who may sign in: same password, role and status. For what was checked before the transaction.
+pub fn lock_if_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
     let now = lock(conn, &user.id)?;
     Ok(now.is_some_and(|now| {
         now.password_changed_at == user.password_changed_at
             && now.role == user.role
-            && now.standing() == user.standing()
+            && now.status() == user.status()
     }))
 }
 
-/// Removes an account that was never verified, with all that hangs on it; tells whether there was one. A blocked
-/// account stays, so that nobody gets around a block by signing up anew.
+/// Removes an account that was never verified, with everything that belongs to it; returns whether there was one. A
+/// blocked account stays, so that nobody gets around a block by signing up again.
 pub fn remove_unverified(conn: &mut Connection, id: &Id) -> QueryResult<bool> {
     let rows = diesel::delete(users::table.find(id).filter(waits())).execute(conn)?;
     Ok(rows == 1)
 }
 
-/// Removes the accounts that nobody verified in time; tells how many.
+/// Removes the accounts that nobody verified in time; returns how many.
 pub fn remove_stale(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
     let stale = users::created_at.lt(now.minus(UNVERIFIED_LIFETIME));
     diesel::delete(users::table.filter(waits()).filter(stale)).execute(conn)
@@ -165,7 +194,7 @@ fn waits() -> _ {
     users::verified_at.is_null().and(users::blocked_at.is_null())
 }
 
-/// A sign-up corrected in the same browser before it was verified.
+/// Corrects a sign-up that has not been verified.
 ///
 /// # Errors
 /// A violation of `users.username_canon` when the name is taken.
@@ -178,7 +207,7 @@ pub fn correct_sign_up(
 ) -> QueryResult<()> {
     diesel::update(users::table.find(id).filter(waits()))
         .set((
-            users::username.eq(username.as_str()),
+            users::username.eq(username),
             users::username_canon.eq(username.canonical()),
             users::password_hash.eq(hash),
             users::role.eq(role),
@@ -187,12 +216,12 @@ pub fn correct_sign_up(
         .map(drop)
 }
 
-/// The address was confirmed.
+/// Marks the email address as confirmed.
 pub fn set_verified(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
     diesel::update(users::table.find(id)).set(users::verified_at.eq(now)).execute(conn).map(drop)
 }
 
-/// A new password.
+/// Sets a new password.
 pub fn set_password(conn: &mut Connection, id: &Id, hash: &PasswordHash, now: Moment) -> QueryResult<()> {
     diesel::update(users::table.find(id))
         .set((users::password_hash.eq(hash), users::password_changed_at.eq(now)))
@@ -200,7 +229,7 @@ pub fn set_password(conn: &mut Connection, id: &Id, hash: &PasswordHash, now: Mo
         .map(drop)
 }
 
-/// The same password hashed anew, unless it was changed meanwhile.
+/// Stores the same password hashed again, unless it has been changed in the meantime.
 pub fn rehash(conn: &mut Connection, id: &Id, old: &PasswordHash, new: &PasswordHash) -> QueryResult<()> {
     diesel::update(users::table.find(id).filter(users::password_hash.eq(old)))
         .set(users::password_hash.eq(new))
@@ -208,30 +237,26 @@ pub fn rehash(conn: &mut Connection, id: &Id, old: &PasswordHash, new: &Password
         .map(drop)
 }
 
-/// Another address.
+/// Sets the email address.
 ///
 /// # Errors
 /// A violation of `users.email_canon` when it is taken.
 pub fn set_email(conn: &mut Connection, id: &Id, email: &Email) -> QueryResult<()> {
     diesel::update(users::table.find(id))
-        .set((users::email.eq(email.as_str()), users::email_canon.eq(email.canonical())))
+        .set((users::email.eq(email), users::email_canon.eq(email.canonical())))
         .execute(conn)
         .map(drop)
 }
 
-/// Other details.
+/// Sets username, name, phone and the text about oneself.
 ///
 /// # Errors
 /// A violation of `users.username_canon` when the name is taken.
-pub fn set_details(
-    conn: &mut Connection,
-    id: &Id,
-    username: &Username,
-    (full_name, phone, about): (&FullName, &Phone, &About),
-) -> QueryResult<()> {
+pub fn set_details(conn: &mut Connection, id: &Id, details: &Details) -> QueryResult<()> {
+    let Details { username, full_name, phone, about } = details;
     diesel::update(users::table.find(id))
         .set((
-            users::username.eq(username.as_str()),
+            users::username.eq(username),
             users::username_canon.eq(username.canonical()),
             users::full_name.eq(full_name.as_str()),
             users::full_name_canon.eq(full_name.canonical()),
@@ -242,7 +267,7 @@ pub fn set_details(
         .map(drop)
 }
 
-/// Shuts an account, or opens it again.
+/// Blocks an account, with the reason, or unblocks it.
 pub fn set_blocked(conn: &mut Connection, id: &Id, block: Option<(Moment, &str)>) -> QueryResult<()> {
     let (at, reason) = block.unzip();
     diesel::update(users::table.find(id))
@@ -251,43 +276,42 @@ pub fn set_blocked(conn: &mut Connection, id: &Id, block: Option<(Moment, &str)>
         .map(drop)
 }
 
-/// Another role.
+/// Sets the role.
 pub fn set_role(conn: &mut Connection, id: &Id, role: Role) -> QueryResult<()> {
     diesel::update(users::table.find(id)).set(users::role.eq(role)).execute(conn).map(drop)
 }
 
-/// Removes a person, with all that hangs on them but the trail of events.
+/// Removes an account, with everything that belongs to it but the audit log.
 pub fn remove(conn: &mut Connection, id: &Id) -> QueryResult<()> {
     diesel::delete(users::table.find(id)).execute(conn).map(drop)
 }
 
-/// Whether there is another superuser who can sign in. Until the end of this transaction nobody else changes one,
-/// so that of two who remove each other at once, one remains.
-pub fn another_superuser_can_act(conn: &mut Connection, than: &Id) -> QueryResult<bool> {
+/// Locks every superuser until the end of this transaction, so that of two who remove each other at once one remains;
+/// returns how many others can sign in.
+pub fn lock_superusers_and_count_others(conn: &mut Connection, than: &Id) -> QueryResult<i64> {
     let superusers = users::table.filter(users::role.eq(Role::Superuser));
     diesel::update(superusers).set(users::role.eq(Role::Superuser)).execute(conn)?;
-    let others: i64 = superusers
+    superusers
         .filter(users::id.ne(than))
         .filter(users::verified_at.is_not_null())
         .filter(users::blocked_at.is_null())
         .count()
-        .get_result(conn)?;
-    Ok(others > 0)
+        .get_result(conn)
 }
 
-/// Another picture, or none; gives back the name of the old one, whose file is no longer needed.
+/// Sets the picture, or removes it; returns the name of the old one, whose file is no longer needed.
 pub fn set_picture(conn: &mut Connection, id: &Id, picture: Option<&str>) -> QueryResult<Option<String>> {
     let old = users::table.find(id).select(users::picture).get_result(conn)?;
     diesel::update(users::table.find(id)).set(users::picture.eq(picture)).execute(conn)?;
     Ok(old)
 }
 
-/// Whose picture that is.
+/// Finds whose picture that is.
 pub fn picture_owner(conn: &mut Connection, picture: &str) -> QueryResult<Option<Id>> {
     users::table.filter(users::picture.eq(picture)).select(users::id).get_result(conn).optional()
 }
 
-/// Which of these pictures are somebody's.
+/// Returns those of these pictures that are in use.
 pub fn pictures_among(conn: &mut Connection, names: &[String]) -> QueryResult<Vec<String>> {
     let used: Vec<Option<String>> =
         users::table.filter(users::picture.eq_any(names)).select(users::picture).load(conn)?;

@@ -6,45 +6,47 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 
 use crate::app::App;
-use crate::mail::mailbox::SentMail;
-use crate::paths::{self, route};
-use crate::web::fault::Fault;
-use crate::web::page::{self, Chrome};
-use crate::web::{filters, routes};
+use crate::courier::{SentMail, SentMails};
+use crate::language::filters;
+use crate::paths::service::{DEV_MAIL, DEV_MAIL_HTML, DEV_MAILS};
+use crate::web::errors::HttpError;
+use crate::web::layout::Layout;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(routes::page(route::DEV_MAILS, list))
-        .service(routes::page(route::DEV_MAIL, show))
-        .service(routes::page(route::DEV_MAIL_HTML, show_html));
+        .service(routes::page(DEV_MAILS, list))
+        .service(routes::page(DEV_MAIL, show))
+        .service(routes::page(DEV_MAIL_HTML, show_html));
 }
 
 #[derive(Template)]
 #[template(path = "dev_mail/list.html")]
 struct MailsPage {
-    chrome: Chrome,
+    layout: Layout,
     mails: Vec<SentMail>,
 }
 
 #[derive(Template)]
 #[template(path = "dev_mail/show.html")]
 struct MailPage {
-    chrome: Chrome,
+    layout: Layout,
     mail: SentMail,
 }
 
-async fn list(app: Data<App>) -> HttpResponse {
-    let mails = app.sent_mails.as_ref().map(crate::mail::mailbox::SentMails::all).unwrap_or_default();
-    page::ok(&MailsPage { chrome: Chrome::plain(), mails })
+async fn list(app: Data<App>) -> Answer {
+    let mails = app.sent_mails.as_ref().map(SentMails::all).unwrap_or_default();
+    page::ok(MailsPage { layout: Layout::plain(), mails })
 }
 
-async fn show(app: Data<App>, number: Path<usize>) -> Result<HttpResponse, Fault> {
+async fn show(app: Data<App>, number: Path<usize>) -> Result<Answer, HttpError> {
     let mail = find(&app, *number)?;
-    Ok(page::ok(&MailPage { chrome: Chrome::plain(), mail }))
+    Ok(page::ok(MailPage { layout: Layout::plain(), mail }))
 }
 
-/// The HTML part alone, on a page of its own that may style itself and do nothing else.
-async fn show_html(app: Data<App>, number: Path<usize>) -> Result<HttpResponse, Fault> {
+/// Shows the HTML part alone, on a page of its own that may style itself and do nothing else.
+async fn show_html(app: Data<App>, number: Path<usize>) -> Result<HttpResponse, HttpError> {
     let mail = find(&app, *number)?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
@@ -52,12 +54,18 @@ async fn show_html(app: Data<App>, number: Path<usize>) -> Result<HttpResponse, 
         .body(mail.html))
 }
 
-fn find(app: &App, number: usize) -> Result<SentMail, Fault> {
-    app.sent_mails.as_ref().and_then(|mails| mails.get(number)).ok_or(Fault::NotFound)
+fn find(app: &App, number: usize) -> Result<SentMail, HttpError> {
+    app.sent_mails.as_ref().and_then(|mails| mails.get(number)).ok_or(HttpError::NotFound)
+}
+
+impl MailsPage {
+    fn path(mail: &SentMail) -> String {
+        DEV_MAIL.to([mail.number.to_string().as_str()])
+    }
 }
 
 impl MailPage {
     fn html(&self) -> String {
-        format!("{}html/", paths::dev_mail(self.mail.number))
+        DEV_MAIL_HTML.to([self.mail.number.to_string().as_str()])
     }
 }

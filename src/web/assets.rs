@@ -4,15 +4,17 @@ use std::io::Write;
 use std::sync::LazyLock;
 
 use actix_web::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, Header, IF_NONE_MATCH,
+    VARY,
 };
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::fault::Fault;
+use super::errors::HttpError;
 use crate::identity::fingerprint;
+use crate::paths::service::STATIC;
 
 struct Asset {
     path: String,
@@ -22,31 +24,34 @@ struct Asset {
     gzipped: Bytes,
 }
 
+/// What we have, the best first.
+static OFFERED: LazyLock<[Encoding; 2]> = LazyLock::new(|| [Encoding::gzip(), Encoding::identity()]);
+
 static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("site", "css", "text/css; charset=utf-8", include_bytes!("../../static/site.css"))
 });
 static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../static/icon.svg")));
 
-/// The address of the style sheet.
+/// The path of the style sheet.
 pub fn stylesheet() -> &'static str {
     &STYLESHEET.path
 }
 
-/// The address of the icon.
+/// The path of the icon.
 pub fn icon() -> &'static str {
     &ICON.path
 }
 
-/// A file, by the name that holds its hash.
+/// Serves a file, by the name that holds its hash.
 ///
 /// # Errors
 /// When there is none of that name.
-pub async fn serve(req: HttpRequest, name: Path<String>) -> Result<HttpResponse, Fault> {
+pub async fn serve(req: HttpRequest, name: Path<String>) -> Result<HttpResponse, HttpError> {
     let asset: &'static Asset = [&*STYLESHEET, &*ICON]
         .into_iter()
-        .find(|asset| asset.path.strip_prefix("/static/") == Some(&name))
-        .ok_or(Fault::NotFound)?;
+        .find(|asset| asset.path == STATIC.to([name.as_str()]))
+        .ok_or(HttpError::NotFound)?;
     let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut answer = if header(IF_NONE_MATCH).contains(&asset.etag) {
         HttpResponse::NotModified()
@@ -61,7 +66,8 @@ pub async fn serve(req: HttpRequest, name: Path<String>) -> Result<HttpResponse,
         return Ok(answer.finish());
     }
     answer.insert_header((CONTENT_TYPE, asset.kind));
-    if header(ACCEPT_ENCODING).contains("gzip") {
+    let accepts = AcceptEncoding::parse(&req).ok().and_then(|accepts| accepts.negotiate(OFFERED.iter()));
+    if accepts == Some(Encoding::gzip()) {
         answer.insert_header((CONTENT_ENCODING, "gzip"));
         return Ok(answer.body(asset.gzipped.clone()));
     }
@@ -75,7 +81,7 @@ impl Asset {
         #[expect(clippy::expect_used, reason = "a vector takes everything")]
         let gzipped = encoder.write_all(plain).and_then(|()| encoder.finish()).expect("memory");
         Self {
-            path: format!("/static/{name}.{hash}.{extension}"),
+            path: STATIC.to([format!("{name}.{hash}.{extension}").as_str()]),
             etag: format!("\"{hash}\""),
             kind,
             plain: Bytes::from_static(plain),

@@ -1,4 +1,4 @@
-//! Who is at the other end: the address that limits and events are about.
+//! Who is at the other end: the IP address that limits and events are about.
 //!
 //! actix's own `realip_remote_addr` believes any client's word; this believes only proxies that we trust.
 
@@ -9,62 +9,62 @@ use actix_web::http::header::{HeaderMap, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, dev, web};
 use ipnet::IpNet;
 
-use super::fault::Fault;
+use super::errors::HttpError;
 use crate::app::App;
-use crate::records::events::Origin;
-use crate::records::sign_ins::Device;
+use crate::records::events::Source;
+use crate::records::sessions::Device;
 
 /// The browser that asks.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Its address, as far as we can know it.
-    pub address: IpAddr,
+    /// Its IP address, as far as we can know it.
+    pub ip: IpAddr,
     agent: String,
 }
 
 impl Client {
-    /// What limits count by: one IPv4 address, or the /64 that one IPv6 customer owns.
+    /// Names what limits count by: one IPv4 address, or the /64 that one IPv6 customer owns.
     pub fn network(&self) -> String {
-        network(self.address)
+        network(self.ip)
     }
 
-    /// For the row of a sign-in.
+    /// Describes it for the row of a session.
     pub fn device(&self) -> Device {
-        Device { agent: self.agent.clone(), address: self.address.to_string() }
+        Device { agent: self.agent.clone(), ip: self.ip }
     }
 
-    /// For the audit trail.
-    pub fn origin(&self) -> Origin {
-        Origin(self.address.to_string())
+    /// Describes it for the audit log.
+    pub fn source(&self) -> Source {
+        Source::Ip(self.ip)
     }
 }
 
 impl FromRequest for Client {
-    type Error = Fault;
-    type Future = std::future::Ready<Result<Self, Fault>>;
+    type Error = HttpError;
+    type Future = std::future::Ready<Result<Self, HttpError>>;
 
     fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         let trusted = req.app_data::<web::Data<App>>().map(|app| app.config.trusted_proxies.as_slice());
         let peer = req.peer_addr().map(|peer| peer.ip());
         let agent = req.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         let agent = agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
-        let address = address(peer, req.headers(), trusted.unwrap_or_default());
-        std::future::ready(Ok(Self { address, agent }))
+        let ip = ip(peer, req.headers(), trusted.unwrap_or_default());
+        std::future::ready(Ok(Self { ip, agent }))
     }
 }
 
-/// Where a request comes from that no handler has seen yet.
-pub fn address_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
-    address(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
+/// Finds where a request comes from that no handler has seen yet.
+pub fn ip_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
+    ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
 }
 
-/// The network of a request that no handler has seen yet.
+/// Names the network of a request that no handler has seen yet.
 pub fn network_of(req: &ServiceRequest, trusted: &[IpNet]) -> String {
-    network(address_of(req, trusted))
+    network(ip_of(req, trusted))
 }
 
-fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
+fn network(ip: IpAddr) -> String {
+    match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {
             IpNet::new(v6.into(), 64).map_or_else(|_| v6.to_string(), |net| net.trunc().to_string())
@@ -72,10 +72,10 @@ fn network(address: IpAddr) -> String {
     }
 }
 
-/// The right-most address of `X-Forwarded-For` that is none of our proxies, when the peer is one of them.
-fn address(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// The right-most IP address of `X-Forwarded-For` that is none of our proxies, when the peer is one of them.
+fn ip(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
+    let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
     if !is_trusted(&peer) {
         return peer;
     }
@@ -104,7 +104,7 @@ mod tests {
         for line in forwarded {
             headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(line).unwrap());
         }
-        address(peer.parse().ok(), &headers, &["10.0.0.0/8".parse().unwrap()]).to_string()
+        ip(peer.parse().ok(), &headers, &["10.0.0.0/8".parse().unwrap()]).to_string()
     }
 
     #[test]

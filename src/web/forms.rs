@@ -8,8 +8,12 @@ use actix_web::{FromRequest, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::fault::Fault;
-use crate::identity::Message;
+use super::errors::{ErrorPage, HttpError, Redirect};
+use crate::db;
+use crate::hasher::HashError;
+use crate::identity::{Message, Sentence, t};
+use crate::limits::TooMany;
+use crate::paths::Next;
 
 /// The largest form: an "about" text of 500 four-byte characters, percent-encoded, fits with room to spare.
 const MAX_BYTES: usize = 16 * 1024;
@@ -20,8 +24,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Form<T>(pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
-    type Error = Fault;
-    type Future = LocalBoxFuture<'static, Result<Self, Fault>>;
+    type Error = HttpError;
+    type Future = LocalBoxFuture<'static, Result<Self, HttpError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
         let body = read(req, payload);
@@ -32,41 +36,41 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
 fn read(
     req: &HttpRequest,
     payload: &mut dev::Payload,
-) -> impl Future<Output = Result<Vec<u8>, Fault>> + use<> {
+) -> impl Future<Output = Result<Vec<u8>, HttpError>> + use<> {
     let is_form = req.headers().get(CONTENT_TYPE).is_none_or(|kind| {
         kind.to_str().is_ok_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
     });
     let payload = Payload::from_request(req, payload).into_inner();
     async move {
         if !is_form {
-            return Err(Fault::BadRequest);
+            return Err(HttpError::BadRequest);
         }
-        let payload = payload.map_err(|_| Fault::BadRequest)?;
+        let payload = payload.map_err(|_| HttpError::BadRequest)?;
         match tokio::time::timeout(DEADLINE, payload.to_bytes_limited(MAX_BYTES)).await {
             Ok(Ok(Ok(body))) => Ok(body.to_vec()),
-            Ok(Ok(Err(_))) => Err(Fault::BadRequest),
-            Ok(Err(_)) => Err(Fault::TooLarge),
-            Err(_) => Err(Fault::Timeout),
+            Ok(Ok(Err(_))) => Err(HttpError::BadRequest),
+            Ok(Err(_)) => Err(HttpError::TooLarge),
+            Err(_) => Err(HttpError::Timeout),
         }
     }
 }
 
-/// The fields of a request's query, read as strictly as those of a form.
+/// Reads the fields of a request's query, as strictly as those of a form.
 ///
 /// # Errors
 /// Malformed request.
-pub fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, Fault> {
+pub fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, HttpError> {
     decode(req.query_string().as_bytes())
 }
 
 /// Strict where the usual decoder is not: a byte that is no UTF-8 would be replaced silently, and a NUL would
 /// end a text in one database and be refused by another. A field given twice is an error, too.
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    let text = std::str::from_utf8(body).map_err(|_| Fault::BadRequest)?;
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
+    let text = std::str::from_utf8(body).map_err(|_| HttpError::BadRequest)?;
     if text.split(['&', '=']).all(is_clean) {
-        serde_urlencoded::from_str(text).map_err(|_| Fault::BadRequest)
+        serde_urlencoded::from_str(text).map_err(|_| HttpError::BadRequest)
     } else {
-        Err(Fault::BadRequest)
+        Err(HttpError::BadRequest)
     }
 }
 
@@ -96,8 +100,8 @@ pub struct Problem {
     pub field: &'static str,
     /// What is wrong with it.
     pub message: Message,
-    /// A page that may help: its address and the label of the link.
-    pub link: Option<(String, Message)>,
+    /// A page that may help: its path and the label of the link.
+    pub link: Option<(String, Sentence)>,
 }
 
 impl Problems {
@@ -110,19 +114,19 @@ impl Problems {
 
     /// The same with a link at the end of the last problem.
     #[must_use]
-    pub fn with_link(mut self, path: String, label: impl Into<Message>) -> Self {
+    pub fn with_link(mut self, path: String, label: Sentence) -> Self {
         if let Some(last) = self.0.last_mut() {
-            last.link = Some((path, label.into()));
+            last.link = Some((path, label));
         }
         self
     }
 
-    /// One more.
+    /// Adds one.
     pub fn add(&mut self, field: &'static str, message: impl Into<Message>) {
         self.0.push(Problem { field, message: message.into(), link: None });
     }
 
-    /// The value, or one more problem.
+    /// Takes the value, or adds a problem.
     pub fn take<T>(&mut self, field: &'static str, parsed: Result<T, Message>) -> Option<T> {
         parsed.map_err(|message| self.add(field, message)).ok()
     }
@@ -132,21 +136,102 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// All of them, for the summary.
+    /// Lists all of them, for the summary.
     pub fn all(&self) -> &[Problem] {
         &self.0
     }
 
-    /// The first one at a field.
+    /// Finds the first one at a field.
     pub fn of(&self, field: &str) -> Option<&Problem> {
         self.0.iter().find(|problem| problem.field == field)
     }
 }
 
-/// The new password and its repetition, if the two agree; what is wrong goes to the problems.
-pub fn same_twice(problems: &mut Problems, password: &str, again: &str) {
+/// Adds a problem unless the new password and its repetition agree.
+pub fn require_same_twice(problems: &mut Problems, password: &str, again: &str) {
     if !password.is_empty() && password != again {
-        problems.add("confirm_password", "The two passwords are not the same.");
+        problems.add("confirm_password", t("The passwords don't match."));
+    }
+}
+
+/// Why a flow did not do what its form asked for.
+#[derive(Debug)]
+pub enum FormError {
+    /// Something is wrong in the form: it is shown again.
+    Form(Problems),
+    /// Another page is shown.
+    Http(HttpError),
+    /// The database's, kept as it is so that a lost race can be run again.
+    Database(db::Error),
+}
+
+impl FormError {
+    /// One problem at one field.
+    pub fn at(field: &'static str, message: impl Into<Message>) -> Self {
+        Self::Form(Problems::one(field, message))
+    }
+
+    /// Gives the problems to show at the form.
+    ///
+    /// # Errors
+    /// The error that ends the request instead.
+    pub fn problems(self) -> Result<Problems, HttpError> {
+        match self {
+            Self::Form(problems) => Ok(problems),
+            Self::Http(error) => Err(error),
+            Self::Database(error) => Err(error.into()),
+        }
+    }
+}
+
+/// For what has no form to show again.
+impl From<FormError> for HttpError {
+    fn from(error: FormError) -> Self {
+        error.problems().err().unwrap_or(Self::BadRequest)
+    }
+}
+
+impl db::TransactionError for FormError {
+    fn database(&self) -> Option<&db::Error> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::Form(_) | Self::Http(_) => None,
+        }
+    }
+}
+
+impl From<diesel::result::Error> for FormError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+macro_rules! form_error_from {
+    ($($error:ty => $variant:ident),+) => {
+        $(impl From<$error> for FormError {
+            fn from(error: $error) -> Self {
+                Self::$variant(error.into())
+            }
+        })+
+    };
+}
+form_error_from!(
+    Problems => Form,
+    HttpError => Http,
+    Redirect => Http,
+    ErrorPage => Http,
+    HashError => Http,
+    TooMany => Http,
+    db::Error => Database
+);
+
+/// `?next=` of a request: a page of ours or nothing, whatever else the query holds.
+impl FromRequest for Next {
+    type Error = HttpError;
+    type Future = std::future::Ready<Result<Self, HttpError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+        std::future::ready(Ok(Self::of_query(req.query_string())))
     }
 }
 
@@ -155,14 +240,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, serde::Deserialize)]
-    struct Asked {
+    struct EmailForm {
         #[serde(default)]
         email: String,
     }
 
     #[test]
     fn a_form_is_read_strictly() {
-        let email = |body: &[u8]| decode::<Asked>(body).map(|asked| asked.email).ok();
+        let email = |body: &[u8]| decode::<EmailForm>(body).map(|form| form.email).ok();
         assert_eq!(email(b"email=a%40b+c&more=1").as_deref(), Some("a@b c"));
         assert_eq!(email(b"").as_deref(), Some(""));
         for bad in [

@@ -1,4 +1,4 @@
-//! Around everything: the page of each fault, the headers of each answer, and the last resort for a panic.
+//! Around everything: the page of each error, the headers of each answer, and the last resort for a panic.
 
 use std::panic::AssertUnwindSafe;
 
@@ -8,25 +8,28 @@ use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 use askama::Template;
 use futures_util::FutureExt;
 
-use super::fault::{DeadEnd, Fault};
-use super::page::{self, Chrome};
+use super::errors::{ErrorPage, HttpError};
+use super::layout::Layout;
+use super::signed_in::SignedInAs;
+use super::{language_of, notice, page};
 use crate::app::App;
 use crate::identity::random_name;
-use crate::web::filters;
+use crate::language::{Language, filters};
 
 #[derive(Template)]
-#[template(path = "fault.html")]
-struct FaultPage {
-    chrome: Chrome,
-    end: DeadEnd,
-    request_id: String,
+#[template(path = "error.html")]
+struct Page {
+    layout: Layout,
+    error: ErrorPage,
+    /// On errors of ours, for a person to quote.
+    request_id: Option<String>,
 }
 
-/// Draws faults and sets headers.
+/// Draws the pages of errors and sets headers.
 ///
 /// # Errors
 /// With the finished answer inside, where the request is lost to us.
@@ -36,14 +39,20 @@ pub async fn draw<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let is_https = req.app_data::<web::Data<App>>().is_some_and(|app| app.config.public_url.is_https());
     let route = format!("{} {}", req.method(), req.match_pattern().unwrap_or_else(|| "-".to_owned()));
+    let language = language_of(req.request());
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
-    let answered = answered.unwrap_or_else(|_| Err(Fault::Internal("a handler panicked".to_owned()).into()));
+    let answered =
+        answered.unwrap_or_else(|_| Err(HttpError::Internal("a handler panicked".to_owned()).into()));
     match answered {
         Ok(answer) => {
-            let mut answer = match answer.response().error().map(fault_of) {
-                Some(fault) => {
+            let mut answer = match answer.response().error().map(meaning_of) {
+                Some(error) => {
                     let kept = answer.headers().get_all(header::SET_COOKIE).cloned().collect::<Vec<_>>();
-                    let mut page = fault_page(&fault, &route);
+                    let looking = Looking {
+                        language: language_of(answer.request()),
+                        signed_in: answer.request().extensions().get::<SignedInAs>().cloned(),
+                    };
+                    let mut page = error_page(&error, &route, looking);
                     for cookie in kept {
                         page.headers_mut().append(header::SET_COOKIE, cookie);
                     }
@@ -51,40 +60,51 @@ pub async fn draw<B: MessageBody + 'static>(
                 }
                 None => answer.map_into_boxed_body(),
             };
+            notice::forget_if_shown(&mut answer);
             set_headers(answer.headers_mut(), is_https);
             Ok(answer)
         }
         // A middleware refused: the request is gone, but the error may carry the finished answer.
         Err(error) => {
-            let mut page = fault_page(&fault_of(&error), &route);
+            let looking = Looking { language, signed_in: None };
+            let mut page = error_page(&meaning_of(&error), &route, looking);
             set_headers(page.headers_mut(), is_https);
             Err(InternalError::from_response("", page).into())
         }
     }
 }
 
-/// Our own fault, or what an error of actix means.
-fn fault_of(error: &Error) -> Fault {
-    if let Some(fault) = error.as_error::<Fault>() {
-        return fault.clone();
+/// Our own error, or what one of actix means.
+fn meaning_of(error: &Error) -> HttpError {
+    if let Some(ours) = error.as_error::<HttpError>() {
+        return ours.clone();
     }
     match error.as_response_error().status_code() {
-        StatusCode::NOT_FOUND => Fault::NotFound,
-        StatusCode::PAYLOAD_TOO_LARGE => Fault::TooLarge,
-        status if status.is_client_error() => Fault::BadRequest,
-        _ => Fault::Internal(error.to_string()),
+        StatusCode::NOT_FOUND => HttpError::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => HttpError::TooLarge,
+        status if status.is_client_error() => HttpError::BadRequest,
+        _ => HttpError::Internal(error.to_string()),
     }
 }
 
-fn fault_page(fault: &Fault, route: &str) -> HttpResponse {
+/// Who sees an error page.
+struct Looking {
+    language: Language,
+    signed_in: Option<SignedInAs>,
+}
+
+fn error_page(error: &HttpError, route: &str, looking: Looking) -> HttpResponse {
     let request_id = random_name();
-    if let Some((level, cause)) = fault.log() {
+    if let Some((level, cause)) = error.log() {
         // The route and not the path: a path may hold the secret of a link.
         log::log!(level, "request {request_id} to {route}: {cause}");
     }
-    let bare = fault.error_response();
-    let Some(end) = fault.dead_end() else { return bare };
-    let mut answer = page::respond(end.status, &FaultPage { chrome: Chrome::plain(), end, request_id });
+    let bare = error.error_response();
+    let Some(page) = error.page() else { return bare };
+    let status = page.status;
+    let request_id = Some(request_id).filter(|_| error.is_ours());
+    let page = Page { layout: Layout::of_somebody(looking.signed_in), error: page, request_id };
+    let mut answer = page::render(status, &page, looking.language);
     for (name, value) in bare.headers() {
         answer.headers_mut().insert(name.clone(), value.clone());
     }

@@ -8,32 +8,33 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
-use super::client;
-use super::fault::{DeadEnd, Fault};
-use super::flow_cookie;
-use super::limits::Limit;
-use super::session;
+use super::errors::{ErrorPage, HttpError};
+use super::{client, cookies};
 use crate::app::App;
 use crate::config::Config;
-use crate::identity::Role;
-use crate::paths::{self, route};
+use crate::identity::{Role, t};
+use crate::limits::Limit;
+use crate::paths::admin::ADMIN;
+use crate::paths::auth::SIGN_IN;
+use crate::paths::service::{HEALTHZ, READYZ};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Lets a request in, or not. Refuses before a single byte of the body is read.
 ///
 /// # Errors
-/// The faults of a request that is not let in, and the inner ones.
+/// Why a request is not let in, and the inner ones.
 pub async fn keep<B: MessageBody>(
     mut req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     // Health checks come from machines that know our address and not our name.
-    if !matches!(req.path(), route::HEALTHZ | route::READYZ) {
+    if ![HEALTHZ.path(), READYZ.path()].contains(&req.path()) {
         let Some(app) = req.app_data::<web::Data<App>>().cloned() else {
-            return Err(Fault::Internal("no application".to_owned()).into());
+            return Err(HttpError::Internal("no application".to_owned()).into());
         };
-        app.limits.take_here(Limit::Everything, &client::network_of(&req, &app.config.trusted_proxies))?;
+        let network = client::network_of(&req, &app.config.trusted_proxies);
+        app.limits.take_here(Limit::Everything, &network).map_err(HttpError::from)?;
         check_host(&app.config, &req)?;
         check_network(&app.config, &req)?;
         if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
@@ -44,32 +45,33 @@ pub async fn keep<B: MessageBody>(
     next.call(req).await
 }
 
-fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
+fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), HttpError> {
     let mut hosts = req.headers().get_all(header::HOST);
     let host = hosts.next().and_then(|host| host.to_str().ok());
     let same = req.uri().authority().is_none_or(|asked| config.answers_to(asked.as_str()));
     if host.is_some_and(|host| config.answers_to(host)) && hosts.next().is_none() && same {
         Ok(())
     } else {
-        Err(Fault::BadRequest)
+        Err(HttpError::BadRequest)
     }
 }
 
-/// The admin pages, and the doors of those who see them, may be shut to all but some networks.
-fn check_network(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
-    let doors = [Role::Staff, Role::Superuser].map(paths::sign_in);
+/// The admin pages, and the sign-in pages of those who see them, may be closed to all but some networks.
+fn check_network(config: &Config, req: &ServiceRequest) -> Result<(), HttpError> {
+    let sign_in_pages = [Role::Staff, Role::Superuser].map(|role| SIGN_IN.to([role.as_str()]));
     // As the router sees it: `/%61dmin/` is the same page.
     let path = req.match_info().as_str();
-    let is_admin = path.starts_with(route::ADMIN) || doors.iter().any(|door| path.starts_with(door.as_str()));
+    let is_admin =
+        path.starts_with(ADMIN.path()) || sign_in_pages.iter().any(|page| path.starts_with(page.as_str()));
     if config.admin_networks.is_empty() || !is_admin {
         return Ok(());
     }
-    let address = client::address_of(req, &config.trusted_proxies);
-    if config.admin_networks.iter().any(|network| network.contains(&address)) {
+    let ip = client::ip_of(req, &config.trusted_proxies);
+    if config.admin_networks.iter().any(|network| network.contains(&ip)) {
         Ok(())
     } else {
-        let text = "It can be used from some networks only. Connect to one of them and try again.";
-        Err(DeadEnd::new(StatusCode::FORBIDDEN, "This page is not open from here", text).into())
+        let text = t("Connect to your organisation's network or VPN and try again.");
+        Err(ErrorPage::new(StatusCode::FORBIDDEN, t("Not available on this network"), text).into())
     }
 }
 
@@ -77,23 +79,21 @@ fn check_network(config: &Config, req: &ServiceRequest) -> Result<(), Fault> {
 /// what the browser says in `Sec-Fetch-Site`; where it says nothing, `Origin` against `PUBLIC_URL` (never
 /// against `Host`, which proxies rewrite). With neither, only a request without cookies passes: a script can
 /// post a form, but no browser can be used against its owner. (OWASP CSRF Prevention; Go's `CrossOriginProtection`.)
-fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), Fault> {
+fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), HttpError> {
     let allowed = match (headers.get(SEC_FETCH_SITE), headers.get(header::ORIGIN)) {
         (Some(site), _) => site == "same-origin" || site == "none",
         (None, Some(origin)) => origin == config.public_url.origin(),
         (None, None) => !headers.contains_key(header::COOKIE),
     };
-    if allowed { Ok(()) } else { Err(Fault::CrossSite) }
+    if allowed { Ok(()) } else { Err(HttpError::CrossSite) }
 }
 
 /// A cookie of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a
-/// neighbouring site gets around `__Host-`), was planted: then no cookie of the request counts.
+/// neighbouring site gets around `__Host-`), was planted: then all cookies of the request are ignored.
 fn drop_planted_cookies(config: &Config, headers: &mut HeaderMap) {
-    let planted = [session::COOKIE, flow_cookie::COOKIE]
-        .iter()
-        .any(|name| is_planted(&config.cookie_name(name), headers));
+    let planted = cookies::ALL.iter().any(|name| is_planted(&config.cookie_name(name), headers));
     if planted {
-        log::warn!("a request came with a cookie that somebody planted; none of its cookies counts");
+        log::warn!("a request came with a cookie that somebody planted; all of its cookies are ignored");
         headers.remove(header::COOKIE);
     }
 }

@@ -1,28 +1,29 @@
 //! The three shapes of a route: a page, a page with a form, an act. Each answers HEAD where it answers GET,
-//! 405 with `Allow` otherwise, and one address without its last slash leads to the right one.
+//! 405 with `Allow` otherwise, and a path without its last slash leads to the right one.
 
-use std::sync::LazyLock;
-
-use actix_web::dev::{HttpServiceFactory, Path, ResourceDef};
+use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::{self, Guard};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 
-use super::fault::Fault;
-use crate::app::App;
-use crate::paths::route;
+use super::errors::{HttpError, Redirect};
+use crate::paths;
 
 /// A page that only shows something.
-pub fn page<F, Args>(path: &'static str, get: F) -> impl HttpServiceFactory + 'static
+pub fn page<const N: usize, F, Args>(path: paths::Route<N>, get: F) -> impl HttpServiceFactory + 'static
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    otherwise(web::resource(path).route(reading().to(get)), "GET, HEAD")
+    otherwise(web::resource(path.pattern()).route(reading().to(get)), "GET, HEAD")
 }
 
 /// A page with a form that is sent to its own address.
-pub fn form<F, G, A, B>(path: &'static str, get: F, post: G) -> impl HttpServiceFactory + 'static
+pub fn form<const N: usize, F, G, A, B>(
+    path: paths::Route<N>,
+    get: F,
+    post: G,
+) -> impl HttpServiceFactory + 'static
 where
     F: Handler<A>,
     A: FromRequest + 'static,
@@ -31,17 +32,20 @@ where
     B: FromRequest + 'static,
     G::Output: Responder + 'static,
 {
-    otherwise(web::resource(path).route(reading().to(get)).route(web::post().to(post)), "GET, HEAD, POST")
+    otherwise(
+        web::resource(path.pattern()).route(reading().to(get)).route(web::post().to(post)),
+        "GET, HEAD, POST",
+    )
 }
 
 /// Something that is only done, by a form on another page.
-pub fn act<F, Args>(path: &'static str, post: F) -> impl HttpServiceFactory + 'static
+pub fn act<const N: usize, F, Args>(path: paths::Route<N>, post: F) -> impl HttpServiceFactory + 'static
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    otherwise(web::resource(path).route(web::post().to(post)), "POST")
+    otherwise(web::resource(path.pattern()).route(web::post().to(post)), "POST")
 }
 
 fn reading() -> Route {
@@ -53,31 +57,30 @@ fn get_or_head() -> impl Guard {
 }
 
 fn otherwise(resource: Resource, methods: &'static str) -> Resource {
-    resource.default_service(web::to(move || std::future::ready(Err::<&str, _>(Fault::NotAllowed(methods)))))
+    resource
+        .default_service(web::to(move || std::future::ready(Err::<&str, _>(HttpError::NotAllowed(methods)))))
 }
 
-/// Everything that no route matches. An address that only lacks its last slash is led to the right one, which
-/// is built from the route and never from what was asked.
+/// Answers everything that no route matches. A path that only lacks its last slash is led to the right one.
 ///
 /// # Errors
 /// Always.
-pub async fn nowhere(req: HttpRequest) -> Result<&'static str, Fault> {
-    let debug = App::of(&req)?.config.debug;
-    let found = slashed(req.path()).filter(|path| debug || !path.starts_with(route::DEV_MAILS));
-    Err(found.map_or(Fault::NotFound, Fault::Moved))
+pub async fn nowhere(req: HttpRequest) -> Result<&'static str, HttpError> {
+    let slashed = format!("{}/", req.path());
+    if is_plain(&slashed) && req.resource_map().has_resource(&slashed) {
+        Err(Redirect::Moved(slashed).into())
+    } else {
+        Err(HttpError::NotFound)
+    }
 }
 
-fn slashed(path: &str) -> Option<String> {
-    static ROUTES: LazyLock<Vec<ResourceDef>> =
-        LazyLock::new(|| route::ALL.iter().map(|pattern| ResourceDef::new(*pattern)).collect());
-    let asked = format!("{path}/");
-    let route = ROUTES.iter().find(|route| route.is_match(&asked))?;
-    let mut matched = Path::new(asked.as_str());
-    route.capture_match_info(&mut matched);
-    let values: Vec<&str> = matched.iter().map(|(_, value)| value).collect();
-    let plain = |value: &&str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let mut built = String::new();
-    (values.iter().all(plain) && route.resource_path_from_iter(&mut built, &values)).then_some(built)
+/// Whether a path is made of nothing but words and single slashes, so that it can be nothing but a page of ours.
+fn is_plain(path: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let inside = path.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    inside.is_some_and(|words| words.split('/').all(is_word))
 }
 
 #[cfg(test)]
@@ -85,18 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_lost_slash_is_found_again() {
-        assert_eq!(slashed("/user-profile").as_deref(), Some("/user-profile/"));
-        assert_eq!(slashed("/auth/sign-in/user").as_deref(), Some("/auth/sign-in/user/"));
-        for path in [
-            "/nowhere",
-            "//evil.example",
-            "/\\evil.example",
-            "/auth/sign-in/%0d%0a",
-            "/user-profile/x.css",
-            "//",
-        ] {
-            assert_eq!(slashed(path), None, "{path}");
+    fn only_plain_paths_are_led_anywhere() {
+        assert!(is_plain("/user-profile/") && is_plain("/auth/sign-in/user/"));
+        for path in
+            ["//evil.example/", "/\\evil.example/", "/auth/%0d%0a/", "/x.css/", "///", "//", "/", "a/"]
+        {
+            assert!(!is_plain(path), "{path}");
         }
     }
 }

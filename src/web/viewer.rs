@@ -2,28 +2,37 @@
 
 use std::time::Duration;
 
-use actix_session::{Session, SessionExt};
+use actix_session::{Session as CookieSession, SessionExt};
 use actix_web::http::Method;
-use actix_web::{FromRequest, HttpRequest, dev, web};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
 
+use super::app_of;
 use super::client::Client;
-use super::fault::{Fault, Refusal};
+use super::errors::{HttpError, Redirect};
+use super::forms::FormError;
 use super::session::{self, Pointer};
+use super::signed_in::SignedInAs;
 use crate::app::App;
+use crate::config::SessionConfig;
 use crate::db::{self, Connection};
-use crate::identity::{Moment, Role, Standing};
-use crate::paths::{Next, route};
-use crate::records::sign_ins::{self, SignIn};
+use crate::identity::{AccountStatus, Moment, Role};
+use crate::paths::Next;
+use crate::paths::account::PROFILE;
+use crate::paths::admin::ADMIN;
+use crate::paths::auth::CONFIRM;
+use crate::records::events::Source;
+use crate::records::sessions::{self, Rotation, Session};
 use crate::records::users::{self, User};
 
-/// Somebody signed in, verified and not blocked.
+/// Somebody signed in, confirmed and not blocked.
 #[derive(Clone)]
 pub struct Viewer {
     /// Who they are.
     pub user: User,
     /// With which browser.
-    pub sign_in: SignIn,
+    pub session: Session,
 }
 
 /// Anybody, signed in or not.
@@ -36,7 +45,18 @@ pub struct Stranger;
 pub struct Staff(pub Viewer);
 
 /// Somebody who may change what the admin pages show.
-pub struct Superuser(pub Viewer);
+pub struct Superuser(pub By);
+
+/// By whom, from where and when something is done: what a change of an account and its event need to know.
+#[derive(Clone)]
+pub struct By {
+    /// Who does it.
+    pub viewer: Viewer,
+    /// From where.
+    pub client: Client,
+    /// When.
+    pub now: Moment,
+}
 
 /// For how long a password that was given counts as given just now (OWASP ASVS 5.0, 7.5.3).
 const RECENT: Duration = Duration::from_secs(600);
@@ -52,14 +72,14 @@ enum Seen {
 macro_rules! from_request {
     ($type:ty, $make:expr) => {
         impl FromRequest for $type {
-            type Error = Fault;
-            type Future = LocalBoxFuture<'static, Result<Self, Fault>>;
+            type Error = HttpError;
+            type Future = LocalBoxFuture<'static, Result<Self, HttpError>>;
 
             fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
                 let req = req.clone();
                 Box::pin(async move {
-                    let make: fn(Seen, &HttpRequest) -> Result<Self, Fault> = $make;
-                    make(look(&req).await?, &req)
+                    let make: fn(Seen, &HttpRequest) -> Result<Self, HttpError> = $make;
+                    make(load_viewer(&req).await?, &req)
                 })
             }
         }
@@ -74,93 +94,132 @@ from_request!(Anyone, |seen, _| match seen {
 });
 
 from_request!(Stranger, |seen, _| match seen {
-    Seen::Somebody(_) => Err(Fault::Elsewhere(route::PROFILE.to_owned())),
+    Seen::Somebody(_) => Err(Redirect::Elsewhere(PROFILE.to_string()).into()),
     Seen::Nobody | Seen::Unknown => Ok(Self),
 });
 
 from_request!(Staff, |seen, req| {
     let viewer = signed_in(seen, req)?;
-    if viewer.user.role.sees_admin() { Ok(Self(viewer)) } else { Err(Fault::Forbidden) }
+    if viewer.user.role.sees_admin() { Ok(Self(viewer)) } else { Err(HttpError::Forbidden) }
 });
+
+from_request!(By, |seen, req| By::of(signed_in(seen, req)?, req));
 
 from_request!(Superuser, |seen, req| {
     let viewer = signed_in(seen, req)?;
-    if viewer.user.role == Role::Superuser { Ok(Self(viewer)) } else { Err(Fault::Forbidden) }
+    if viewer.user.role == Role::Superuser {
+        By::of(viewer, req).map(Self)
+    } else {
+        Err(HttpError::Forbidden)
+    }
 });
 
-fn signed_in(seen: Seen, req: &HttpRequest) -> Result<Viewer, Fault> {
+fn signed_in(seen: Seen, req: &HttpRequest) -> Result<Viewer, HttpError> {
     match seen {
         Seen::Somebody(viewer) => Ok(*viewer),
-        Seen::Unknown => Err(Fault::Unavailable("the session store is away".to_owned())),
-        Seen::Nobody => Err(sign_in_needed(req)),
+        Seen::Unknown => Err(HttpError::Unavailable("the session store is away".to_owned())),
+        Seen::Nobody => Err(sign_in_needed(req).into()),
     }
 }
 
 /// A page is asked for again after signing in; a form is not sent again by itself.
-fn sign_in_needed(req: &HttpRequest) -> Fault {
-    let is_admin = req.path().starts_with(route::ADMIN);
+fn sign_in_needed(req: &HttpRequest) -> Redirect {
+    let is_admin = req.path().starts_with(ADMIN.path());
     let door = if is_admin { Role::Staff } else { Role::User };
     let is_page = matches!(*req.method(), Method::GET | Method::HEAD);
-    let next = match req.path() {
-        _ if !is_page => Next::default(),
+    let next = if !is_page {
+        Next::default()
+    } else if req.path() == CONFIRM.path() {
         // Signing in is giving the password.
-        route::CONFIRM => Next::of_query(req.query_string()),
-        _ => Next::parse(req.uri().path_and_query().map_or("", |asked| asked.as_str())),
+        Next::of_query(req.query_string())
+    } else {
+        Next::parse(req.uri().path_and_query().map_or("", |asked| asked.as_str()))
     };
-    Fault::SignInNeeded(next, door)
+    Redirect::SignInNeeded(next, door)
 }
 
-async fn look(req: &HttpRequest) -> Result<Seen, Fault> {
+/// Finds who is signed in with the browser of a request.
+async fn load_viewer(req: &HttpRequest) -> Result<Seen, HttpError> {
     let (id, generation) = match session::pointer(&req.get_session()) {
         Pointer::To(id, generation) => (id, generation),
         Pointer::Nobody => return Ok(Seen::Nobody),
         Pointer::Away => return Ok(Seen::Unknown),
     };
-    let app = App::of(req)?;
-    let found = app.db.find(move |conn| sign_ins::by_id(conn, &id).map_err(db::Error::from)).await?;
+    let app = app_of(req)?;
+    let found = app.db.find(move |conn| sessions::by_id(conn, &id)).await?;
     let now = app.clock.now();
-    let Some((sign_in, user)) = found else { return Ok(Seen::Nobody) };
-    if sign_in.generation != generation || !sign_in.is_live(now) || user.standing() != Standing::Active {
+    let Some((session, user)) = found else { return Ok(Seen::Nobody) };
+    if session.generation != generation || !session.is_live(now) || user.status() != AccountStatus::Active {
         return Ok(Seen::Nobody);
     }
-    session::is_alive(req, &sign_in, now);
-    if sign_in.is_due(app.config.sessions, now) {
-        write_down(&app, sign_in.clone());
+    session::mark_live(req, &session, now);
+    req.extensions_mut().insert(SignedInAs::of(&user));
+    if session.is_due(app.config.sessions, now) {
+        touch_later(&app, session.clone());
     }
-    Ok(Seen::Somebody(Box::new(Viewer { user, sign_in })))
+    Ok(Seen::Somebody(Box::new(Viewer { user, session })))
 }
 
-/// Beside the request: a page that only reads does not wait for a write.
-fn write_down(app: &web::Data<App>, sign_in: SignIn) {
-    let app = web::Data::clone(app);
+/// Stores beside the request that a session was seen: a page that only reads does not wait for a write.
+fn touch_later(app: &Data<App>, session: Session) {
+    let app = Data::clone(app);
     actix_web::rt::spawn(async move {
-        let (config, now) = (app.config.sessions, app.clock.now());
+        let config = app.config.sessions;
+        let now = app.clock.now();
         let touched = app
             .db
-            .write(move |conn| sign_ins::touch(conn, &sign_in, config, now).map_err(db::Error::from))
+            .write(move |conn| sessions::touch(conn, &session, config, now).map_err(db::Error::from))
             .await;
         if let Err(error) = touched {
-            log::warn!("a sign-in could not be kept awake: {error}");
+            log::warn!("a session could not be kept awake: {error}");
         }
     });
 }
 
-impl Viewer {
-    /// Refuses when the sign-in ended, or the account changed hands, since this request began. Asked inside the
+impl By {
+    fn of(viewer: Viewer, req: &HttpRequest) -> Result<Self, HttpError> {
+        let client = Client::from_request(req, &mut dev::Payload::None).into_inner()?;
+        Ok(Self { viewer, client, now: app_of(req)?.clock.now() })
+    }
+
+    /// Whose account it is.
+    pub fn user(&self) -> &User {
+        &self.viewer.user
+    }
+
+    /// Describes for the audit log from where it is done.
+    pub fn source(&self) -> Source {
+        self.client.source()
+    }
+
+    /// Refuses when the session ended, or the account changed hands, since this request began. Asked inside the
     /// transaction of what a password was given for: hashing takes its time.
     ///
     /// # Errors
     /// Sign in again.
-    pub fn still_may(&self, conn: &mut Connection, now: Moment) -> Result<(), Refusal> {
-        // The account first: whoever holds its lock may be ending this very sign-in.
-        let is_unchanged = users::is_unchanged(conn, &self.user)?;
-        let sign_in = sign_ins::by_id(conn, &self.sign_in.id)?.map(|(sign_in, _)| sign_in);
-        let lives = sign_in.is_some_and(|it| it.generation == self.sign_in.generation && it.is_live(now));
-        if lives && is_unchanged {
-            Ok(())
-        } else {
-            Err(Fault::SignInNeeded(Next::default(), self.user.role).into())
-        }
+    pub fn still_may(&self, conn: &mut Connection) -> Result<(), FormError> {
+        // The account first: whoever holds its lock may be ending this very session.
+        let is_unchanged = users::lock_if_unchanged(conn, self.user())?;
+        let ours = &self.viewer.session;
+        let session = sessions::by_id(conn, &ours.id)?.map(|(session, _)| session);
+        let is_live =
+            session.is_some_and(|session| session.generation == ours.generation && session.is_live(self.now));
+        if is_live && is_unchanged { Ok(()) } else { Err(self.signed_out().into()) }
+    }
+
+    /// Gives the session a new generation, for those who are signed in and stay so; the caller points the browser to it once
+    /// its transaction is done.
+    ///
+    /// # Errors
+    /// Sign in again, when the session ended meanwhile.
+    pub fn rotate(
+        &self,
+        conn: &mut Connection,
+        why: Rotation,
+        config: SessionConfig,
+    ) -> Result<Session, FormError> {
+        let rotated = sessions::rotate(conn, &self.viewer.session, why, config, self.now)?;
+        rotated.ok_or_else(|| self.signed_out().into())
     }
 
     /// Refuses when the password was last given more than ten minutes ago. Leads to where it is asked for, and back to
@@ -168,50 +227,47 @@ impl Viewer {
     ///
     /// # Errors
     /// Confirm the password.
-    pub fn is_recent(&self, now: Moment, next: &str) -> Result<(), Fault> {
-        if now.since(self.sign_in.confirmed_at) < RECENT {
+    pub fn require_recent_password(&self, next: &str) -> Result<(), HttpError> {
+        if self.now.since(self.viewer.session.confirmed_at) < RECENT {
             Ok(())
         } else {
-            Err(Fault::ConfirmNeeded(Next::parse(next)))
+            Err(Redirect::ConfirmNeeded(Next::parse(next)).into())
         }
     }
 
-    /// Gives the session a new id and a new generation, for those who are signed in and stay so. `confirmed`
-    /// when the password was given just now.
-    ///
-    /// # Errors
-    /// Sign in again, when the sign-in ended meanwhile.
-    pub async fn rotate(&self, req: &HttpRequest, session: &Session, confirmed: bool) -> Result<(), Fault> {
-        let app = App::of(req)?;
-        let (sign_in, config, now) = (self.sign_in.clone(), app.config.sessions, app.clock.now());
-        let rotated = app
-            .db
-            .write(move |conn| {
-                sign_ins::rotate(conn, &sign_in, confirmed, config, now).map_err(db::Error::from)
-            })
-            .await?;
-        let rotated = rotated.ok_or_else(|| sign_in_needed(req))?;
-        session::point_to(req, session, &rotated, now)
+    fn signed_out(&self) -> Redirect {
+        Redirect::SignInNeeded(Next::default(), self.user().role)
     }
 }
 
 /// What a handler needs to know of a request in order to sign somebody in.
-pub struct Browser {
+pub struct SignInRequest {
     /// The request itself.
     pub req: HttpRequest,
-    /// Its session.
-    pub session: Session,
+    /// What its cookie says.
+    pub cookie_session: CookieSession,
     /// Who sent it.
     pub client: Client,
 }
 
-impl FromRequest for Browser {
-    type Error = Fault;
-    type Future = std::future::Ready<Result<Self, Fault>>;
+impl SignInRequest {
+    /// Points the browser to a session.
+    ///
+    /// # Errors
+    /// When the pointer cannot be written, which would be a mistake of ours.
+    pub fn point_to(&self, session: &Session, now: Moment) -> Result<(), HttpError> {
+        session::point_to(&self.req, &self.cookie_session, session, now)
+    }
+}
+
+impl FromRequest for SignInRequest {
+    type Error = HttpError;
+    type Future = std::future::Ready<Result<Self, HttpError>>;
 
     fn from_request(req: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
         let client = Client::from_request(req, payload).into_inner();
-        let browser = client.map(|client| Self { req: req.clone(), session: req.get_session(), client });
+        let browser =
+            client.map(|client| Self { req: req.clone(), cookie_session: req.get_session(), client });
         std::future::ready(browser)
     }
 }

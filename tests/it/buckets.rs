@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use crate::commands::{latchkey, said};
+use crate::harness::pictures;
 use crate::harness::{Bucket, MailServer, Site, Visitor, run_alone};
-use crate::pictures;
 
 async fn upload(visitor: &mut Visitor, width: u32) -> u16 {
     visitor.visit("/user-profile/change-picture/").await;
@@ -31,7 +31,7 @@ fn a_picture_kept_by_one_instance_is_shown_by_the_other() {
         assert_eq!(bucket.pictures().len(), 1, "old pictures go: {:?}", bucket.pictures());
         ann.visit("/user-profile/change-picture/").await;
         ann.tick("Remove the picture").press("Save").await;
-        ann.see("Your picture is removed.");
+        ann.see("Your picture has been removed.");
         assert_eq!(bucket.pictures().len(), 0);
         for site in [&one, &other] {
             assert!(!site.folder.path().join("media").exists(), "nothing lies in a folder");
@@ -52,7 +52,7 @@ fn while_the_storage_is_away_only_pictures_have_to_wait() {
         let started = std::time::Instant::now();
         assert_eq!(upload(&mut ann, 300).await, 503);
         assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
-        ann.see("Nothing of yours is lost.");
+        ann.see("Nothing has been lost.");
         ann.visit(&address).await;
         ann.status(503);
         assert!(ann.is_signed_in().await);

@@ -103,11 +103,13 @@ fn the_first_superuser_comes_from_the_command_line() {
             latchkey(folder.path(), &arguments, &settings, &format!("{password}\n"))
         };
         let weak = create("supervisor", "boss@example.org", "password");
-        assert!(!weak.status.success() && said(&weak).contains("easy to guess"), "{}", said(&weak));
+        assert!(!weak.status.success() && said(&weak).contains("Too easy to guess"), "{}", said(&weak));
         let made = create("supervisor", "boss@example.org", PASSWORD);
         assert!(made.status.success(), "{}", said(&made));
         assert!(said(&create("Supervisor", "other@example.org", PASSWORD)).contains("username is taken"));
-        assert!(said(&create("another", "BOSS@example.org", PASSWORD)).contains("has an account already"));
+        assert!(
+            said(&create("another", "BOSS@example.org", PASSWORD)).contains("already has this email address")
+        );
 
         let site = Site::start_in(folder, MailServer::start().await, HashMap::new()).await;
         let mut boss = site.visitor();
@@ -160,20 +162,20 @@ fn a_test_mail_arrives() {
         });
         let output = send.await.unwrap();
         assert!(output.status.success(), "{}", said(&output));
-        assert_eq!(mail.next_to("ann@example.org").await.subject, "A test mail from Latchkey");
+        assert_eq!(mail.next_to("ann@example.org").await.subject, "A test email from Latchkey");
     });
 }
 
 #[test]
 fn a_database_moves_to_any_other_and_everything_is_there() {
-    let Some(postgres) = World::Postgres.place() else { return };
+    let Some(postgres) = World::Postgres.sandbox() else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
     #[cfg(feature = "mysql")]
-    let mariadb = World::Mariadb.place();
+    let mariadb = World::Mariadb.sandbox();
     let mut places = vec![file("one.sqlite3"), postgres.settings["DATABASE_URL"].clone()];
     #[cfg(feature = "mysql")]
-    places.extend(mariadb.as_ref().map(|place| place.settings["DATABASE_URL"].clone()));
+    places.extend(mariadb.as_ref().map(|sandbox| sandbox.settings["DATABASE_URL"].clone()));
     places.push(file("other.sqlite3"));
     let site_at = async |url: &String| Site::start(HashMap::from([("DATABASE_URL", url.clone())])).await;
     run_alone(async || {
@@ -194,8 +196,8 @@ fn a_database_moves_to_any_other_and_everything_is_there() {
         assert!(!again.status.success() && said(&again).contains("not empty"), "{}", said(&again));
     }
     run_alone(async || {
-        for place in &places {
-            let site = site_at(place).await;
+        for sandbox in &places {
+            let site = site_at(sandbox).await;
             assert_eq!(site.count("SELECT COUNT(*) FROM mail_budgets").await, 1101);
             let mut ann = site.visitor();
             ann.sign_in("annalee", PASSWORD).await;

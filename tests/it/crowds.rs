@@ -8,15 +8,15 @@ use diesel::QueryResult;
 use diesel::connection::{Connection as _, InstrumentationEvent, SimpleConnection};
 use latchkey::clock::Clock;
 use latchkey::db::Connection;
-use latchkey::identity::{Id, Purpose, Role};
+use latchkey::identity::{CodePurpose, Id, LinkPurpose, Role};
 use latchkey::records::outbox::State;
 use latchkey::records::users::directory::{self, Filter, Key, Order};
-use latchkey::records::{Point, events, links, outbox, sign_ins, users, verifications};
+use latchkey::records::{Cursor, events, links, outbox, sessions, users, verifications};
 
 #[cfg(feature = "mysql")]
 use crate::harness::Mariadb;
 #[cfg(feature = "mysql")]
-use crate::harness::Place;
+use crate::harness::Sandbox;
 use crate::harness::{PASSWORD, Site, World, fill, run_alone};
 
 /// Signs up, signs in, looks around, recovers, changes things: every query of every page, and those of the courier and of
@@ -30,11 +30,11 @@ async fn look_around(settings: HashMap<&'static str, String>) {
     ann.press("Sign out").await;
     ann.sign_in("annalee@example.org", PASSWORD).await;
     ann.visit("/user-profile/change-email/").await;
-    ann.fill("New e-mail", "lee@example.org").fill("Current password", PASSWORD).press("Send the code").await;
+    ann.fill("New email", "lee@example.org").fill("Current password", PASSWORD).press("Send the code").await;
     let code = site.code_to("lee@example.org").await;
     ann.fill("Code", &code).press("Confirm").await;
     ann.visit("/auth/forgot-password/").await;
-    ann.fill("Username or e-mail", "annalee").press("Send the link").await;
+    ann.fill("Username or email", "annalee").press("Send the link").await;
     site.mail_to("lee@example.org").await;
     site.stop().await;
 }
@@ -46,18 +46,18 @@ fn a_hundred_thousand_people_are_never_read_from_end_to_end_on_postgres() {
         #[diesel(sql_type = diesel::sql_types::BigInt)]
         rows: i64,
     }
-    let Some(place) = World::Postgres.place() else { return };
-    place.open().migrate().unwrap();
-    let mut conn = <diesel::PgConnection as diesel::Connection>::establish(&place.url()).unwrap();
-    fill(World::Postgres, &place, 100_000);
+    let Some(sandbox) = World::Postgres.sandbox() else { return };
+    sandbox.open().migrate().unwrap();
+    let mut conn = <diesel::PgConnection as diesel::Connection>::establish(&sandbox.url()).unwrap();
+    fill(World::Postgres, &sandbox, 100_000);
     let mut read = || -> i64 {
         let query = "SELECT COALESCE(SUM(seq_tup_read), 0)::bigint AS rows FROM pg_stat_user_tables \
-                     WHERE relname IN ('users', 'sign_ins', 'outbox')";
+                     WHERE relname IN ('users', 'sessions', 'outbox')";
         conn.batch_execute("SELECT pg_stat_force_next_flush(); SELECT pg_stat_clear_snapshot()").unwrap();
         diesel::RunQueryDsl::get_result::<Read>(diesel::sql_query(query), &mut conn).unwrap().rows
     };
     let before = read();
-    run_alone(async || look_around(place.settings.clone()).await);
+    run_alone(async || look_around(sandbox.settings.clone()).await);
     // The connections of the site have ended, and have said then what they read.
     let after = wait_for_stats(&mut read);
     assert!(after - before < 50_000, "{} rows were read one after the other", after - before);
@@ -88,13 +88,13 @@ fn a_hundred_thousand_people_are_never_read_from_end_to_end_on_mariadb() {
     // A server of its own: its counters are about all databases.
     let Some(server) = Mariadb::start() else { return };
     server.execute("CREATE DATABASE accounts");
-    let place = Place::on_mariadb(&server, "accounts");
-    place.open().migrate().unwrap();
-    let settings = place.settings.clone();
-    fill(World::Mariadb, &place, 100_000);
+    let sandbox = Sandbox::on_mariadb(&server, "accounts");
+    sandbox.open().migrate().unwrap();
+    let settings = sandbox.settings.clone();
+    fill(World::Mariadb, &sandbox, 100_000);
     let mut conn =
         <diesel::MysqlConnection as diesel::Connection>::establish(&server.url("accounts")).unwrap();
-    conn.batch_execute("ANALYZE TABLE users, sign_ins, outbox").unwrap();
+    conn.batch_execute("ANALYZE TABLE users, sessions, outbox").unwrap();
     let mut read = || -> i64 {
         let query = "SELECT variable_value AS value FROM information_schema.global_status \
                      WHERE variable_name = 'HANDLER_READ_RND_NEXT'";
@@ -116,11 +116,11 @@ fn ask_everything(conn: &mut Connection) -> QueryResult<()> {
     let id = Id::from_stored("p".repeat(36));
     users::by_username(conn, "p77")?;
     users::by_email(conn, "p77@example.org")?;
-    verifications::claiming(conn, "p77@example.org")?;
+    verifications::by_claimed_email(conn, "p77@example.org")?;
     users::lock(conn, &id)?;
-    sign_ins::by_id(conn, &id)?;
-    sign_ins::end_all(conn, &id, None, now)?;
-    verifications::pending(conn, &id, Purpose::ChangeEmail)?;
+    sessions::by_id(conn, &id)?;
+    sessions::end_all(conn, &id, None, now)?;
+    verifications::pending(conn, &id, CodePurpose::ChangeEmail)?;
     outbox::claim(conn, now)?;
     outbox::next_due(conn)?;
     for key in [Key::Joined, Key::Username, Key::Email] {
@@ -133,14 +133,14 @@ fn ask_everything(conn: &mut Connection) -> QueryResult<()> {
     let search = Filter { search: "p99999".to_owned(), ..Filter::default() };
     let order = Order { key: Key::Joined, descending: true };
     directory::page(conn, &Filter { joined_from: Some(now), ..Filter::default() }, order, None, 50)?;
-    assert_eq!(directory::page(conn, &search, order, None, 50)?.people.len(), 1);
-    sign_ins::last_seen(conn, std::slice::from_ref(&id))?;
-    let events = events::Filter { user: Some(id.clone()), ..events::Filter::default() };
+    assert_eq!(directory::page(conn, &search, order, None, 50)?.users.len(), 1);
+    sessions::last_seen(conn, std::slice::from_ref(&id))?;
+    let events = events::Filter { user: events::Whose::One(id.clone()), ..events::Filter::default() };
     events::list(conn, &events, None, 50)?;
-    events::list(conn, &events::Filter::default(), Some(&Point { at: now, id: id.clone() }), 50)?;
+    events::list(conn, &events::Filter::default(), Some(&Cursor { at: now, id: id.clone() }), 50)?;
     outbox::list(conn, &outbox::Filter { user: Some(id.clone()), state: None }, None, 50)?;
     outbox::list(conn, &outbox::Filter { user: None, state: Some(State::Failed) }, None, 50)?;
-    links::list(conn, Purpose::ResetPassword, None, None, 50)?;
+    links::list(conn, LinkPurpose::ResetPassword, None, None, 50)?;
     verifications::list(conn, None, None, 50)?;
     Ok(())
 }
@@ -202,17 +202,17 @@ fn plan(conn: &mut Connection, statement: &str) -> Vec<String> {
 #[test]
 fn sign_in_profile_courier_and_lists_find_their_rows_through_an_index() {
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
-        let Some(place) = world.place() else { continue };
-        place.open().migrate().unwrap();
-        let mut conn = place.connection();
-        fill(*world, &place, 100_000);
+        let Some(sandbox) = world.sandbox() else { continue };
+        sandbox.open().migrate().unwrap();
+        let mut conn = sandbox.connection();
+        fill(*world, &sandbox, 100_000);
         // And something of each of them in the other tables that have lists.
         for rows in [
-            "verifications (id, user_id, purpose, address, code_expires_at, tries, next_path, created_at) \
+            "verifications (id, user_id, purpose, email, code_expires_at, tries, next_path, created_at) \
              SELECT id, id, 'sign-up', '', created_at, 0, '', created_at FROM users",
-            "links (id, user_id, purpose, token_digest, address, created_at, expires_at) \
+            "links (id, user_id, purpose, token_digest, email, created_at, expires_at) \
              SELECT id, id, 'reset-password', '', '', created_at, created_at FROM users",
-            "events (id, at, kind, user_id, address, detail, was, became) \
+            "events (id, at, kind, user_id, source, detail, was, became) \
              SELECT id, created_at, 'signed-up', id, '', '', '', '' FROM users",
         ] {
             conn.batch_execute(&format!("INSERT INTO {rows}")).unwrap();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use latchkey::db::{self, Connection};
+use latchkey::db::Connection;
 use latchkey::identity::Role;
 use latchkey::records::users;
 use reqwest::Method;
@@ -35,7 +35,7 @@ async fn through_an_outage(url: String, stop: &mut dyn FnMut(), go_on: &mut dyn 
     assert_eq!(look(&ann, "/readyz").await.0, 503);
     let mut bob = site.visitor();
     bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
-    bob.status(503).see("Nothing of yours is lost.");
+    bob.status(503).see("Nothing has been lost.");
     go_on();
     assert_eq!(users_after_a_while(&site).await, 1, "what was refused did not happen later");
     let back = Instant::now();
@@ -51,8 +51,7 @@ async fn through_an_outage(url: String, stop: &mut dyn FnMut(), go_on: &mut dyn 
 async fn users_after_a_while(site: &Site) -> i64 {
     let since = Instant::now();
     loop {
-        let count = |conn: &mut db::Connection| Ok::<_, db::Error>(users::census::take(conn)?);
-        if let Ok(census) = site.app.db.read(count).await
+        if let Ok(census) = site.app.db.read(users::census::take).await
             && since.elapsed() > Duration::from_secs(1)
         {
             return census.of(None, None);
@@ -255,11 +254,12 @@ fn a_lock_that_somebody_holds_is_waited_for_and_then_told() {
             <diesel::SqliteConnection as diesel::Connection>::establish(file.to_str().unwrap()).unwrap();
         while_locked(site, "BEGIN IMMEDIATE", &mut conn, "ROLLBACK").await;
     });
-    let Some(place) = World::Postgres.place() else { return };
+    let Some(sandbox) = World::Postgres.sandbox() else { return };
     run_alone(async || {
-        let site = Site::start(place.settings.clone()).await;
+        let site = Site::start(sandbox.settings.clone()).await;
         let mut conn =
-            <diesel::PgConnection as diesel::Connection>::establish(&place.settings["DATABASE_URL"]).unwrap();
+            <diesel::PgConnection as diesel::Connection>::establish(&sandbox.settings["DATABASE_URL"])
+                .unwrap();
         while_locked(&site, "BEGIN; LOCK TABLE users IN EXCLUSIVE MODE", &mut conn, "ROLLBACK").await;
         site.stop().await;
     });
@@ -268,15 +268,14 @@ fn a_lock_that_somebody_holds_is_waited_for_and_then_told() {
 #[test]
 fn three_hundred_writers_share_two_connections() {
     for world in World::ALL {
-        let Some(place) = world.place() else { continue };
+        let Some(sandbox) = world.sandbox() else { continue };
         run_alone(async || {
-            let mut settings = place.settings.clone();
+            let mut settings = sandbox.settings.clone();
             settings.insert("DATABASE_POOL_SIZE", "2".to_owned());
             let site = Site::start(settings).await;
-            let form = |number: u32| format!("username=person{number}");
             let asks = (0..300).map(|number| {
-                let request = site.visitor().request(Method::POST, "/auth/forgot-password/");
-                request.header("Content-Type", "application/x-www-form-urlencoded").body(form(number))
+                let username = format!("person{number}");
+                site.visitor().posting("/auth/forgot-password/", &[("username", &username)])
             });
             let answers = at_once(asks.collect::<Vec<_>>()).await;
             assert!(

@@ -3,6 +3,7 @@
 mod burst;
 mod crowd;
 mod mailbox;
+pub mod pictures;
 mod program;
 mod services;
 mod site;
@@ -18,41 +19,38 @@ pub use services::Mariadb;
 pub use services::{Bucket, Nginx, Postgres, Redis, free_port, systemd_analyze, wait_for_port};
 pub use site::{Site, hours, minutes, run, run_alone, seconds};
 pub use visitor::Visitor;
-pub use world::{Place, World};
+pub use world::{Sandbox, World};
 
 /// A password that nobody guesses.
 pub const PASSWORD: &str = "violet canyon umbrella";
 /// Another one.
 pub const OTHER_PASSWORD: &str = "cobalt lantern harbour";
 
-/// Stories that hold wherever things are kept: each is run in every [`World`].
+/// Stories that hold wherever things are kept: each of these functions is run in every [`World`].
 macro_rules! stories {
-    ($($(#[$about:meta])* async fn $name:ident($site:ident: &Site) $body:block)+) => {
-        $($(#[$about])* mod $name {
-            use super::*;
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
             use $crate::harness::{World, run};
-
-            async fn story($site: &Site) $body
 
             #[test]
             fn embedded() {
-                run(World::Embedded, story);
+                run(World::Embedded, super::$name);
             }
 
             #[test]
             fn with_redis() {
-                run(World::Redis, story);
+                run(World::Redis, super::$name);
             }
 
             #[test]
             fn on_postgres() {
-                run(World::Postgres, story);
+                run(World::Postgres, super::$name);
             }
 
             #[cfg(feature = "mysql")]
             #[test]
             fn on_mariadb() {
-                run(World::Mariadb, story);
+                run(World::Mariadb, super::$name);
             }
         })+
     };

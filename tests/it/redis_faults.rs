@@ -86,7 +86,7 @@ fn a_redis_that_forgot_everything_signs_out_politely_and_gives_no_more_tries() {
         ann.visit("/user-profile/update/").await;
         assert_eq!(ann.path(), "/auth/sign-in/user/?next=/user-profile/update/");
         bob.fill("Code", wrong).press("Confirm").await;
-        bob.status(422).see("One try is left.");
+        bob.status(422).see("You have 1 try left.");
         ann.sign_in("annalee", PASSWORD).await;
         ann.status(200);
     });
@@ -131,7 +131,7 @@ fn redis_over_tls_is_trusted_by_its_certificate() {
 
 #[test]
 fn one_redis_serves_several_sites_by_prefix() {
-    let (Some(one), Some(other)) = (World::Redis.place(), World::Redis.place()) else { return };
+    let (Some(one), Some(other)) = (World::Redis.sandbox(), World::Redis.sandbox()) else { return };
     run_alone(async || {
         let (one, other) =
             (Site::start(one.settings.clone()).await, Site::start(other.settings.clone()).await);

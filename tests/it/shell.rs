@@ -1,15 +1,15 @@
-//! Looking after people and mail from the shell.
+//! Managing accounts and mail from the command line.
 
 use std::process::Output;
 
 use latchkey::identity::Role;
 
 use crate::commands::{latchkey, said};
-use crate::harness::{PASSWORD, Place, Site, World, run_alone};
+use crate::harness::{PASSWORD, Sandbox, Site, World, run_alone};
 
-/// The command over the database of a place, while its site runs.
-async fn run(place: &Place, line: &'static str) -> Output {
-    let (url, key) = (place.url(), "k".repeat(64));
+/// The command over the database of a sandbox, while its site runs.
+async fn run(sandbox: &Sandbox, line: &'static str) -> Output {
+    let (url, key) = (sandbox.url(), "k".repeat(64));
     let run = move || {
         let folder = tempfile::tempdir().unwrap();
         let arguments: Vec<&str> = line.split('|').collect();
@@ -20,27 +20,27 @@ async fn run(place: &Place, line: &'static str) -> Output {
 }
 
 #[test]
-fn the_shell_does_what_the_pages_do_by_the_same_rules_and_with_the_same_events() {
+fn the_command_line_does_what_the_pages_do_by_the_same_rules_and_with_the_same_events() {
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
-        let Some(place) = world.place() else { continue };
+        let Some(sandbox) = world.sandbox() else { continue };
         run_alone(async || {
-            let site = place.site().await;
-            story(&site, &place).await;
+            let site = sandbox.site().await;
+            story(&site, &sandbox).await;
             site.stop().await;
         });
     }
 }
 
-async fn story(site: &Site, place: &Place) {
+async fn story(site: &Site, sandbox: &Sandbox) {
     site.appoint(Role::Superuser, "chief").await;
     let mut ann = site.member("annalee").await;
-    let code = async |line: &'static str| run(place, line).await.status.code().unwrap();
+    let code = async |line: &'static str| run(sandbox, line).await.status.code().unwrap();
 
-    let listed = run(place, "user|list|--role|user|--json").await;
+    let listed = run(sandbox, "user|list|--role|user|--json").await;
     let line: serde_json::Value = serde_json::from_str(said(&listed).lines().next().unwrap()).unwrap();
-    assert_eq!((line["username"].as_str(), line["standing"].as_str()), (Some("annalee"), Some("active")));
-    assert_eq!(said(&run(place, "user|list").await).lines().count(), 2);
-    let shown = run(place, "user|show|ANNALEE@example.org|--json").await;
+    assert_eq!((line["username"].as_str(), line["status"].as_str()), (Some("annalee"), Some("active")));
+    assert_eq!(said(&run(sandbox, "user|list").await).lines().count(), 2);
+    let shown = run(sandbox, "user|show|ANNALEE@example.org|--json").await;
     let shown: serde_json::Value = serde_json::from_str(&said(&shown)).unwrap();
     assert_eq!(shown["username"], "annalee");
     assert!(shown["last_seen"].as_str().unwrap().ends_with('Z'), "{shown}");
@@ -50,7 +50,7 @@ async fn story(site: &Site, place: &Place) {
     assert_eq!(code("user|block|annalee").await, 2, "a reason is part of the call");
     assert_eq!(code("user|block|annalee|--reason| ").await, 4);
     assert_eq!(code("user|set-role|annalee|--role|king|--reason|x").await, 2);
-    let refused = run(place, "user|block|chief|--reason|x").await;
+    let refused = run(sandbox, "user|block|chief|--reason|x").await;
     assert_eq!(refused.status.code(), Some(4));
     assert!(said(&refused).contains("This is the last superuser who can sign in."), "{}", said(&refused));
 
@@ -68,20 +68,20 @@ async fn story(site: &Site, place: &Place) {
     ann.sign_in_at("/auth/sign-in/merchant/", "annalee", PASSWORD).await;
     ann.status(200);
 
-    let mails = run(place, "mail|list|--state|sent|--json").await;
+    let mails = run(sandbox, "mail|list|--status|sent|--json").await;
     let mail: serde_json::Value = serde_json::from_str(said(&mails).lines().next().unwrap()).unwrap();
     assert_eq!(mail["mail"], "reset-password");
     assert_eq!(code("mail|retry|0192").await, 3);
     site.sql("UPDATE outbox SET state = 'failed', expires_at = NULL WHERE kind = 'role-changed'").await;
-    let failed = run(place, "mail|list|--state|failed|--json").await;
+    let failed = run(sandbox, "mail|list|--status|failed|--json").await;
     let failed: serde_json::Value = serde_json::from_str(said(&failed).lines().next().unwrap()).unwrap();
     let id: &'static str = format!("mail|retry|{}", failed["id"].as_str().unwrap()).leak();
     assert_eq!(code(id).await, 0);
-    assert_eq!(site.mail_to("annalee@example.org").await.subject, "You have another role now");
+    assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your role has changed");
 
     assert_eq!(code("user|delete|annalee|--reason|Gone").await, 0);
     assert_eq!(code("user|show|annalee").await, 3);
-    let events = "SELECT kind AS text FROM events WHERE address = 'command line' ORDER BY at";
+    let events = "SELECT kind AS text FROM events WHERE source = 'command-line' ORDER BY at";
     let told = [
         "sessions-ended",
         "blocked",

@@ -23,7 +23,7 @@ fn neither_passwords_nor_links_can_be_read_in_the_database() {
         let site = Site::start(HashMap::new()).await;
         let mut ann = site.member("annalee").await;
         ann.visit("/auth/forgot-password/").await;
-        ann.fill("Username or e-mail", "annalee").press("Send the link").await;
+        ann.fill("Username or email", "annalee").press("Send the link").await;
         let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
         let token = link.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
         ann.change_password(PASSWORD, OTHER_PASSWORD).await;
@@ -32,7 +32,7 @@ fn neither_passwords_nor_links_can_be_read_in_the_database() {
         for text in &typed {
             let mut visitor = site.visitor();
             visitor.visit("/auth/forgot-password/").await;
-            visitor.fill("Username or e-mail", text).press("Send the link").await;
+            visitor.fill("Username or email", text).press("Send the link").await;
         }
         site.wait(minutes(1)).await;
         let (folder, _) = site.stop().await;
@@ -80,7 +80,7 @@ fn no_line_of_the_log_holds_a_secret_however_much_it_tells() {
         boss.visit("/admin/users/?q=annalee").await;
         boss.visit("/admin/users.csv").await;
         ann.visit("/auth/forgot-password/").await;
-        ann.fill("Username or e-mail", "annalee").press("Send the link").await;
+        ann.fill("Username or email", "annalee").press("Send the link").await;
         mail.next_to("ann@example.org").await;
         let link = mail.next_to("ann@example.org").await.link("/auth/reset-password/");
         let mut other = visitor();
@@ -137,9 +137,7 @@ fn what_was_acknowledged_survives_a_kill_and_its_mail_arrives_afterwards() {
                             ("password", PASSWORD),
                             ("confirm_password", PASSWORD),
                         ];
-                        let request = visitor.request(reqwest::Method::POST, "/auth/sign-up/user/");
-                        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
-                        let answer = request.body(serde_urlencoded::to_string(form).unwrap()).send().await;
+                        let answer = visitor.posting("/auth/sign-up/user/", &form).send().await;
                         if answer.is_ok_and(|answer| answer.status().as_u16() == 303) {
                             tell.send(name).expect("somebody listens");
                         }

@@ -1,30 +1,30 @@
-//! How many people there are.
+//! How many accounts there are.
 
 use diesel::prelude::*;
 
 use crate::db::Connection;
 use crate::db::schema::users;
-use crate::identity::{Moment, Role, Standing};
+use crate::identity::{AccountStatus, Moment, Role};
 
-/// How many people there are, of each role and standing.
+/// How many accounts there are, of each role and status.
 #[derive(Clone, Debug)]
 pub struct Census(Vec<(Role, [i64; 3])>);
 
 impl Census {
-    /// Those of a role and of a standing, where one is given.
-    pub fn of(&self, role: Option<Role>, standing: Option<&Standing>) -> i64 {
+    /// How many have a role and a status, where one is given.
+    pub fn of(&self, role: Option<Role>, status: Option<&AccountStatus>) -> i64 {
         let of_role = self.0.iter().filter(|(known, _)| role.is_none_or(|role| role == *known));
-        let counted = of_role.map(|(_, [active, unverified, blocked])| match standing {
+        let counted = of_role.map(|(_, [active, unverified, blocked])| match status {
             None => active + unverified + blocked,
-            Some(Standing::Active) => *active,
-            Some(Standing::Unverified) => *unverified,
-            Some(Standing::Blocked(_)) => *blocked,
+            Some(AccountStatus::Active) => *active,
+            Some(AccountStatus::Unverified) => *unverified,
+            Some(AccountStatus::Blocked(_)) => *blocked,
         });
         counted.sum()
     }
 }
 
-/// How many people signed up within a span.
+/// Counts the accounts that signed up within a span.
 pub fn joined_between(conn: &mut Connection, from: Moment, before: Moment) -> QueryResult<i64> {
     users::table
         .filter(users::created_at.ge(from))
@@ -33,7 +33,7 @@ pub fn joined_between(conn: &mut Connection, from: Moment, before: Moment) -> Qu
         .get_result(conn)
 }
 
-/// Counts the people. Reads nothing but an index.
+/// Counts the accounts. Reads nothing but an index.
 pub fn take(conn: &mut Connection) -> QueryResult<Census> {
     let mut counts = Vec::new();
     for role in Role::ALL {

@@ -1,6 +1,6 @@
-//! The list of people: filtered, sorted, searched, a page at a time.
+//! The list of accounts: filtered, sorted, searched, a page at a time.
 //!
-//! A page begins after a [`Place`], the key of the last person of the page before, and is read from an index in the
+//! A page begins after a [`Cursor`], the key of the last person of the page before, and is read from an index in the
 //! order of that key: the last page of a million people costs what the first one does.
 //!
 //! A search looks at the beginnings of usernames, then of addresses, then of names, each in its own order; only when it
@@ -12,21 +12,21 @@ use diesel::prelude::*;
 
 use super::User;
 use crate::db::schema::users;
-use crate::db::{Backend, Connection};
-use crate::identity::{Id, Moment, Role, Standing};
+use crate::db::{AnyBackend, Connection};
+use crate::identity::{AccountStatus, Id, Moment, Role};
 
-type Query<'a> = users::BoxedQuery<'a, Backend>;
+type Query<'a> = users::BoxedQuery<'a, AnyBackend>;
 
-/// Which people.
+/// Which accounts.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// What is searched for, in lower case; empty for no search.
     pub search: String,
     /// Of that role.
     pub role: Option<Role>,
-    /// Of that standing, whatever the reason of a block.
-    pub standing: Option<Standing>,
-    /// Only those who have an address.
+    /// Of that status, whatever the reason of a block.
+    pub status: Option<AccountStatus>,
+    /// Only those with an email address.
     pub has_email: bool,
     /// Signed up then or later.
     pub joined_from: Option<Moment>,
@@ -34,14 +34,14 @@ pub struct Filter {
     pub joined_before: Option<Moment>,
 }
 
-/// By what people are sorted.
+/// What accounts are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     /// When they signed up.
     Joined,
     /// Their username.
     Username,
-    /// Their address, of those who have one ([`Filter::has_email`]).
+    /// Their email address, of those who have one ([`Filter::has_email`]).
     Email,
     /// Their name. For searches alone: most people give none.
     Name,
@@ -49,7 +49,7 @@ pub enum Key {
     Anywhere,
 }
 
-/// In which order people are listed.
+/// In which order accounts are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     /// By what.
@@ -60,7 +60,7 @@ pub struct Order {
 
 /// The key of somebody in an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Cursor {
     /// In [`Key::Joined`].
     Joined(Moment, Id),
     /// In [`Key::Username`].
@@ -73,8 +73,8 @@ pub enum Place {
     Anywhere(String),
 }
 
-impl Place {
-    /// In which order it is a place.
+impl Cursor {
+    /// In which order it is a cursor.
     pub fn key(&self) -> Key {
         match self {
             Self::Joined(..) => Key::Joined,
@@ -88,60 +88,60 @@ impl Place {
     fn of(user: &User, key: Key) -> Self {
         match key {
             Key::Joined => Self::Joined(user.created_at, user.id.clone()),
-            Key::Username => Self::Username(user.username.to_ascii_lowercase()),
-            Key::Email => Self::Email(user.email.as_deref().unwrap_or_default().to_ascii_lowercase()),
+            Key::Username => Self::Username(user.username_canon.clone()),
+            Key::Email => Self::Email(user.email_canon.clone().unwrap_or_default()),
             Key::Name => Self::Name(user.full_name_canon.clone(), user.id.clone()),
-            Key::Anywhere => Self::Anywhere(user.username.to_ascii_lowercase()),
+            Key::Anywhere => Self::Anywhere(user.username_canon.clone()),
         }
     }
 }
 
-/// Some of the people.
+/// Some of the accounts.
 pub struct Page {
     /// In order.
-    pub people: Vec<User>,
+    pub users: Vec<User>,
     /// Where the next page begins, if there is one.
-    pub next: Option<Place>,
+    pub next: Option<Cursor>,
 }
 
-/// Up to `size` people after a place.
+/// Returns up to `size` accounts after a cursor.
 pub fn page(
     conn: &mut Connection,
     filter: &Filter,
     order: Order,
-    after: Option<&Place>,
+    after: Option<&Cursor>,
     size: usize,
 ) -> QueryResult<Page> {
     if filter.search.is_empty() {
-        let mut people = walk(conn, filter, order, after, size + 1)?;
-        let next = cut(&mut people, size, order.key);
-        return Ok(Page { people, next });
+        let mut users = fetch(conn, filter, order, after, size + 1)?;
+        let next = split_cursor(&mut users, size, order.key);
+        return Ok(Page { users, next });
     }
     let keys = [Key::Username, Key::Email, Key::Name];
-    let begins_at = after.map_or(Key::Username, Place::key);
+    let begins_at = after.map_or(Key::Username, Cursor::key);
     let mut found: Vec<(User, Key)> = Vec::new();
     let keys_left = keys.iter().skip_while(|key| **key != begins_at);
     for key in keys_left {
-        let place = after.filter(|place| place.key() == *key);
+        let cursor = after.filter(|cursor| cursor.key() == *key);
         let order = Order { key: *key, descending: false };
-        let people = walk(conn, filter, order, place, size + 1 - found.len())?;
-        found.extend(people.into_iter().map(|user| (user, *key)));
+        let users = fetch(conn, filter, order, cursor, size + 1 - found.len())?;
+        found.extend(users.into_iter().map(|user| (user, *key)));
         if found.len() > size {
             break;
         }
     }
-    if found.is_empty() && after.is_none_or(|place| place.key() == Key::Anywhere) {
+    if found.is_empty() && after.is_none_or(|cursor| cursor.key() == Key::Anywhere) {
         let order = Order { key: Key::Anywhere, descending: false };
-        let people = walk(conn, filter, order, after, size + 1)?;
-        found.extend(people.into_iter().map(|user| (user, Key::Anywhere)));
+        let users = fetch(conn, filter, order, after, size + 1)?;
+        found.extend(users.into_iter().map(|user| (user, Key::Anywhere)));
     }
     let has_more = found.len() > size;
     found.truncate(size);
-    let next = found.last().filter(|_| has_more).map(|(user, key)| Place::of(user, *key));
-    Ok(Page { people: found.into_iter().map(|(user, _)| user).collect(), next })
+    let next = found.last().filter(|_| has_more).map(|(user, key)| Cursor::of(user, *key));
+    Ok(Page { users: found.into_iter().map(|(user, _)| user).collect(), next })
 }
 
-/// How many people there are, counted up to `most` and no further.
+/// Counts accounts, up to `most` and no further.
 pub fn count(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult<usize> {
     let count = |conn: &mut Connection, query: Query<'_>| -> QueryResult<usize> {
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
@@ -164,23 +164,23 @@ pub fn count(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult
     }
 }
 
-/// All of the people that a filter means, up to `most`.
+/// Returns the accounts that a filter matches, up to `most`.
 pub fn all(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult<Vec<User>> {
-    Ok(page(conn, filter, Order { key: Key::Username, descending: false }, None, most)?.people)
+    Ok(page(conn, filter, Order { key: Key::Username, descending: false }, None, most)?.users)
 }
 
-fn cut(people: &mut Vec<User>, size: usize, key: Key) -> Option<Place> {
-    let has_more = people.len() > size;
-    people.truncate(size);
-    people.last().filter(|_| has_more).map(|user| Place::of(user, key))
+fn split_cursor(users: &mut Vec<User>, size: usize, key: Key) -> Option<Cursor> {
+    let has_more = users.len() > size;
+    users.truncate(size);
+    users.last().filter(|_| has_more).map(|user| Cursor::of(user, key))
 }
 
-/// So many people in the order of a key, which an index has.
-fn walk(
+/// Reads some accounts in the order of a key, which an index has.
+fn fetch(
     conn: &mut Connection,
     filter: &Filter,
     order: Order,
-    after: Option<&Place>,
+    after: Option<&Cursor>,
     limit: usize,
 ) -> QueryResult<Vec<User>> {
     let searching = !filter.search.is_empty();
@@ -189,7 +189,7 @@ fn walk(
     };
     let query = ordered(query, order);
     let query = match after {
-        Some(place) => beyond(query, place, order.descending),
+        Some(cursor) => after_cursor(query, cursor, order.descending),
         None => query,
     };
     query.select(User::as_select()).limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(conn)
@@ -208,26 +208,28 @@ fn ordered(query: Query<'_>, order: Order) -> Query<'_> {
     }
 }
 
-/// What comes after a place. A key of two columns is bounded by its first one, too: that is what an index can use.
-fn beyond<'a>(query: Query<'a>, place: &Place, descending: bool) -> Query<'a> {
-    let place = place.clone();
-    match (place, descending) {
-        (Place::Joined(at, id), false) => {
+/// Narrows a query to what comes after a cursor. A key of two columns is bounded by its first one, too: that is what an index can use.
+fn after_cursor<'a>(query: Query<'a>, cursor: &Cursor, descending: bool) -> Query<'a> {
+    let cursor = cursor.clone();
+    match (cursor, descending) {
+        (Cursor::Joined(at, id), false) => {
             query.filter(users::created_at.ge(at)).filter(users::created_at.gt(at).or(users::id.gt(id)))
         }
-        (Place::Joined(at, id), true) => {
+        (Cursor::Joined(at, id), true) => {
             query.filter(users::created_at.le(at)).filter(users::created_at.lt(at).or(users::id.lt(id)))
         }
-        (Place::Username(name) | Place::Anywhere(name), false) => {
+        (Cursor::Username(name) | Cursor::Anywhere(name), false) => {
             query.filter(users::username_canon.gt(name))
         }
-        (Place::Username(name) | Place::Anywhere(name), true) => query.filter(users::username_canon.lt(name)),
-        (Place::Email(email), false) => query.filter(users::email_canon.gt(email)),
-        (Place::Email(email), true) => query.filter(users::email_canon.lt(email)),
-        (Place::Name(name, id), false) => query
+        (Cursor::Username(name) | Cursor::Anywhere(name), true) => {
+            query.filter(users::username_canon.lt(name))
+        }
+        (Cursor::Email(email), false) => query.filter(users::email_canon.gt(email)),
+        (Cursor::Email(email), true) => query.filter(users::email_canon.lt(email)),
+        (Cursor::Name(name, id), false) => query
             .filter(users::full_name_canon.ge(name.clone()))
             .filter(users::full_name_canon.gt(name).or(users::id.gt(id))),
-        (Place::Name(name, id), true) => query
+        (Cursor::Name(name, id), true) => query
             .filter(users::full_name_canon.le(name.clone()))
             .filter(users::full_name_canon.lt(name).or(users::id.lt(id))),
     }
@@ -238,12 +240,12 @@ fn filtered(filter: &Filter) -> Query<'static> {
     if let Some(role) = filter.role {
         query = query.filter(users::role.eq(role));
     }
-    query = match &filter.standing {
-        Some(Standing::Blocked(_)) => query.filter(users::blocked_at.is_not_null()),
-        Some(Standing::Active) => {
+    query = match &filter.status {
+        Some(AccountStatus::Blocked(_)) => query.filter(users::blocked_at.is_not_null()),
+        Some(AccountStatus::Active) => {
             query.filter(users::blocked_at.is_null()).filter(users::verified_at.is_not_null())
         }
-        Some(Standing::Unverified) => {
+        Some(AccountStatus::Unverified) => {
             query.filter(users::blocked_at.is_null()).filter(users::verified_at.is_null())
         }
         None => query,
@@ -260,7 +262,7 @@ fn filtered(filter: &Filter) -> Query<'static> {
     query
 }
 
-/// The people whom a search finds by that key and by none of the keys before it; `None` where there can be nobody.
+/// The accounts that a search finds by that key and by none of the keys before it; `None` where there can be none.
 fn searched(filter: &Filter, key: Key) -> Option<Query<'static>> {
     let (from, query) = (filter.search.clone(), filtered(filter));
     // Usernames and addresses are ASCII, and some databases cannot compare them with anything else.
@@ -299,10 +301,10 @@ fn escaped(text: &str) -> String {
     text.chars().flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c])).collect()
 }
 
-/// The usernames of these people; who is gone has none.
-pub fn names(conn: &mut Connection, people: &[Id]) -> QueryResult<HashMap<Id, String>> {
+/// Returns the usernames of these accounts; a deleted one has none.
+pub fn names(conn: &mut Connection, ids: &[Id]) -> QueryResult<HashMap<Id, String>> {
     let names: Vec<(Id, String)> =
-        users::table.filter(users::id.eq_any(people)).select((users::id, users::username)).load(conn)?;
+        users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)?;
     Ok(names.into_iter().collect())
 }
 

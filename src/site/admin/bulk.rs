@@ -1,62 +1,55 @@
-//! The same act for many people: those ticked in the list, or all whom its filter means. What it will do to how many is
-//! shown first; then it is done in one transaction, for all of them or for none.
+//! The same act for several accounts: those selected in the list, or all that its filter means. What it will do to how many
+//! is shown first; then it is done in one transaction, for all of them or for none.
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
+use diesel::QueryResult;
 
-use super::listing::Asked;
-use super::person::{act_on, refusal};
-use crate::acts::{Act, Refused};
+use super::acting::{OnError, Request, act_on, bulk_notice};
+use super::bulk_act::BulkAct;
+use super::listing::id;
+use super::users_query::UsersQuery;
 use crate::app::App;
-use crate::db;
-use crate::identity::{Id, Message, fingerprint};
-use crate::paths::{self, route};
-use crate::records::users::User;
-use crate::records::users::{self, directory};
-use crate::web::client::Client;
-use crate::web::fault::{Fault, Refusal};
-use crate::web::forms::{Form, Problems};
-use crate::web::page::{self, Chrome};
-use crate::web::viewer::{Superuser, Viewer};
-use crate::web::{filters, routes};
+use crate::db::{self, Connection};
+use crate::identity::{Id, Message, Sentence, fingerprint, t};
+use crate::language::filters;
+use crate::paths::admin::BULK;
+use crate::records::users::{self, User, directory};
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::layout::Layout;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::viewer::{By, Superuser};
 
-/// The most people at once: what one transaction does within the time that somebody waits for it.
-const MOST: usize = 2000;
+/// The most accounts at once: what one transaction does within the time that somebody waits for it.
+const MAX_BULK_USERS: usize = 2000;
 /// So many of them are named on the page.
 const NAMED: usize = 20;
-/// In front of the identifier in the name of a person's box.
-const TICK: &str = "uid-";
+/// In front of the identifier in the name of a checkbox.
+const CHECKBOX: &str = "uid-";
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(route::BULK, submit));
+    config.service(routes::act(BULK, submit));
 }
 
-/// The name of a person's box in the list.
-pub(super) fn tick(id: &Id) -> String {
-    format!("{TICK}{}", id.as_str())
+/// Names the checkbox of an account in the list.
+pub fn checkbox_name(user: &Id) -> String {
+    format!("{CHECKBOX}{}", user.as_str())
 }
-
-/// The bulk acts: their words in the form, and what the list calls them.
-pub(super) const ACTS: [(&str, &str); 6] = [
-    ("block", "Block"),
-    ("unblock", "Unblock"),
-    ("verify", "Mark the address as confirmed"),
-    ("send-code", "Send another code"),
-    ("end-sessions", "Sign out everywhere"),
-    ("delete", "Delete"),
-];
 
 #[derive(Template)]
 #[template(path = "admin/bulk.html")]
 struct BulkPage {
-    chrome: Chrome,
-    what: Message,
-    effect: Message,
+    layout: Layout,
+    heading: Message,
+    effect: Sentence,
+    button: Message,
     /// What the form carries on to be confirmed.
     carried: BTreeMap<String, String>,
+    /// How many are meant.
     count: usize,
     /// Some of them by name.
     names: String,
@@ -65,203 +58,156 @@ struct BulkPage {
     needs_reason: bool,
     reason: String,
     back: String,
+    /// Whether it can be confirmed.
+    can_go_on: bool,
     problems: Problems,
 }
 
 /// What a form asks for.
 struct Bulk {
     fields: BTreeMap<String, String>,
-    act: Act,
-    asked: Asked,
+    act: BulkAct,
+    query: UsersQuery,
     whom: Whom,
 }
 
 #[derive(Clone)]
 enum Whom {
-    Ticked(Vec<Id>),
+    Selected(Vec<Id>),
     Everybody(directory::Filter),
 }
 
 async fn submit(
     app: Data<App>,
-    Superuser(viewer): Superuser,
-    client: Client,
+    Superuser(by): Superuser,
     Form(fields): Form<BTreeMap<String, String>>,
-) -> Result<HttpResponse, Fault> {
-    let bulk = Bulk::read(fields)?;
+) -> Result<Answer, HttpError> {
+    let bulk = Bulk::parse(fields)?;
     // First of all: a password page in between would lose what is typed on the next one.
-    viewer.is_recent(app.clock.now(), &bulk.asked.path())?;
-    let people = bulk.people(&app).await?;
+    by.require_recent_password(&bulk.query.path())?;
+    let users = bulk.users(&app).await?;
     let problems = if bulk.field("confirmed").is_empty() {
         Problems::default()
     } else {
-        match run(&app, &viewer, &client, &bulk, &people).await {
-            Ok(()) => return Ok(page::see_other(&paths::with_notice(&bulk.asked.path(), "bulk-done"))),
-            Err(refusal) => refusal.problems()?,
+        match run(&app, &by, &bulk, &users).await {
+            Ok(count) => {
+                let notice = bulk_notice(bulk.act.kind()).of(count);
+                return Ok(page::see_other(bulk.query.path()).saying(notice));
+            }
+            Err(error) => error.problems()?,
         }
     };
-    let page = BulkPage::new(&viewer, &bulk, &people, problems);
-    Ok(if page.problems.is_empty() { page::ok(&page) } else { page::refused(&page) })
+    let page = BulkPage::new(&by, &bulk, &users, problems);
+    Ok(if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) })
 }
 
-/// For all of them or for none. Who meanwhile is what they should become is passed over.
-async fn run(
-    app: &App,
-    viewer: &Viewer,
-    client: &Client,
-    bulk: &Bulk,
-    people: &[User],
-) -> Result<(), Refusal> {
-    if bulk.field("confirmed") != seal(people) || !(1..=MOST).contains(&people.len()) {
-        return Err(Refusal::at(
+/// Does it, for all of them or for none; whom it does not apply to is skipped. Returns to how many it was done.
+async fn run(app: &App, by: &By, bulk: &Bulk, users: &[User]) -> Result<usize, FormError> {
+    if bulk.field("confirmed") != fingerprint_of(users) || !(1..=MAX_BULK_USERS).contains(&users.len()) {
+        return Err(FormError::at(
             "acts",
-            "Meanwhile the list has changed. Please look at it again, and confirm once more.",
+            t("The list has changed since you opened it. Check it and confirm again."),
         ));
     }
-    let reason = bulk.act.reason(bulk.field("reason")).map_err(|message| Refusal::at("reason", message))?;
-    let people = people.iter().map(|user| user.id.clone()).collect();
-    act_on(app, viewer, client, people, (bulk.act.clone(), reason), pass_over).await
-}
-
-/// To whom an act does not apply is left out; a database that is away ends all of it.
-fn pass_over(refused: Refused) -> Result<(), Refusal> {
-    match refused {
-        Refused::Gone | Refused::NameTaken | Refused::NotNow(_) => Ok(()),
-        Refused::Database(_) => Err(refusal(refused)),
-    }
+    let reason = bulk.act.kind().reason(bulk.field("reason"));
+    let reason = reason.map_err(|message| FormError::at("reason", message))?;
+    let users = users.iter().map(|user| user.id.clone()).collect();
+    act_on(app, by, users, Request { act: bulk.act.act(), reason }, OnError::Skip).await
 }
 
 impl Bulk {
-    fn read(fields: BTreeMap<String, String>) -> Result<Self, Fault> {
+    fn parse(fields: BTreeMap<String, String>) -> Result<Self, HttpError> {
         let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-        let act = match field("act").as_str() {
-            "block" => Act::Block,
-            "unblock" => Act::Unblock,
-            "verify" => Act::Verify,
-            "send-code" => Act::SendCode,
-            "end-sessions" => Act::EndSessions,
-            "delete" => Act::Delete,
-            _ => return Err(Fault::BadRequest),
-        };
-        let asked = Asked {
+        let act = BulkAct::parse(&field("act")).ok_or(HttpError::BadRequest)?;
+        let query = UsersQuery {
             q: field("q"),
             role: field("role"),
-            standing: field("standing"),
+            status: field("status"),
             joined_from: field("joined_from"),
             joined_until: field("joined_until"),
             sort: field("sort"),
             after: String::new(),
         };
-        let ticked = fields.keys().filter_map(|name| name.strip_prefix(TICK)).map(super::listing::id);
         let whom = if field("everybody").is_empty() {
-            Whom::Ticked(ticked.collect::<Result<_, _>>()?)
+            let selected = fields.keys().filter_map(|name| name.strip_prefix(CHECKBOX)).map(id);
+            Whom::Selected(selected.collect::<Result<_, _>>()?)
         } else {
-            let (wanted, problems) = asked.understand()?;
+            let (listing, problems) = query.parse()?;
             if !problems.is_empty() {
-                return Err(Fault::BadRequest);
+                return Err(HttpError::BadRequest);
             }
-            Whom::Everybody(wanted.filter)
+            Whom::Everybody(listing.filter)
         };
-        Ok(Self { fields, act, asked, whom })
+        Ok(Self { fields, act, query, whom })
     }
 
     fn field(&self, name: &str) -> &str {
         self.fields.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// Whom it means now, one more than may be at most.
-    async fn people(&self, app: &App) -> Result<Vec<User>, Fault> {
+    /// Finds whom it means now, one more than may be at most.
+    async fn users(&self, app: &App) -> Result<Vec<User>, db::Error> {
         let whom = self.whom.clone();
-        let people = app
-            .db
+        app.db
             .read(move |conn| {
-                let mut people = match &whom {
-                    Whom::Ticked(ids) => {
-                        let mut people = Vec::new();
-                        for id in ids {
-                            people.extend(users::by_id(conn, id)?);
-                        }
-                        people
-                    }
-                    Whom::Everybody(filter) => directory::all(conn, filter, MOST + 1)?,
-                };
-                people.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
-                Ok::<_, db::Error>(people)
+                let mut users = whom.find(conn)?;
+                users.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+                Ok(users)
             })
-            .await?;
-        Ok(people)
+            .await
+    }
+}
+
+impl Whom {
+    fn find(&self, conn: &mut Connection) -> QueryResult<Vec<User>> {
+        match self {
+            Self::Selected(ids) => {
+                let mut selected = Vec::new();
+                for id in ids {
+                    selected.extend(users::by_id(conn, id)?);
+                }
+                Ok(selected)
+            }
+            Self::Everybody(filter) => directory::all(conn, filter, MAX_BULK_USERS + 1),
+        }
     }
 }
 
 impl BulkPage {
-    fn new(viewer: &Viewer, bulk: &Bulk, people: &[User], mut problems: Problems) -> Self {
-        if people.is_empty() {
-            problems.add("acts", "Nobody is chosen. Go back and tick somebody.");
-        } else if people.len() > MOST {
-            problems.add("acts", Message::new("These are more than {most} people, which is the most at once. Go back and narrow the list down.").with("most", MOST));
+    fn new(by: &By, bulk: &Bulk, users: &[User], mut problems: Problems) -> Self {
+        let count = users.len();
+        if count == 0 {
+            problems.add("acts", t("No accounts selected. Go back and select at least one."));
+        } else if count > MAX_BULK_USERS {
+            let message = t("You can change up to {limit} accounts at a time. Go back and narrow the list.");
+            problems.add("acts", message.with("limit", MAX_BULK_USERS));
         }
-        let (what, effect) = told(&bulk.act);
+        let can_go_on = (1..=MAX_BULK_USERS).contains(&count);
+        let heading = if can_go_on { bulk.act.question(count) } else { bulk.act.kind().name().into() };
         let mut carried = bulk.fields.clone();
         carried.remove("reason");
-        carried.insert("confirmed".to_owned(), seal(people));
+        carried.insert("confirmed".to_owned(), fingerprint_of(users));
+        let names: Vec<&str> = users.iter().take(NAMED).map(|user| user.username.as_str()).collect();
         Self {
-            chrome: Chrome::of(Some(viewer)),
-            what,
-            effect,
+            layout: Layout::of(&by.viewer),
+            heading,
+            effect: bulk.act.effect(),
+            button: bulk.act.button(count),
             carried,
-            count: people.len(),
-            names: people
-                .iter()
-                .take(NAMED)
-                .map(|user| user.username.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
-            unnamed: people.len().saturating_sub(NAMED),
-            needs_reason: bulk.act.is_against(),
+            count,
+            names: names.join(", "),
+            unnamed: count.saturating_sub(NAMED),
+            needs_reason: bulk.act.kind().is_against_person(),
             reason: bulk.field("reason").to_owned(),
-            back: bulk.asked.path(),
+            back: bulk.query.path(),
+            can_go_on,
             problems,
         }
     }
-
-    fn can_go_on(&self) -> bool {
-        (1..=MOST).contains(&self.count)
-    }
 }
 
-/// What tells whether these are the people who were shown. Not a secret.
-fn seal(people: &[User]) -> String {
-    let ids: Vec<&str> = people.iter().map(|user| user.id.as_str()).collect();
+/// What tells whether these are the accounts that were shown. Not a secret.
+fn fingerprint_of(users: &[User]) -> String {
+    let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
     fingerprint(ids.join(",").as_bytes())
-}
-
-/// What an act is called, and what it will do.
-fn told(act: &Act) -> (Message, Message) {
-    let (what, effect) = match act {
-        Act::Block => (
-            "Block the chosen people?",
-            "They are signed out everywhere at once and cannot sign in. Whose address is confirmed is told the reason by mail.",
-        ),
-        Act::Unblock => (
-            "Unblock the chosen people?",
-            "They can sign in again. Whose address is confirmed is told so by mail.",
-        ),
-        Act::Verify => (
-            "Mark the addresses of the chosen people as confirmed?",
-            "Those who wait for their code can sign in without it.",
-        ),
-        Act::SendCode => (
-            "Send the chosen people another code?",
-            "Those who wait for their code get a new one; older ones stop working.",
-        ),
-        Act::EndSessions => (
-            "Sign the chosen people out everywhere?",
-            "All of their browsers are signed out. They can sign in again.",
-        ),
-        _ => (
-            "Delete the chosen people?",
-            "Their accounts, pictures and sessions are gone for good; the events stay. Whose address is confirmed is told the reason by mail.",
-        ),
-    };
-    (what.into(), effect.into())
 }

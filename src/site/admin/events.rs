@@ -1,52 +1,56 @@
-//! The audit trail: who did what to whom, when, from where, with before and after. It can be read here and changed nowhere.
+//! The audit log: who did what to whom, when, from where, with before and after. It can be read here and changed nowhere.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use diesel::QueryResult;
 use serde::Deserialize;
 
-use super::listing::{begin, day, known, one_more, one_page, print_point};
+use super::listing::{day, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::app::App;
-use crate::db::{self, Connection};
-use crate::identity::{Id, Message, Moment};
-use crate::paths::{self, route};
-use crate::records::events::{self, Event, Filter, Kind};
+use crate::db::Connection;
+use crate::identity::{Id, Message, Moment, t};
+use crate::language::filters;
+use crate::paths::admin::{EVENTS, USER};
+use crate::paths::with_query;
+use crate::records::events::{self, Event, Filter, Kind, Source, Whose};
 use crate::records::users;
 use crate::records::users::directory;
-use crate::web::fault::Fault;
-use crate::web::forms::{self, Problems};
-use crate::web::page::{self, Chrome};
+use crate::web::errors::HttpError;
+use crate::web::forms::{Problems, query};
+use crate::web::layout::Layout;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
 use crate::web::viewer::Staff;
-use crate::web::{filters, routes};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(route::EVENTS, list));
+    config.service(routes::page(EVENTS, list));
 }
 
 #[derive(Template)]
 #[template(path = "admin/events.html")]
 struct EventsPage {
-    chrome: Chrome,
-    asked: Asked,
+    layout: Layout,
+    query: EventsQuery,
     rows: Vec<Row>,
     next: Option<String>,
     problems: Problems,
 }
 
 /// An event as pages show it.
-pub(super) struct Row {
+pub struct Row {
     pub at: Moment,
     pub what: Message,
-    pub whom: Option<Who>,
-    pub by: Option<Who>,
-    pub from: String,
+    pub user: Option<Who>,
+    pub actor: Option<Who>,
+    pub source: Message,
     pub detail: String,
     pub was: String,
     pub became: String,
 }
 
 /// Somebody in an event.
-pub(super) struct Who {
+pub struct Who {
     pub name: Message,
     /// Their page, while there is one.
     pub path: Option<String>,
@@ -55,8 +59,8 @@ pub(super) struct Who {
 /// The list, as its address says it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct Asked {
-    /// To whom: a username, or an identifier.
+struct EventsQuery {
+    /// To whom: a username, an email address or an identifier.
     person: String,
     /// By whom, in the same way.
     by: String,
@@ -66,42 +70,41 @@ struct Asked {
     after: String,
 }
 
-async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
-    let asked: Asked = forms::query(&req)?;
-    let after = begin(&asked.after)?;
-    let (filter, problems) = asked.understand()?;
-    let (person, by) = (asked.person.clone(), asked.by.clone());
+async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
+    let asked: EventsQuery = query(&req)?;
+    let after = known(&asked.after, parse_cursor)?;
+    let (filter, problems) = asked.parse()?;
+    let wanted = asked.clone();
     let (rows, next) = app
         .db
         .read(move |conn| {
-            let mut filter = filter.clone();
-            (filter.user, filter.actor) = (somebody(conn, &person)?, somebody(conn, &by)?);
+            let user = whose(conn, &wanted.person)?;
+            let actor = whose(conn, &wanted.by)?;
+            let filter = Filter { user, actor, ..filter.clone() };
             let found = events::list(conn, &filter, after.as_ref(), one_more())?;
-            let (events, next) = one_page(found, |event| print_point(event.at, &event.id));
-            Ok::<_, db::Error>((rows(conn, events)?, next))
+            let (events, next) = one_page(found, |event| print_cursor(event.at, &event.id));
+            Ok((rows(conn, events)?, next))
         })
         .await?;
-    let next = next.map(|after| asked.path(&after));
-    let page = EventsPage { chrome: Chrome::of(Some(&viewer)), asked, rows, next, problems };
-    Ok(if page.problems.is_empty() { page::ok(&page) } else { page::refused(&page) })
+    let next = next.map(|after| asked.path_after(&after));
+    let page = EventsPage { layout: Layout::of(&viewer), query: asked, rows, next, problems };
+    Ok(if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) })
 }
 
-/// Whom a field names: by identifier, also of an account that is gone, or by username. A name that nobody has is nobody,
-/// of whom there are no events.
-fn somebody(conn: &mut Connection, typed: &str) -> Result<Option<Id>, db::Error> {
-    let typed = typed.trim().to_ascii_lowercase();
+/// Whom a field names: by identifier, also of an account that is gone, or by any name of an account.
+fn whose(conn: &mut Connection, typed: &str) -> QueryResult<Whose> {
+    let typed = typed.trim();
     if typed.is_empty() {
-        return Ok(None);
+        return Ok(Whose::Anybody);
     }
-    if let Some(id) = Id::parse(&typed) {
-        return Ok(Some(id));
+    if let Some(id) = Id::parse(&typed.to_ascii_lowercase()) {
+        return Ok(Whose::One(id));
     }
-    let user = if typed.is_ascii() { users::by_username(conn, &typed)? } else { None };
-    Ok(Some(user.map_or_else(|| Id::from_stored(String::new()), |user| user.id)))
+    Ok(users::by_any_name(conn, typed)?.map_or(Whose::Nobody, |user| Whose::One(user.id)))
 }
 
-impl Asked {
-    fn understand(&self) -> Result<(Filter, Problems), Fault> {
+impl EventsQuery {
+    fn parse(&self) -> Result<(Filter, Problems), HttpError> {
         let mut problems = Problems::default();
         let kind = known(&self.kind, Kind::parse)?;
         let from = day(&self.from, "from", &mut problems);
@@ -109,7 +112,7 @@ impl Asked {
         Ok((Filter { kind, from, before, ..Filter::default() }, problems))
     }
 
-    fn path(&self, after: &str) -> String {
+    fn path_after(&self, after: &str) -> String {
         let fields = [
             ("person", self.person.as_str()),
             ("by", &self.by),
@@ -118,25 +121,29 @@ impl Asked {
             ("until", &self.until),
             ("after", after),
         ];
-        paths::with_query(route::EVENTS, &fields)
+        with_query(EVENTS.path(), &fields)
+    }
+
+    fn is_narrowed(&self) -> bool {
+        [&self.person, &self.by, &self.kind, &self.from, &self.until].iter().any(|field| !field.is_empty())
     }
 }
 
-/// The events with the names of those in them.
-pub(super) fn rows(conn: &mut Connection, events: Vec<Event>) -> Result<Vec<Row>, db::Error> {
-    let people = events.iter().flat_map(|event| [&event.user_id, &event.actor_id]).flatten();
-    let people: Vec<Id> = people.cloned().collect();
-    let names = directory::names(conn, &people)?;
+/// Shows events, with the names of those in them.
+pub fn rows(conn: &mut Connection, events: Vec<Event>) -> QueryResult<Vec<Row>> {
+    let users = events.iter().flat_map(|event| [&event.user_id, &event.actor_id]).flatten();
+    let users: Vec<Id> = users.cloned().collect();
+    let names = directory::names(conn, &users)?;
     let who = |id: Id| match names.get(&id) {
-        Some(name) => Who { name: Message::new("{name}").with("name", name), path: Some(paths::person(&id)) },
-        None => Who { name: "A deleted account".into(), path: None },
+        Some(name) => Who { name: Message::verbatim(name), path: Some(USER.to([id.as_str()])) },
+        None => Who { name: t("A deleted account").into(), path: None },
     };
     let row = |event: Event| Row {
         what: event.name(),
         at: event.at,
-        whom: event.user_id.map(who),
-        by: event.actor_id.map(who),
-        from: event.address,
+        source: Source::name(&event.source),
+        user: event.user_id.map(who),
+        actor: event.actor_id.map(who),
         detail: event.detail,
         was: event.was,
         became: event.became,

@@ -1,48 +1,57 @@
-//! Codes and reset links that were sent: to whom, when, until when, how they stand; never what is in them. A superuser
-//! can make one worthless.
+//! Codes and password links that were sent: to whom, when, until when, how they stand; never what is in them. A superuser
+//! can cancel one.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
-use super::listing::{begin, id, one_more, one_page, print_point};
+use super::listing::{id, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::app::App;
-use crate::db;
-use crate::identity::{Id, Message, Moment, Purpose, Role};
-use crate::paths::{self, route};
+use crate::db::Connection;
+use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Role, Sentence, Username, t};
+use crate::language::filters;
+use crate::paths::admin::{CANCEL_CODE, CANCEL_RESET, CODES, RESETS, USER};
+use crate::paths::{Route, with_query};
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::links::{self, Link, LinkState};
 use crate::records::users::User;
 use crate::records::verifications::{self, CodeState, Verification};
-use crate::web::client::Client;
-use crate::web::fault::{Fault, Refusal};
-use crate::web::forms;
-use crate::web::page::{self, Chrome};
-use crate::web::viewer::{Staff, Superuser, Viewer};
-use crate::web::{filters, routes};
+use crate::web::errors::HttpError;
+use crate::web::forms::{FormError, query};
+use crate::web::layout::Layout;
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::viewer::{By, Staff, Superuser, Viewer};
+
+const CODE_CANCELLED: Notice = Notice::new("code-cancelled", t("Code cancelled. It no longer works."));
+const LINK_CANCELLED: Notice = Notice::new("link-cancelled", t("Link cancelled. It no longer works."));
+const TOO_LATE: Notice =
+    Notice::new("cancelled-too-late", t("Nothing to cancel: it had already been used or had expired."));
+const NOTICES: &[&Notice] = &[&CODE_CANCELLED, &LINK_CANCELLED, &TOO_LATE];
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(routes::act(route::CANCEL_CODE, cancel_code))
-        .service(routes::page(route::CODES, codes))
-        .service(routes::act(route::CANCEL_RESET, cancel_reset))
-        .service(routes::page(route::RESETS, resets));
+        .service(routes::act(CANCEL_CODE, cancel_code))
+        .service(routes::page(CODES, codes))
+        .service(routes::act(CANCEL_RESET, cancel_link))
+        .service(routes::page(RESETS, links));
 }
 
 /// Which of the two.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pending {
     Code,
-    Reset,
+    Link,
 }
 
 #[derive(Template)]
 #[template(path = "admin/pending.html")]
 struct PendingPage {
-    chrome: Chrome,
-    title: Message,
-    about: Message,
+    layout: Layout,
+    title: Sentence,
+    about: Sentence,
     rows: Vec<Row>,
     next: Option<String>,
     may_act: bool,
@@ -51,173 +60,197 @@ struct PendingPage {
 }
 
 /// A code or a link as pages show it.
-pub(super) struct Row {
-    pub username: String,
-    pub person: String,
-    pub what: Message,
-    pub address: String,
-    pub asked: Moment,
+pub struct Row {
+    pub username: Username,
+    pub user: String,
+    pub purpose: Sentence,
+    pub email: Email,
+    pub requested: Moment,
     pub expires: Moment,
     pub tries: Option<i32>,
-    pub state: Message,
+    pub state: Sentence,
     /// Where it is cancelled, while it works.
     pub cancel: Option<String>,
     /// Its place in the list.
-    place: String,
+    cursor: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Asked {
+struct PendingQuery {
     after: String,
 }
 
 impl Row {
-    pub(super) fn of_code(flow: &Verification, user: &User, now: Moment) -> Self {
+    /// Shows a code.
+    pub fn of_code(flow: &Verification, user: &User, now: Moment) -> Self {
         let state = flow.state(now);
         // A sign-up that only looks like one: no code was sent, and none fits.
         let has_code = flow.code_digest.is_some();
-        let name: Message = match state {
-            _ if !has_code => "No code: the address has an account".into(),
-            CodeState::Open => "Waits".into(),
-            CodeState::Spent => "All tries used up".into(),
-            CodeState::Expired => "Ran out or cancelled".into(),
-            CodeState::Ended => "Used or cancelled".into(),
+        let name = match state {
+            _ if !has_code => t("No code: the address already has an account"),
+            CodeState::Open => t("Waiting"),
+            CodeState::Spent => t("Too many wrong codes"),
+            CodeState::Expired => t("Expired or cancelled"),
+            CodeState::Ended => t("Used or cancelled"),
         };
+        let is_open = state == CodeState::Open && has_code;
         Self {
             username: user.username.clone(),
-            person: paths::person(&user.id),
-            what: match flow.purpose {
-                Purpose::ChangeEmail => "Change of address".into(),
-                _ => "Sign-up".into(),
+            user: USER.to([user.id.as_str()]),
+            purpose: match flow.purpose {
+                CodePurpose::ChangeEmail => t("Email change"),
+                CodePurpose::SignUp => t("Sign-up"),
             },
-            address: flow.address.clone(),
-            asked: flow.created_at,
+            email: flow.email.clone(),
+            requested: flow.created_at,
             expires: flow.code_expires_at,
             tries: Some(flow.tries),
             state: name,
-            cancel: (state == CodeState::Open && has_code).then(|| paths::cancel_code(&flow.id)),
-            place: print_point(flow.created_at, &flow.id),
+            cancel: is_open.then(|| CANCEL_CODE.to([flow.id.as_str()])),
+            cursor: print_cursor(flow.created_at, &flow.id),
         }
     }
 
-    pub(super) fn of_link(link: &Link, user: &User, now: Moment) -> Self {
+    /// Shows a link.
+    pub fn of_link(link: &Link, user: &User, now: Moment) -> Self {
         let state = link.state(now);
-        let name: Message = match state {
-            LinkState::Open => "Waits".into(),
-            LinkState::Used => "Used".into(),
-            LinkState::Revoked => "Cancelled".into(),
-            LinkState::Expired => "Ran out".into(),
-        };
         Self {
             username: user.username.clone(),
-            person: paths::person(&user.id),
-            what: "Password".into(),
-            address: link.address.clone(),
-            asked: link.created_at,
+            user: USER.to([user.id.as_str()]),
+            purpose: match link.purpose {
+                LinkPurpose::ResetPassword => t("Password"),
+                LinkPurpose::UndoEmail => t("Undo an email change"),
+            },
+            email: link.email.clone(),
+            requested: link.created_at,
             expires: link.expires_at,
             tries: None,
-            state: name,
-            cancel: (state == LinkState::Open).then(|| paths::cancel_reset(&link.id)),
-            place: print_point(link.created_at, &link.id),
+            state: match state {
+                LinkState::Open => t("Waiting"),
+                LinkState::Used => t("Used"),
+                LinkState::Revoked => t("Cancelled"),
+                LinkState::Expired => t("Expired"),
+            },
+            cancel: (state == LinkState::Open).then(|| CANCEL_RESET.to([link.id.as_str()])),
+            cursor: print_cursor(link.created_at, &link.id),
         }
     }
 }
 
-async fn codes(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
-    let asked: Asked = forms::query(&req)?;
-    let (after, now) = (begin(&asked.after)?, app.clock.now());
-    let found = app
-        .db
-        .read(move |conn| Ok::<_, db::Error>(verifications::list(conn, None, after.as_ref(), one_more())?))
-        .await?;
+async fn codes(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
+    let asked: PendingQuery = query(&req)?;
+    let after = known(&asked.after, parse_cursor)?;
+    let now = app.clock.now();
+    let found = app.db.read(move |conn| verifications::list(conn, None, after.as_ref(), one_more())).await?;
     let rows = found.iter().map(|(flow, user)| Row::of_code(flow, user, now)).collect();
-    Ok(page::ok(&PendingPage::new(Pending::Code, &viewer, &req, rows)))
+    Ok(page::ok(PendingPage::new(Pending::Code, &viewer, &req, rows)))
 }
 
-async fn resets(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, Fault> {
-    let asked: Asked = forms::query(&req)?;
-    let (after, now) = (begin(&asked.after)?, app.clock.now());
-    let purpose = Purpose::ResetPassword;
-    let found = app
-        .db
-        .read(move |conn| Ok::<_, db::Error>(links::list(conn, purpose, None, after.as_ref(), one_more())?))
-        .await?;
+async fn links(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
+    let asked: PendingQuery = query(&req)?;
+    let after = known(&asked.after, parse_cursor)?;
+    let now = app.clock.now();
+    let purpose = LinkPurpose::ResetPassword;
+    let found = app.db.read(move |conn| links::list(conn, purpose, None, after.as_ref(), one_more())).await?;
     let rows = found.iter().map(|(link, user)| Row::of_link(link, user, now)).collect();
-    Ok(page::ok(&PendingPage::new(Pending::Reset, &viewer, &req, rows)))
+    Ok(page::ok(PendingPage::new(Pending::Link, &viewer, &req, rows)))
 }
 
 async fn cancel_code(
     app: Data<App>,
-    superuser: Superuser,
-    client: Client,
+    Superuser(by): Superuser,
     at: Path<String>,
-) -> Result<HttpResponse, Fault> {
-    cancel(Pending::Code, &app, superuser, &client, id(&at)?).await
+) -> Result<Answer, HttpError> {
+    Pending::Code.cancel(&app, by, id(&at)?).await
 }
 
-async fn cancel_reset(
+async fn cancel_link(
     app: Data<App>,
-    superuser: Superuser,
-    client: Client,
+    Superuser(by): Superuser,
     at: Path<String>,
-) -> Result<HttpResponse, Fault> {
-    cancel(Pending::Reset, &app, superuser, &client, id(&at)?).await
+) -> Result<Answer, HttpError> {
+    Pending::Link.cancel(&app, by, id(&at)?).await
 }
 
-async fn cancel(
-    pending: Pending,
-    app: &App,
-    Superuser(viewer): Superuser,
-    client: &Client,
-    id: Id,
-) -> Result<HttpResponse, Fault> {
-    let (origin, now) = (client.origin(), app.clock.now());
-    let (list, kind, done) = match pending {
-        Pending::Code => (route::CODES, Kind::CodeCancelled, "code-cancelled"),
-        Pending::Reset => (route::RESETS, Kind::ResetCancelled, "reset-cancelled"),
-    };
-    let cancelled = app
-        .db
-        .write(move |conn| {
-            viewer.still_may(conn, now)?;
-            let owner = match pending {
-                Pending::Code => verifications::cancel_code(conn, &id, now)?,
-                Pending::Reset => links::cancel(conn, &id, Purpose::ResetPassword, now)?,
-            };
-            if owner.is_some() {
-                let (user, actor) = (owner.as_ref(), Some(&viewer.user.id));
-                let (was, became) = ("waits", "cancelled");
-                let event = NewEvent { kind, user, actor, origin: &origin, detail: "", was, became };
-                events::insert(conn, &event, now)?;
-            }
-            Ok::<_, Refusal>(owner.is_some())
-        })
-        .await?;
-    Ok(page::see_other(&paths::with_notice(list, if cancelled { done } else { "too-late" })))
+impl Pending {
+    async fn cancel(self, app: &App, by: By, id: Id) -> Result<Answer, HttpError> {
+        let owner = app
+            .db
+            .write(move |conn| {
+                by.still_may(conn)?;
+                let owner = self.end(conn, &id, by.now)?;
+                if owner.is_some() {
+                    let event = NewEvent {
+                        kind: self.event(),
+                        user: owner.as_ref(),
+                        actor: Some(&by.user().id),
+                        source: &by.source(),
+                        detail: "",
+                        was: "waiting",
+                        became: "cancelled",
+                    };
+                    events::insert(conn, &event, by.now)?;
+                }
+                Ok::<_, FormError>(owner)
+            })
+            .await?;
+        let notice = if owner.is_some() { self.cancelled() } else { &TOO_LATE };
+        Ok(page::see_other(self.list().path()).saying(notice.post()))
+    }
+
+    fn end(self, conn: &mut Connection, id: &Id, now: Moment) -> diesel::QueryResult<Option<Id>> {
+        match self {
+            Self::Code => verifications::cancel_code(conn, id, now),
+            Self::Link => links::cancel(conn, id, LinkPurpose::ResetPassword, now),
+        }
+    }
+
+    fn event(self) -> Kind {
+        match self {
+            Self::Code => Kind::CodeCancelled,
+            Self::Link => Kind::ResetCancelled,
+        }
+    }
+
+    fn cancelled(self) -> &'static Notice {
+        match self {
+            Self::Code => &CODE_CANCELLED,
+            Self::Link => &LINK_CANCELLED,
+        }
+    }
+
+    fn list(self) -> Route<0> {
+        match self {
+            Self::Code => CODES,
+            Self::Link => RESETS,
+        }
+    }
+
+    fn title(self) -> Sentence {
+        match self {
+            Self::Code => t("One-time codes"),
+            Self::Link => t("Password links"),
+        }
+    }
+
+    fn about(self) -> Sentence {
+        match self {
+            Self::Code => t("Codes sent in the last 72 hours. The codes themselves are never shown."),
+            Self::Link => t("Password links. Each works once; entries are kept for 3 days after they end."),
+        }
+    }
 }
 
 impl PendingPage {
     fn new(pending: Pending, viewer: &Viewer, req: &HttpRequest, rows: Vec<Row>) -> Self {
-        let (rows, next) = one_page(rows, |row: &Row| row.place.clone());
-        let (title, about, list) = match pending {
-            Pending::Code => (
-                "One-time codes",
-                "Codes of the last 72 hours. Only those who got them can read them.",
-                route::CODES,
-            ),
-            Pending::Reset => (
-                "Password resets",
-                "Links to choose a password, kept for three days after their end. Each works once.",
-                route::RESETS,
-            ),
-        };
+        let (rows, next) = one_page(rows, |row: &Row| row.cursor.clone());
         Self {
-            chrome: Chrome::of(Some(viewer)).with_notice(req.query_string()),
-            title: title.into(),
-            about: about.into(),
+            layout: Layout::of(viewer).showing(req, NOTICES),
+            title: pending.title(),
+            about: pending.about(),
             rows,
-            next: next.map(|after| paths::with_query(list, &[("after", &after)])),
+            next: next.map(|after| with_query(pending.list().path(), &[("after", &after)])),
             may_act: viewer.user.role == Role::Superuser,
             has_tries: pending == Pending::Code,
         }

@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 pub struct Answer {
     pub status: u16,
     pub location: String,
+    /// Whether it says on the next page that something was done.
+    pub has_notice: bool,
 }
 
 /// Sends them all at once.
@@ -56,5 +58,6 @@ async fn read(mut stream: TcpStream) -> Answer {
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
     let location =
         text.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default().to_owned();
-    Answer { status, location }
+    let has_notice = text.lines().any(|line| line.starts_with("set-cookie: latchkey-notice="));
+    Answer { status, location, has_notice }
 }

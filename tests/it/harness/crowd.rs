@@ -2,9 +2,9 @@
 
 use diesel::connection::SimpleConnection;
 
-use super::{Place, World};
+use super::{Sandbox, World};
 
-/// The statements that add so many people: `p1`, `p2`, … at `example.org`, of every role and standing, who signed up by threes,
+/// The statements that add so many people: `p1`, `p2`, … at `example.org`, of every role and status, who signed up by threes,
 /// a second a person, since the beginning of 2026.
 fn crowd(world: World, count: u32) -> String {
     let (n, numbers) = numbers(world, count);
@@ -37,11 +37,11 @@ fn crowd(world: World, count: u32) -> String {
     let (past, future) = ("'2026-01-01 00:00:00'", "'2099-01-01 00:00:00'");
     format!(
         "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, \
-           blocked_at, full_name, phone, about, created_at, password_changed_at) \
+           blocked_at, full_name, full_name_canon, phone, about, created_at, password_changed_at) \
          SELECT {id}, {name}, {name}, {email}, {email}, 'v1$', \
            CASE WHEN {n} % 1000 = 0 THEN 'staff' WHEN {n} % 10 = 0 THEN 'merchant' ELSE 'user' END, {joined}, \
-           CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', {joined}, {joined} FROM {numbers}; \
-         INSERT INTO sign_ins (id, user_id, kind, generation, device, address, created_at, last_seen_at, confirmed_at, \
+           CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', '', {joined}, {joined} FROM {numbers}; \
+         INSERT INTO sessions (id, user_id, kind, generation, device, ip, created_at, last_seen_at, confirmed_at, \
            idle_ends_at, absolute_ends_at, ended_at) \
          SELECT {id}, {id}, 'normal', 1, '', '', {joined}, {joined}, {joined}, {future}, {future}, {past} FROM {numbers}; \
          INSERT INTO outbox (id, kind, user_id, recipient, fields, state, tries, created_at, due_at, ended_at) \
@@ -63,8 +63,8 @@ fn numbers(world: World, count: u32) -> (&'static str, String) {
 }
 
 /// Adds so many people to a database that has its tables.
-pub fn fill(world: World, place: &Place, count: u32) {
-    let mut conn = place.connection();
+pub fn fill(world: World, sandbox: &Sandbox, count: u32) {
+    let mut conn = sandbox.connection();
     conn.batch_execute(&crowd(world, count)).expect("people");
     if world == World::Postgres {
         // What its autovacuum does by itself within a minute.

@@ -3,16 +3,18 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use diesel::RunQueryDsl;
-use latchkey::app::{self, App};
+use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::db;
 use latchkey::identity::{Email, Id, Password, Role, Username};
-use latchkey::records::users::{self, NewUser};
+use latchkey::records::sessions;
+use latchkey::records::users::{self, User};
+use latchkey::server;
 
 use super::mailbox::{Mail, MailServer};
 use super::visitor::Visitor;
@@ -32,9 +34,9 @@ pub struct Site {
 
 /// Runs a story on a site of its own in that world.
 pub fn run(world: World, story: impl AsyncFnOnce(&Site)) {
-    let Some(place) = world.place() else { return };
+    let Some(sandbox) = world.sandbox() else { return };
     run_alone(async || {
-        let site = Site::start(place.settings.clone()).await;
+        let site = Site::start(sandbox.settings.clone()).await;
         story(&site).await;
         site.stop().await;
     });
@@ -89,7 +91,7 @@ impl Site {
         app.db.migrate().expect("a database");
         app.pictures.prepare().await.expect("a picture folder");
         let (tell, told) = tokio::sync::oneshot::channel();
-        let serving = app::serve(app.clone(), listener, |server| drop(tell.send(server)));
+        let serving = server::serve(app.clone(), listener, |server| drop(tell.send(server)));
         let serving = actix_web::rt::spawn(serving);
         let server = told.await.expect("a server");
         let url = app.config.public_url.origin().to_owned();
@@ -99,7 +101,7 @@ impl Site {
     /// Stops as after SIGTERM; what is left can be started again.
     pub async fn stop(mut self) -> (tempfile::TempDir, MailServer) {
         if let Some((server, serving)) = self.server.take() {
-            self.app.bell.stop();
+            self.app.begin_shutdown();
             server.stop(true).await;
             serving.await.expect("the server ends").expect("the server ends well");
         }
@@ -129,17 +131,9 @@ impl Site {
         let username = Username::parse(name).expect("a name");
         let email = Email::parse(&format!("{name}@example.org")).expect("an address");
         let now = self.app.clock.now();
-        let write = self.app.db.write(move |conn| {
-            let new = NewUser {
-                id: &Id::new(),
-                username: &username,
-                email: Some(&email),
-                password_hash: &hash,
-                role,
-                verified_at: Some(now),
-            };
-            Ok::<_, db::Error>(users::insert(conn, &new, now)?)
-        });
+        let user = User::new(username, Some(email), hash, role, now);
+        let user = User { verified_at: Some(now), ..user };
+        let write = self.app.db.write(move |conn| users::insert(conn, &user).map_err(db::Error::from));
         write.await.expect("a new account");
     }
 
@@ -160,7 +154,37 @@ impl Site {
             tokio::time::sleep(seconds(1) / 100).await;
         }
         self.app.clock.advance(span);
-        self.app.bell.ring();
+        self.app.wakeup.wake();
+    }
+
+    /// Waits until a query gives that number.
+    pub async fn until(&self, query: &'static str, number: i64) {
+        let patience = Instant::now() + minutes(1);
+        loop {
+            let now = self.count(query).await;
+            if now == number {
+                return;
+            }
+            assert!(Instant::now() < patience, "{query} is {now} and not {number}");
+            tokio::time::sleep(seconds(1) / 100).await;
+        }
+    }
+
+    /// Waits until it is stored that everybody who is signed in was seen just now, which happens beside requests.
+    pub async fn until_seen(&self) {
+        let users = self.texts("SELECT DISTINCT user_id AS text FROM sessions WHERE ended_at IS NULL").await;
+        let users: Vec<Id> = users.into_iter().map(Id::from_stored).collect();
+        let patience = Instant::now() + minutes(1);
+        loop {
+            let wanted = users.clone();
+            let seen =
+                self.app.db.read(move |conn| sessions::last_seen(conn, &wanted)).await.expect("sessions");
+            if seen.values().all(|at| self.app.clock.now().since(*at) < minutes(1)) {
+                return;
+            }
+            assert!(Instant::now() < patience, "nobody is seen");
+            tokio::time::sleep(seconds(1) / 100).await;
+        }
     }
 
     /// What no page does.
@@ -177,9 +201,14 @@ impl Site {
             #[diesel(sql_type = diesel::sql_types::Text)]
             text: String,
         }
-        let run =
-            move |conn: &mut db::Connection| Ok::<_, db::Error>(diesel::sql_query(query).load::<Row>(conn)?);
-        self.app.db.read(run).await.expect(query).into_iter().map(|row| row.text).collect()
+        self.app
+            .db
+            .read(move |conn| diesel::sql_query(query).load::<Row>(conn))
+            .await
+            .expect(query)
+            .into_iter()
+            .map(|row| row.text)
+            .collect()
     }
 
     /// The number that a query gives.
@@ -190,11 +219,9 @@ impl Site {
             number: i64,
         }
         let run = move |conn: &mut db::Connection| {
-            Ok::<_, db::Error>(
-                diesel::sql_query(format!("SELECT ({query}) AS number")).get_result::<Row>(conn)?.number,
-            )
+            diesel::sql_query(format!("SELECT ({query}) AS number")).get_result::<Row>(conn)
         };
-        self.app.db.read(run).await.expect(query)
+        self.app.db.read(run).await.expect(query).number
     }
 }
 

@@ -197,6 +197,19 @@ impl Visitor {
         self
     }
 
+    /// Sends fields that no page has as a form, from a page of this site.
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> &Page {
+        let request = self.posting(path, fields);
+        self.send(request, path).await
+    }
+
+    /// The request of [`Self::post`].
+    pub fn posting(&self, path: &str, fields: &[(&str, &str)]) -> RequestBuilder {
+        self.request(Method::POST, path)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(serde_urlencoded::to_string(fields).expect("a form"))
+    }
+
     /// Presses the button and looks at what comes.
     pub async fn press(&mut self, button: &str) -> &Page {
         let (request, path) = self.submission(button);
@@ -221,6 +234,9 @@ impl Visitor {
         } else {
             for (name, value) in filled {
                 let Value::Text(text) = value else { panic!("a file in a plain form") };
+                let fields = format!("[name=\"{name}\"]");
+                let is_inside = form.select(&selector(&fields)).next().is_some();
+                assert!(is_inside, "the field {name} is in the form of “{button}” on {}", self.path);
                 values.insert(name, text);
             }
             if is_query {
@@ -290,8 +306,8 @@ impl Visitor {
 
     pub async fn sign_up(&mut self, name: &str, address: &str, password: &str) -> &Page {
         self.visit("/auth/sign-up/user/").await;
-        self.fill("Username", name).fill("E-mail", address);
-        self.fill("Password", password).fill("Password again", password);
+        self.fill("Username", name).fill("Email", address);
+        self.fill("Password", password).fill("Repeat the password", password);
         self.press("Create account").await
     }
 
@@ -301,14 +317,14 @@ impl Visitor {
 
     pub async fn sign_in_at(&mut self, door: &str, name: &str, password: &str) -> &Page {
         self.visit(door).await;
-        self.fill("Username or e-mail", name).fill("Password", password).press("Sign in").await
+        self.fill("Username or email", name).fill("Password", password).press("Sign in").await
     }
 
     /// Changes one's password on the profile.
     pub async fn change_password(&mut self, current: &str, new: &str) -> &Page {
         self.visit("/user-profile/update-password/").await;
         self.fill("Current password", current);
-        self.fill("New password", new).fill("New password again", new);
+        self.fill("New password", new).fill("Repeat the new password", new);
         self.press("Change password").await
     }
 

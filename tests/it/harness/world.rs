@@ -27,7 +27,7 @@ pub enum World {
 }
 
 /// A world of one story's own: the settings that lead to it. Its database goes when the story ends.
-pub struct Place {
+pub struct Sandbox {
     pub settings: HashMap<&'static str, String>,
     database: Option<Database>,
     folder: tempfile::TempDir,
@@ -49,8 +49,8 @@ impl World {
         Self::Mariadb,
     ];
 
-    /// A place in it; `None` when this machine lacks a service.
-    pub fn place(self) -> Option<Place> {
+    /// A sandbox in it; `None` when this machine lacks a service.
+    pub fn sandbox(self) -> Option<Sandbox> {
         let mut settings = HashMap::new();
         if self != Self::Embedded {
             settings.insert("REDIS_URL", Redis::shared()?.url());
@@ -73,11 +73,11 @@ impl World {
                 Some(Database::Mariadb(name))
             }
         };
-        Some(Place { settings, database, folder: tempfile::tempdir().expect("a temporary folder") })
+        Some(Sandbox { settings, database, folder: tempfile::tempdir().expect("a temporary folder") })
     }
 }
 
-impl Place {
+impl Sandbox {
     /// A database that is there already, and goes with its server.
     #[cfg(feature = "mysql")]
     pub fn on_mariadb(server: &Mariadb, name: &str) -> Self {
@@ -116,7 +116,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         match &self.database {
             Some(Database::Postgres(name)) => {

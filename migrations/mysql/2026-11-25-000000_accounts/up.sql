@@ -1,0 +1,139 @@
+-- Identifiers are UUIDv7 as text; times are naive UTC; text is compared byte by byte (ascii_bin, utf8mb4_bin).
+-- A unique index is named <table>_<column>, so that every back end tells which one was violated.
+-- MySQL takes nothing back: whatever runs here must be able to run again after a crash, so that each table comes with its
+-- indexes in one statement.
+
+CREATE TABLE IF NOT EXISTS users (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    username VARCHAR(30) NOT NULL,
+    username_canon VARCHAR(30) NOT NULL,
+    email VARCHAR(254),                          -- as typed; none for a sign-up whose email already has an account
+    email_canon VARCHAR(254),
+    password_hash VARCHAR(255) NOT NULL,
+    role VARCHAR(20) NOT NULL,
+    verified_at DATETIME(6),
+    blocked_at DATETIME(6),
+    blocked_reason VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    full_name VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    full_name_canon VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, -- lower case, for searching
+    phone VARCHAR(20) NOT NULL,
+    about VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    picture VARCHAR(22),                        -- the random name of its file
+    created_at DATETIME(6) NOT NULL,
+    password_changed_at DATETIME(6) NOT NULL,
+    UNIQUE INDEX users_username_canon (username_canon),
+    UNIQUE INDEX users_email_canon (email_canon),
+    UNIQUE INDEX users_picture (picture),
+    INDEX users_unverified (verified_at, created_at),
+    INDEX users_full_name_canon (full_name_canon, id),
+    INDEX users_created_at (created_at, id),
+    INDEX users_role (role, created_at, id),
+    INDEX users_role_status (role, blocked_at, verified_at),
+    INDEX users_role_username_canon (role, username_canon),
+    INDEX users_role_email_canon (role, email_canon),
+    INDEX users_blocked_at (blocked_at, role)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- One-time codes and the pages where they are entered.
+CREATE TABLE IF NOT EXISTS verifications (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    purpose VARCHAR(20) NOT NULL,
+    email VARCHAR(254) NOT NULL,               -- where the code goes, as typed
+    claim VARCHAR(254),                          -- the email for which this is the current sign-up
+    code_digest VARCHAR(64),                    -- none: no code ever fits
+    code_expires_at DATETIME(6) NOT NULL,
+    tries INTEGER NOT NULL,
+    next_path VARCHAR(1024) NOT NULL,
+    created_at DATETIME(6) NOT NULL,
+    ended_at DATETIME(6),    -- used or cancelled
+    CONSTRAINT verifications_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    UNIQUE INDEX verifications_claim (claim),
+    INDEX verifications_created_at (created_at),
+    INDEX verifications_user_id (user_id, purpose)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Secrets that are links and no codes: reset a password, undo a change of email.
+CREATE TABLE IF NOT EXISTS links (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    purpose VARCHAR(20) NOT NULL,
+    token_digest VARCHAR(64) NOT NULL,
+    email VARCHAR(254) NOT NULL,               -- where the link went
+    created_at DATETIME(6) NOT NULL,
+    expires_at DATETIME(6) NOT NULL,
+    used_at DATETIME(6),
+    revoked_at DATETIME(6),
+    CONSTRAINT links_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX links_user_id (user_id, purpose),
+    INDEX links_expires_at (expires_at),
+    INDEX links_created_at (purpose, created_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- A row for each signed-in browser: it decides whether a session is live.
+CREATE TABLE IF NOT EXISTS sessions (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    kind VARCHAR(30) NOT NULL,
+    generation INTEGER NOT NULL,
+    device VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    ip VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    created_at DATETIME(6) NOT NULL,
+    last_seen_at DATETIME(6) NOT NULL,
+    confirmed_at DATETIME(6) NOT NULL,     -- when the password was last given
+    idle_ends_at DATETIME(6) NOT NULL,
+    absolute_ends_at DATETIME(6) NOT NULL,
+    ended_at DATETIME(6),
+    CONSTRAINT sessions_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX sessions_user_id (user_id, ended_at),
+    INDEX sessions_absolute_ends_at (absolute_ends_at),
+    INDEX sessions_created_at (created_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- The audit log. It outlives the accounts in it, hence no foreign key.
+CREATE TABLE IF NOT EXISTS events (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    at DATETIME(6) NOT NULL,
+    kind VARCHAR(30) NOT NULL,
+    user_id VARCHAR(36),
+    actor_id VARCHAR(36),                       -- none: the person, or the program
+    source VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    detail TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    was VARCHAR(2000) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    became VARCHAR(2000) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    INDEX events_user_id (user_id, at),
+    INDEX events_at (at),
+    INDEX events_actor_id (actor_id, at),
+    INDEX events_kind (kind, at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Mail that is to be sent, and for a while mail that was.
+CREATE TABLE IF NOT EXISTS outbox (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    kind VARCHAR(30) NOT NULL,
+    user_id VARCHAR(36),
+    recipient VARCHAR(254) NOT NULL,
+    fields TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    secret TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,                         -- the code or token; erased on delivery or expiry
+    state VARCHAR(20) NOT NULL,
+    tries INTEGER NOT NULL,
+    created_at DATETIME(6) NOT NULL,
+    due_at DATETIME(6) NOT NULL,           -- not before; a lease moves it
+    expires_at DATETIME(6),
+    ended_at DATETIME(6),
+    trouble TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+    INDEX outbox_state (state, due_at),
+    INDEX outbox_created_at (created_at),
+    INDEX outbox_user_id (user_id, created_at),
+    INDEX outbox_state_created_at (state, created_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- When mail of a kind was last asked for to an email, a few times back.
+CREATE TABLE IF NOT EXISTS mail_budgets (
+    email VARCHAR(254) NOT NULL,
+    kind VARCHAR(30) NOT NULL,
+    recent VARCHAR(255) NOT NULL,
+    touched_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (email, kind),
+    INDEX mail_budgets_touched_at (touched_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;

@@ -1,7 +1,0 @@
-DROP TABLE mail_budgets;
-DROP TABLE outbox;
-DROP TABLE events;
-DROP TABLE sign_ins;
-DROP TABLE links;
-DROP TABLE verifications;
-DROP TABLE users;

@@ -1,0 +1,134 @@
+-- Identifiers are UUIDv7 as text; times are naive UTC; text is compared byte by byte (BINARY, SQLite's default).
+-- A unique index is named <table>_<column>, so that every back end tells which one was violated.
+
+CREATE TABLE users (
+    id TEXT NOT NULL PRIMARY KEY,
+    username TEXT NOT NULL,
+    username_canon TEXT NOT NULL,
+    email TEXT,                          -- as typed; none for a sign-up whose email already has an account
+    email_canon TEXT,
+    password_hash TEXT NOT NULL,
+    role TEXT NOT NULL,
+    verified_at TIMESTAMP,
+    blocked_at TIMESTAMP,
+    blocked_reason TEXT,
+    full_name TEXT NOT NULL,
+    full_name_canon TEXT NOT NULL,   -- lower case, for searching
+    phone TEXT NOT NULL,
+    about TEXT NOT NULL,
+    picture TEXT,                        -- the random name of its file
+    created_at TIMESTAMP NOT NULL,
+    password_changed_at TIMESTAMP NOT NULL
+);
+CREATE UNIQUE INDEX users_username_canon ON users (username_canon);
+CREATE UNIQUE INDEX users_email_canon ON users (email_canon);
+CREATE UNIQUE INDEX users_picture ON users (picture);
+CREATE INDEX users_unverified ON users (verified_at, created_at);
+CREATE INDEX users_full_name_canon ON users (full_name_canon, id);
+CREATE INDEX users_created_at ON users (created_at, id);
+CREATE INDEX users_role ON users (role, created_at, id);
+CREATE INDEX users_role_status ON users (role, blocked_at, verified_at);
+CREATE INDEX users_role_username_canon ON users (role, username_canon);
+CREATE INDEX users_role_email_canon ON users (role, email_canon);
+CREATE INDEX users_blocked_at ON users (blocked_at, role);
+
+-- One-time codes and the pages where they are entered.
+CREATE TABLE verifications (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    purpose TEXT NOT NULL,
+    email TEXT NOT NULL,               -- where the code goes, as typed
+    claim TEXT,                          -- the email for which this is the current sign-up
+    code_digest TEXT,                    -- none: no code ever fits
+    code_expires_at TIMESTAMP NOT NULL,
+    tries INTEGER NOT NULL,
+    next_path TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    ended_at TIMESTAMP                   -- used or cancelled
+);
+CREATE UNIQUE INDEX verifications_claim ON verifications (claim);
+CREATE INDEX verifications_created_at ON verifications (created_at);
+CREATE INDEX verifications_user_id ON verifications (user_id, purpose);
+
+-- Secrets that are links and no codes: reset a password, undo a change of email.
+CREATE TABLE links (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    purpose TEXT NOT NULL,
+    token_digest TEXT NOT NULL,
+    email TEXT NOT NULL,               -- where the link went
+    created_at TIMESTAMP NOT NULL,
+    expires_at TIMESTAMP NOT NULL,
+    used_at TIMESTAMP,
+    revoked_at TIMESTAMP
+);
+CREATE INDEX links_user_id ON links (user_id, purpose);
+CREATE INDEX links_expires_at ON links (expires_at);
+CREATE INDEX links_created_at ON links (purpose, created_at);
+
+-- A row for each signed-in browser: it decides whether a session is live.
+CREATE TABLE sessions (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    device TEXT NOT NULL,
+    ip TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    last_seen_at TIMESTAMP NOT NULL,
+    confirmed_at TIMESTAMP NOT NULL,     -- when the password was last given
+    idle_ends_at TIMESTAMP NOT NULL,
+    absolute_ends_at TIMESTAMP NOT NULL,
+    ended_at TIMESTAMP
+);
+CREATE INDEX sessions_user_id ON sessions (user_id, ended_at);
+CREATE INDEX sessions_absolute_ends_at ON sessions (absolute_ends_at);
+CREATE INDEX sessions_created_at ON sessions (created_at);
+
+-- The audit log. It outlives the accounts in it, hence no foreign key.
+CREATE TABLE events (
+    id TEXT NOT NULL PRIMARY KEY,
+    at TIMESTAMP NOT NULL,
+    kind TEXT NOT NULL,
+    user_id TEXT,
+    actor_id TEXT,                       -- none: the person, or the program
+    source TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    was TEXT NOT NULL,
+    became TEXT NOT NULL
+);
+CREATE INDEX events_user_id ON events (user_id, at);
+CREATE INDEX events_at ON events (at);
+CREATE INDEX events_actor_id ON events (actor_id, at);
+CREATE INDEX events_kind ON events (kind, at);
+
+-- Mail that is to be sent, and for a while mail that was.
+CREATE TABLE outbox (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    user_id TEXT,
+    recipient TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    secret TEXT,                         -- the code or token; erased on delivery or expiry
+    state TEXT NOT NULL,
+    tries INTEGER NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    due_at TIMESTAMP NOT NULL,           -- not before; a lease moves it
+    expires_at TIMESTAMP,
+    ended_at TIMESTAMP,
+    trouble TEXT
+);
+CREATE INDEX outbox_state ON outbox (state, due_at);
+CREATE INDEX outbox_created_at ON outbox (created_at);
+CREATE INDEX outbox_user_id ON outbox (user_id, created_at);
+CREATE INDEX outbox_state_created_at ON outbox (state, created_at);
+
+-- When mail of a kind was last asked for to an email, a few times back.
+CREATE TABLE mail_budgets (
+    email TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    recent TEXT NOT NULL,
+    touched_at TIMESTAMP NOT NULL,
+    PRIMARY KEY (email, kind)
+);
+CREATE INDEX mail_budgets_touched_at ON mail_budgets (touched_at);

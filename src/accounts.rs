@@ -1,0 +1,13 @@
+//! What happens to an account, whoever asks: a person, a superuser, the command line or the courier.
+//!
+//! Plain functions inside the caller's transaction; none knows a page or a request. What one page alone needs stays in that
+//! page's file: the second caller moves a rule here.
+
+pub mod administration;
+pub mod codes;
+pub mod email;
+pub mod new_user;
+pub mod passwords;
+pub mod recovery;
+pub mod sign_up;
+pub mod usernames;

@@ -1,0 +1,182 @@
+//! What each act does, and the event that it leaves.
+
+use std::time::Duration;
+
+use super::{ActError, Actor, Done, not_now};
+use crate::accounts::codes::{self, CodeRules};
+use crate::accounts::passwords;
+use crate::accounts::usernames::free_username;
+use crate::db::Connection;
+use crate::identity::{AccountStatus, CodePurpose, Details, Email, Id, Moment, Role, t};
+use crate::mail::{self, AccountBlocked, AccountDeleted, AccountUnblocked, Envelope, Mail, RoleChanged};
+use crate::records::events::{self, Kind, NewEvent};
+use crate::records::users::{self, User};
+use crate::records::{outbox, sessions, verifications};
+
+/// An act on an account whose row is locked.
+pub(super) struct ActContext<'a> {
+    pub conn: &'a mut Connection,
+    pub user: &'a User,
+    pub actor: &'a Actor,
+    pub now: Moment,
+}
+
+impl ActContext<'_> {
+    pub fn block(self) -> Result<Done, ActError> {
+        if self.user.blocked_at.is_some() {
+            return Err(not_now(t("This account is already blocked.")));
+        }
+        let id = &self.user.id;
+        users::set_blocked(self.conn, id, Some((self.now, &self.actor.reason)))?;
+        sessions::end_all(self.conn, id, None, self.now)?;
+        passwords::revoke_pending(self.conn, id, self.now)?;
+        let mail =
+            AccountBlocked { username: self.user.username.to_string(), reason: self.actor.reason.clone() };
+        let was = self.user.status().as_str();
+        self.notify(mail)?.note(Kind::Blocked, was, "blocked")
+    }
+
+    pub fn unblock(self) -> Result<Done, ActError> {
+        let Some(reason) = self.user.blocked_at.and(self.user.blocked_reason.clone()) else {
+            return Err(not_now(t("This account isn't blocked.")));
+        };
+        users::set_blocked(self.conn, &self.user.id, None)?;
+        let opened = User { blocked_at: None, ..self.user.clone() };
+        let became = opened.status().as_str();
+        let mail = AccountUnblocked { username: self.user.username.to_string() };
+        self.notify(mail)?.note(Kind::Unblocked, &format!("blocked: {reason}"), became)
+    }
+
+    pub fn verify(self) -> Result<Done, ActError> {
+        if self.user.verified_at.is_some() {
+            return Err(not_now(t("This email address is already confirmed.")));
+        }
+        if self.user.email.is_none() {
+            return Err(not_now(t(
+                "This email address belongs to another account, so it can't be confirmed for this one.",
+            )));
+        }
+        users::set_verified(self.conn, &self.user.id, self.now)?;
+        verifications::end_all(self.conn, &self.user.id, CodePurpose::SignUp, self.now)?;
+        let confirmed = User { verified_at: Some(self.now), ..self.user.clone() };
+        let was = self.user.status();
+        self.note(Kind::Verified, was.as_str(), confirmed.status().as_str())
+    }
+
+    pub fn send_code(self, rules: CodeRules) -> Result<Done, ActError> {
+        let flow = match self.user.status() {
+            AccountStatus::Unverified => {
+                verifications::pending(self.conn, &self.user.id, CodePurpose::SignUp)?
+            }
+            AccountStatus::Active | AccountStatus::Blocked(_) => None,
+        };
+        let Some(flow) = flow else {
+            return Err(not_now(t("This person isn't waiting for a sign-up code.")));
+        };
+        codes::renew(self.conn, self.user, &flow, &rules, self.now)?.map_err(too_soon)?;
+        self.note(Kind::CodeSent, "", flow.email.as_str())
+    }
+
+    pub fn send_reset(self, lifetime: Duration) -> Result<Done, ActError> {
+        if self.user.status() != AccountStatus::Active {
+            return Err(not_now(t(
+                "Password links are only for accounts that are confirmed and not blocked.",
+            )));
+        }
+        passwords::send_reset(self.conn, self.user, lifetime, self.now)?.map_err(too_soon)?;
+        let to = self.user.email.as_ref().map_or("", Email::as_str);
+        self.note(Kind::ResetSent, "", to)
+    }
+
+    pub fn set_role(self, role: Role) -> Result<Done, ActError> {
+        if self.user.role == role {
+            return Err(not_now(t("This account already has that role.")));
+        }
+        users::set_role(self.conn, &self.user.id, role)?;
+        // How long a session lives depends on the role.
+        sessions::end_all(self.conn, &self.user.id, None, self.now)?;
+        let mail = RoleChanged { username: self.user.username.to_string(), role: role.as_str().to_owned() };
+        let was = self.user.role.as_str();
+        self.notify(mail)?.note(Kind::RoleChanged, was, role.as_str())
+    }
+
+    pub fn end_sessions(self, one: Option<&Id>) -> Result<Done, ActError> {
+        let ended = match one {
+            Some(id) => usize::from(sessions::end_of(self.conn, &self.user.id, id, self.now)?),
+            None => sessions::end_all(self.conn, &self.user.id, None, self.now)?,
+        };
+        if ended == 0 {
+            return Err(not_now(t("This person is already signed out.")));
+        }
+        self.note(Kind::SessionsEnded, &format!("{ended} signed in"), "signed out")
+    }
+
+    pub fn remove_picture(self) -> Result<Done, ActError> {
+        if self.user.picture.is_none() {
+            return Err(not_now(t("This person has no picture.")));
+        }
+        let picture = users::set_picture(self.conn, &self.user.id, None)?;
+        self.note(Kind::PictureChanged, "a picture", "none")?;
+        Ok(Done { picture })
+    }
+
+    pub fn edit(self, new: &Details) -> Result<Done, ActError> {
+        if !free_username(self.conn, &new.username, Some(&self.user.id), self.now)? {
+            return Err(ActError::UsernameTaken);
+        }
+        let fields = [
+            ("username", self.user.username.as_str(), new.username.as_str()),
+            ("name", self.user.full_name.as_str(), new.full_name.as_str()),
+            ("phone", self.user.phone.as_str(), new.phone.as_str()),
+            ("about", self.user.about.as_str(), new.about.as_str()),
+        ];
+        let changed: Vec<_> = fields.into_iter().filter(|(_, was, became)| was != became).collect();
+        if changed.is_empty() {
+            return Err(not_now(t("You haven't changed anything.")));
+        }
+        users::set_details(self.conn, &self.user.id, new)?;
+        let list =
+            |pick: fn(&(&str, &str, &str)) -> String| changed.iter().map(pick).collect::<Vec<_>>().join("; ");
+        let was = list(|(name, was, _)| format!("{name} “{was}”"));
+        let became = list(|(name, _, became)| format!("{name} “{became}”"));
+        self.note(Kind::DetailsChanged, &was, &became)
+    }
+
+    pub fn delete(self) -> Result<Done, ActError> {
+        let User { username, email, role, picture, .. } = self.user;
+        outbox::cancel_of(self.conn, &self.user.id, self.now)?;
+        let mail = AccountDeleted { username: username.to_string(), reason: self.actor.reason.clone() };
+        let context = self.notify(mail)?;
+        users::remove(context.conn, &context.user.id)?;
+        let email = email.as_ref().map_or("", Email::as_str);
+        let was = format!("{username}, {email}, {}", role.as_str());
+        context.note(Kind::AccountRemoved, &was, "")?;
+        Ok(Done { picture: picture.clone() })
+    }
+
+    /// Mails a notice to the person; an address that was never confirmed may not be theirs.
+    fn notify(self, mail: impl Into<Mail>) -> Result<Self, ActError> {
+        if let Some(email) = self.user.confirmed_email() {
+            mail::queue(self.conn, mail, &Envelope::to(&self.user.id, email), self.now)?;
+        }
+        Ok(self)
+    }
+
+    fn note(self, kind: Kind, was: &str, became: &str) -> Result<Done, ActError> {
+        let event = NewEvent {
+            kind,
+            user: Some(&self.user.id),
+            actor: self.actor.id.as_ref(),
+            source: &self.actor.source,
+            detail: &self.actor.reason,
+            was,
+            became,
+        };
+        events::insert(self.conn, &event, self.now)?;
+        Ok(Done::default())
+    }
+}
+
+fn too_soon(wait: Duration) -> ActError {
+    not_now(t("We emailed this address a moment ago. Try again in {wait}.").with("wait", wait))
+}

@@ -1,0 +1,69 @@
+//! One-time codes: made, budgeted and mailed.
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+
+use crate::config::Config;
+use crate::db::Connection;
+use crate::identity::{CodePurpose, Moment, Otp};
+use crate::keys::Keys;
+use crate::mail::{self, ConfirmNewEmail, Envelope, Mail, VerifyEmail};
+use crate::records::mail_budgets::{self, Budget};
+use crate::records::users::User;
+use crate::records::verifications::{self, Verification};
+
+/// What making a code needs to know of the site.
+#[derive(Clone, Copy)]
+pub struct CodeRules {
+    /// The key of the stored hashes.
+    pub key: [u8; 32],
+    /// How long a code works.
+    pub lifetime: Duration,
+}
+
+impl CodeRules {
+    /// Takes the rules from the settings.
+    pub fn new(config: &Config, keys: &Keys) -> Self {
+        Self { key: keys.code, lifetime: config.otp_lifetime }
+    }
+}
+
+/// Queues the code of a flow. Without one the same work is done, and nothing will ever be sent.
+pub fn queue(
+    conn: &mut Connection,
+    user: &User,
+    flow: &Verification,
+    code: Option<&Otp>,
+    lifetime: Duration,
+    now: Moment,
+) -> QueryResult<()> {
+    let username = user.username.to_string();
+    let mail: Mail = match flow.purpose {
+        CodePurpose::SignUp => VerifyEmail { username, flow: flow.id.as_str().to_owned() }.into(),
+        CodePurpose::ChangeEmail => ConfirmNewEmail { username }.into(),
+    };
+    let envelope = Envelope::to(&user.id, &flow.email);
+    let envelope = match code {
+        Some(code) => envelope.with_secret(code.expose(), lifetime),
+        None => envelope.withheld(lifetime),
+    };
+    mail::queue(conn, mail, &envelope, now)
+}
+
+/// Replaces the code of a flow and queues the new one, or returns how long to wait until that may be. For a flow that no code
+/// ever fits, it is the same work.
+pub fn renew(
+    conn: &mut Connection,
+    user: &User,
+    flow: &Verification,
+    rules: &CodeRules,
+    now: Moment,
+) -> QueryResult<Result<(), Duration>> {
+    let budget = mail_budgets::take(conn, &flow.email, Budget::Code, now)?;
+    let (code, digest) = flow.new_code(&rules.key).unzip();
+    if budget.is_ok() && verifications::replace_code(conn, flow, digest.as_ref(), rules.lifetime, now)? {
+        queue(conn, user, flow, code.as_ref(), rules.lifetime, now)?;
+    }
+    Ok(budget)
+}

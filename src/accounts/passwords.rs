@@ -1,0 +1,70 @@
+//! What a new password ends, and the link that lets somebody choose one.
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+
+use crate::db::Connection;
+use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, PasswordHash};
+use crate::mail::{self, Envelope, Mail, PasswordChanged, ResetPassword};
+use crate::records::events::Source;
+use crate::records::mail_budgets::{self, Budget};
+use crate::records::users::{self, User};
+use crate::records::{links, sessions, verifications};
+
+/// Sets a new password. Every session but `keep` ends, pending changes and links stop working, and the person is told by
+/// mail.
+pub fn change(
+    conn: &mut Connection,
+    user: &User,
+    hash: &PasswordHash,
+    keep: Option<&Id>,
+    source: &Source,
+    now: Moment,
+) -> QueryResult<()> {
+    users::set_password(conn, &user.id, hash, now)?;
+    sessions::end_all(conn, &user.id, keep, now)?;
+    revoke_pending(conn, &user.id, now)?;
+    let Some(email) = &user.email else { return Ok(()) };
+    let mail = PasswordChanged { username: user.username.to_string(), at: now, ip: source.stored() };
+    mail::queue(conn, mail, &Envelope::to(&user.id, email), now)
+}
+
+/// Revokes pending changes and links of an account: somebody else may have begun them.
+pub fn revoke_pending(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
+    verifications::end_all(conn, user, CodePurpose::ChangeEmail, now)?;
+    links::revoke(conn, user, LinkPurpose::ResetPassword, now)
+}
+
+/// Queues a link to choose a new password, or returns how long to wait until that may be. Older links stop working.
+pub fn send_reset(
+    conn: &mut Connection,
+    user: &User,
+    lifetime: Duration,
+    now: Moment,
+) -> QueryResult<Result<(), Duration>> {
+    // To the address that we know, never to one that was typed.
+    let Some(email) = &user.email else { return Ok(Ok(())) };
+    let budget = mail_budgets::take(conn, email, Budget::Reset, now)?;
+    if budget.is_ok() {
+        let mail = |link| ResetPassword { username: user.username.to_string(), link }.into();
+        queue_link(conn, &user.id, email, lifetime, now, mail)?;
+    }
+    Ok(budget)
+}
+
+/// Queues a mail with the one link of an account to choose a password: older ones stop working.
+pub fn queue_link(
+    conn: &mut Connection,
+    user: &Id,
+    email: &Email,
+    lifetime: Duration,
+    now: Moment,
+    mail: impl FnOnce(String) -> Mail,
+) -> QueryResult<()> {
+    links::revoke(conn, user, LinkPurpose::ResetPassword, now)?;
+    let (link, token) = links::issue(conn, user, LinkPurpose::ResetPassword, email, lifetime, now)?;
+    let token = token.expose();
+    let envelope = Envelope::to(user, email).with_secret(&token, lifetime);
+    mail::queue(conn, mail(link.as_str().to_owned()), &envelope, now)
+}

@@ -1,0 +1,77 @@
+//! "I forgot my password", answered outside the request.
+//!
+//! The page writes one row, whatever was typed; only here is it looked up. So neither the answer nor its time can show
+//! whether there is such an account.
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+
+use super::codes::{self, CodeRules};
+use super::{email, passwords};
+use crate::db::Connection;
+use crate::identity::{AccountStatus, CodePurpose, Login, Moment};
+use crate::records::events::{self, Kind, Source};
+use crate::records::users::{self, User};
+use crate::records::verifications::{self, Verification};
+
+/// How long what is mailed here works, and how codes are made.
+#[derive(Clone, Copy)]
+pub struct RecoveryRules {
+    /// For codes.
+    pub codes: CodeRules,
+    /// For reset links.
+    pub reset_lifetime: Duration,
+}
+
+/// Queues what helps the person who typed `typed`: a reset link, the code of an unfinished sign-up, or nothing.
+pub fn answer(conn: &mut Connection, typed: &str, rules: &RecoveryRules, now: Moment) -> QueryResult<()> {
+    let Ok(login) = Login::parse(typed) else { return Ok(()) };
+    if !login.as_str().is_ascii() {
+        return Ok(());
+    }
+    let user = match &login {
+        Login::Username(name) => users::by_username(conn, name)?,
+        Login::Email(address) => {
+            // Whether or not the address has an owner, too: what the sign-up's page shows afterwards must not say so.
+            if let Some((flow, claimant)) = verifications::by_claimed_email(conn, address)? {
+                send_code(conn, &claimant, &flow, rules, now)?;
+            }
+            email::confirmed_owner(conn, address)?
+        }
+    };
+    let Some(user) = user else { return Ok(()) };
+    // As it is now, until the end of this transaction: a link must not go where the account has just moved from.
+    let Some(user) = users::lock(conn, &user.id)? else { return Ok(()) };
+    match user.status() {
+        AccountStatus::Active => send_reset(conn, &user, rules, now),
+        AccountStatus::Unverified => match verifications::pending(conn, &user.id, CodePurpose::SignUp)? {
+            Some(flow) => send_code(conn, &user, &flow, rules, now),
+            None => Ok(()),
+        },
+        // A reset must be no way around a block.
+        AccountStatus::Blocked(_) => Ok(()),
+    }
+}
+
+fn send_reset(conn: &mut Connection, user: &User, rules: &RecoveryRules, now: Moment) -> QueryResult<()> {
+    if user.email.is_some() && passwords::send_reset(conn, user, rules.reset_lifetime, now)?.is_ok() {
+        events::note(conn, Kind::ResetSent, Some(&user.id), &Source::Program, "", now)?;
+    }
+    Ok(())
+}
+
+fn send_code(
+    conn: &mut Connection,
+    user: &User,
+    flow: &Verification,
+    rules: &RecoveryRules,
+    now: Moment,
+) -> QueryResult<()> {
+    if user.blocked_at.is_none()
+        && let Err(wait) = codes::renew(conn, user, flow, &rules.codes, now)?
+    {
+        log::debug!("no further code for {} seconds", wait.as_secs());
+    }
+    Ok(())
+}

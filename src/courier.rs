@@ -1,0 +1,309 @@
+//! The courier: takes mails out of the outbox, one at a time, and sends them.
+//!
+//! - Several couriers, in one process or many, share one outbox: a claim is one conditional UPDATE.
+//! - A server that cannot be reached counts against no mail; it is probed again
+//!   after one second, then two, at most every thirty.
+//! - A mail that the server puts off (4xx) waits longer and longer, for a day; one it refuses (5xx) is given up
+//!   at once. Neither holds up another.
+//! - A code that has expired is dropped, not sent. Secrets are erased when a mail ends, however it ends.
+
+mod mailbox;
+mod transport;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+
+pub use mailbox::{SentMail, SentMails};
+pub use transport::{SendError, Transport, build};
+
+use crate::accounts::codes::CodeRules;
+use crate::accounts::recovery::{self, RecoveryRules};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::{self, Db};
+use crate::identity::{Email, Moment};
+use crate::keys::Keys;
+use crate::language::Language;
+use crate::mail::{Mail, MailWriter};
+use crate::records::events::{self, Kind, Source};
+use crate::records::outbox::{self, OutboxMail, PutOff, State};
+
+/// Mails under way at once, so that one slow recipient does not hold up the next.
+pub const WORKERS: usize = 3;
+/// How often the outbox is read when nobody in this process wrote to it: another instance may have.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// The longest time between two tries to reach a server that is away.
+const MAX_PROBE_DELAY: Duration = Duration::from_secs(30);
+/// How often a mail is put off before it is given up; with [`delay`], after about a day.
+const MAX_TRIES: i32 = 30;
+
+/// Wakes the couriers of this process when there is something to send.
+#[derive(Clone, Default)]
+pub struct Wakeup(Arc<Notify>);
+
+impl Wakeup {
+    /// There is a mail.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Knows whether the process is to end.
+#[derive(Clone, Default)]
+pub struct Shutdown(Arc<AtomicBool>);
+
+impl Shutdown {
+    /// The process ends: couriers finish what is under way.
+    pub fn begin(&self, wakeup: &Wakeup) {
+        self.0.store(true, Ordering::SeqCst);
+        wakeup.0.notify_waiters();
+        (0..WORKERS).for_each(|_| wakeup.wake());
+    }
+
+    /// Whether the process is to end.
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What a courier works with.
+pub struct CourierParts {
+    /// The outbox.
+    pub db: Db,
+    /// What time it is.
+    pub clock: Clock,
+    /// When there is something to send.
+    pub wakeup: Wakeup,
+    /// When to stop.
+    pub shutdown: Shutdown,
+    /// Gets a copy of each mail.
+    pub sent: Option<SentMails>,
+}
+
+/// The courier of this process.
+pub struct Courier {
+    parts: CourierParts,
+    transport: Transport,
+    writer: MailWriter,
+    from: Email,
+    rules: RecoveryRules,
+    /// Until when, and how often already, the server could not be reached.
+    away: Mutex<Option<(Moment, u32)>>,
+}
+
+enum Next {
+    /// One mail is done; claim the next.
+    Claim,
+    /// Nothing to do for so long, unless somebody wakes us.
+    Rest(Duration),
+}
+
+impl Courier {
+    /// Prepares a courier with the transport of the settings.
+    ///
+    /// # Errors
+    /// When the settings make no transport.
+    pub fn new(config: &Config, keys: &Keys, parts: CourierParts) -> Result<Self, SendError> {
+        let public_url = config.public_url.clone();
+        Ok(Self {
+            parts,
+            transport: Transport::open(&config.mail)?,
+            writer: MailWriter { public_url, keys: keys.clone(), language: Language::of_site() },
+            from: config.mail.from.clone(),
+            rules: RecoveryRules {
+                codes: CodeRules::new(config, keys),
+                reset_lifetime: config.reset_lifetime,
+            },
+            away: Mutex::default(),
+        })
+    }
+
+    /// Works until the process is to end. Run by [`WORKERS`] tasks at once.
+    pub async fn work(&self) {
+        while !self.parts.shutdown.has_begun() {
+            match AssertUnwindSafe(self.step()).catch_unwind().await {
+                Ok(Ok(Next::Claim)) => {}
+                Ok(Ok(Next::Rest(wait))) => self.rest(wait).await,
+                Ok(Err(error)) => {
+                    log::warn!("the outbox cannot be read: {error}");
+                    self.rest(POLL_INTERVAL).await;
+                }
+                // Logged already; the mail comes up again when its lease is over.
+                Err(_) => self.rest(POLL_INTERVAL).await,
+            }
+        }
+    }
+
+    async fn rest(&self, wait: Duration) {
+        // Either way it is time to look again.
+        drop(tokio::time::timeout(wait, self.parts.wakeup.0.notified()).await);
+    }
+
+    async fn step(&self) -> Result<Next, db::Error> {
+        let now = self.parts.clock.now();
+        if let Some((until, _)) = self.away().filter(|(until, _)| now < *until) {
+            return Ok(Next::Rest(until.since(now)));
+        }
+        let claimed = self.parts.db.write(move |conn| Ok::<_, db::Error>(outbox::claim(conn, now)?)).await?;
+        let Some(mail) = claimed else {
+            let next = self.parts.db.read(outbox::next_due).await?;
+            let until = |due: Moment| due.since(now).clamp(Duration::from_millis(20), POLL_INTERVAL);
+            return Ok(Next::Rest(next.map_or(POLL_INTERVAL, until)));
+        };
+        // There may be another one for the next worker.
+        self.parts.wakeup.wake();
+        self.deliver(mail).await?;
+        Ok(Next::Claim)
+    }
+
+    async fn deliver(&self, outgoing: OutboxMail) -> Result<(), db::Error> {
+        let now = self.parts.clock.now();
+        if outgoing.expires_at.is_some_and(|expires| expires <= now) {
+            let why = "its code or link expired before it could be sent";
+            return self.give_up(outgoing, State::Expired, why).await;
+        }
+        let Some(mail) = Mail::read(&outgoing.kind, &outgoing.fields) else {
+            return self.give_up(outgoing, State::Failed, "it cannot be read").await;
+        };
+        if matches!(mail, Mail::RecoveryRequest(_)) {
+            return self.answer_recovery(outgoing).await;
+        }
+        match self.send(&outgoing, &mail, now).await {
+            Ok(()) => {
+                self.reached();
+                self.finish(&outgoing, State::Sent, None).await
+            }
+            Err(SendError::Unreachable(why)) => {
+                let due = self.not_reached(now, &why);
+                self.put_off(outgoing, due, PutOff::ServerAway, why).await
+            }
+            Err(SendError::Later(why)) if outgoing.tries < MAX_TRIES => {
+                log::info!("mail {} was put off: {why}", outgoing.id.as_str());
+                let due = now.plus(delay(outgoing.tries));
+                self.put_off(outgoing, due, PutOff::ByServer, why).await
+            }
+            Err(SendError::Later(why) | SendError::Never(why)) => {
+                self.give_up(outgoing, State::Failed, &why).await
+            }
+        }
+    }
+
+    async fn put_off(
+        &self,
+        mail: OutboxMail,
+        due: Moment,
+        why: PutOff,
+        trouble: String,
+    ) -> Result<(), db::Error> {
+        self.parts.db.write(move |conn| Ok(outbox::postpone(conn, &mail, due, why, &trouble)?)).await
+    }
+
+    async fn send(&self, outgoing: &OutboxMail, mail: &Mail, now: Moment) -> Result<(), SendError> {
+        let secret = outgoing.secret.as_deref().unwrap_or_default();
+        let left = outgoing.expires_at.map_or(Duration::ZERO, |expires| expires.since(now));
+        let content = self.writer.write(mail, secret, left);
+        let content = content.ok_or_else(|| SendError::Never("it cannot be written".to_owned()))?;
+        let language = self.writer.language;
+        let message = build(&content, &self.from, &outgoing.recipient, outgoing.id.as_str(), language)?;
+        let headers = message.headers().to_string();
+        if let Err(trouble) = self.transport.send(message).await {
+            return Err(self.blame(trouble).await);
+        }
+        if let Some(sent) = &self.parts.sent {
+            sent.keep(SentMail {
+                number: 0,
+                at: now,
+                to: outgoing.recipient.clone(),
+                subject: content.subject(language),
+                headers,
+                text: content.text(language).unwrap_or_default(),
+                html: content.html(language).unwrap_or_default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A server that turns everybody away (a wrong password, no room) says nothing about this mail.
+    async fn blame(&self, trouble: SendError) -> SendError {
+        match (&trouble, self.transport.probe().await) {
+            (SendError::Unreachable(_), _) | (_, Ok(())) => trouble,
+            (_, Err(of_server)) => SendError::Unreachable(of_server.to_string()),
+        }
+    }
+
+    async fn answer_recovery(&self, asked: OutboxMail) -> Result<(), db::Error> {
+        let rules = self.rules;
+        let now = self.parts.clock.now();
+        self.parts
+            .db
+            .write(move |conn| {
+                recovery::answer(conn, asked.secret.as_deref().unwrap_or_default(), &rules, now)?;
+                Ok::<_, db::Error>(outbox::finish(conn, &asked.id, State::Sent, None, now)?)
+            })
+            .await
+    }
+
+    async fn give_up(&self, mail: OutboxMail, state: State, why: &str) -> Result<(), db::Error> {
+        log::warn!("mail {} is given up: {why}", mail.id.as_str());
+        self.finish(&mail, state, Some(why.to_owned())).await
+    }
+
+    async fn finish(
+        &self,
+        mail: &OutboxMail,
+        state: State,
+        trouble: Option<String>,
+    ) -> Result<(), db::Error> {
+        let id = mail.id.clone();
+        let user = mail.user_id.clone();
+        let now = self.parts.clock.now();
+        self.parts
+            .db
+            .write(move |conn| {
+                outbox::finish(conn, &id, state, trouble.as_deref(), now)?;
+                if let Some(why) = &trouble {
+                    events::note(conn, Kind::MailGivenUp, user.as_ref(), &Source::Program, why, now)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    fn away(&self) -> Option<(Moment, u32)> {
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reached(&self) {
+        if self.away.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            log::info!("the mail server is back");
+        }
+    }
+
+    /// Remembers that the server is away; when to try again.
+    fn not_reached(&self, now: Moment, why: &str) -> Moment {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = match *away {
+            // Another worker has just found out the same.
+            Some((until, _)) if now < until => return until,
+            Some((_, times)) => times + 1,
+            None => {
+                log::warn!("the mail server cannot be reached: {why}");
+                0
+            }
+        };
+        let until = now.plus(Duration::from_secs(1 << times.min(5)).min(MAX_PROBE_DELAY));
+        *away = Some((until, times));
+        until
+    }
+}
+
+/// 30 seconds, then twice as long each time, at most an hour.
+fn delay(tries: i32) -> Duration {
+    let doublings = u32::try_from(tries).unwrap_or_default().min(7);
+    Duration::from_secs((30 << doublings).min(3600))
+}

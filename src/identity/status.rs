@@ -1,0 +1,42 @@
+//! Whether an account may be used.
+
+use super::{Sentence, t};
+
+/// Whether an account may be used. Blocked takes precedence over unverified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// The address has not been confirmed yet.
+    Unverified,
+    /// It may be used.
+    Active,
+    /// Blocked by a superuser, with the reason that the person is shown.
+    Blocked(String),
+}
+
+impl AccountStatus {
+    /// Every status, without a reason.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Unverified, Self::Blocked(String::new())];
+
+    /// The word in queries and in the audit log.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Unverified => "unverified",
+            Self::Blocked(_) => "blocked",
+        }
+    }
+
+    /// What it is called on a page.
+    pub fn name(&self) -> Sentence {
+        match self {
+            Self::Active => t("Active"),
+            Self::Unverified => t("Not confirmed"),
+            Self::Blocked(_) => t("Blocked"),
+        }
+    }
+
+    /// The status of that word, without a reason.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}

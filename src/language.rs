@@ -1,0 +1,270 @@
+//! Renders every sentence that a person reads, in the reader's language.
+//!
+//! In templates: `{{ "Create an account"|tr }}`, `{{ "Hello {name},"|tr|with("name", user.name) }}`,
+//! `{{ message|say }}` for a [`Message`] that code made, `{{ moment|date }}`, and
+//! `{{ count|counted("1 account", "{count} accounts") }}`. Another language is a catalogue and an arm of
+//! [`Language::translate`].
+
+use std::time::Duration;
+
+use crate::identity::{Argument, Message, Moment, Sentence, Text, t, tn};
+
+/// A language that pages and mails are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// The language of the keys.
+    English,
+}
+
+const MONTHS: [Sentence; 12] = [
+    t("January"),
+    t("February"),
+    t("March"),
+    t("April"),
+    t("May"),
+    t("June"),
+    t("July"),
+    t("August"),
+    t("September"),
+    t("October"),
+    t("November"),
+    t("December"),
+];
+const DATE: Sentence = t("{day} {month} {year}, {time} UTC");
+
+impl Language {
+    /// Chooses the first language of `Accept-Language` that there is a catalogue for (RFC 9110, 12.5.4).
+    pub fn of_header(accept: Option<&str>) -> Self {
+        let tags = accept.unwrap_or_default().split(',').map(|tag| tag.trim().get(..2).unwrap_or_default());
+        tags.map(Self::of_tag).find_map(|known| known).unwrap_or(Self::English)
+    }
+
+    /// Chooses the language of mails and of the command line, where no request says one.
+    pub const fn of_site() -> Self {
+        Self::English
+    }
+
+    fn of_tag(tag: &str) -> Option<Self> {
+        tag.eq_ignore_ascii_case("en").then_some(Self::English)
+    }
+
+    /// The tag for `lang` (BCP 47).
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+        }
+    }
+
+    /// Looks a sentence up in the catalogue of this language.
+    pub fn translate(self, sentence: &str) -> &str {
+        match self {
+            Self::English => sentence,
+        }
+    }
+
+    /// Renders a message, its arguments filled in.
+    pub fn say(self, message: &Message) -> String {
+        let text = match &message.text {
+            Text::Sentence(sentence) => self.translate(sentence.key()),
+            Text::Counted { one, other, count } => {
+                self.translate(if self.is_one(*count) { one } else { other })
+            }
+            Text::Verbatim(text) => text,
+        };
+        let fill =
+            |text: String, (name, value): &(&'static str, Argument)| fill(&text, name, &self.value(value));
+        message.arguments.iter().fold(text.to_owned(), fill)
+    }
+
+    /// Renders a point in time with its zone, since a mail is read anywhere: `23 November 2026, 08:45 UTC`.
+    pub fn date(self, moment: Moment) -> String {
+        let (year, month, day, time) = moment.parts();
+        let month = MONTHS.get(month - 1).copied().unwrap_or(DATE);
+        let date = DATE.with("day", day).with("month", month);
+        self.say(&date.with("year", year.to_string()).with("time", time))
+    }
+
+    /// Renders a span in its largest unit, never shorter than it is.
+    pub fn span(self, span: Duration) -> String {
+        let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+        self.say(&match seconds {
+            0..=90 => tn("1 second", "{count} seconds", seconds.max(1)),
+            91..=5400 => tn("1 minute", "{count} minutes", seconds.div_ceil(60)),
+            5401..=172_799 => tn("1 hour", "{count} hours", seconds.div_ceil(3600)),
+            172_800.. => tn("1 day", "{count} days", seconds.div_ceil(86_400)),
+        })
+    }
+
+    fn is_one(self, count: u64) -> bool {
+        match self {
+            Self::English => count == 1,
+        }
+    }
+
+    fn value(self, argument: &Argument) -> String {
+        match argument {
+            Argument::Text(text) => text.clone(),
+            Argument::Count(count) => self.number(*count),
+            Argument::Span(span) => self.span(*span),
+            Argument::Moment(moment) => self.date(*moment),
+            Argument::Message(message) => self.say(message),
+        }
+    }
+
+    fn number(self, count: u64) -> String {
+        let digits = count.to_string();
+        let separator = match self {
+            Self::English => ',',
+        };
+        let mut grouped = String::new();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                grouped.push(separator);
+            }
+            grouped.push(digit);
+        }
+        grouped
+    }
+}
+
+fn fill(text: &str, name: &str, value: &str) -> String {
+    text.replace(&format!("{{{name}}}"), value)
+}
+
+/// What templates hand to a filter, by value or behind any number of references.
+pub trait Given<T> {
+    /// The value.
+    fn given(&self) -> T;
+}
+
+macro_rules! given {
+    ($($type:ty as $made:ty),+) => {
+        $(impl Given<$made> for $type {
+            fn given(&self) -> $made {
+                self.clone().into()
+            }
+        })+
+    };
+}
+given!(Message as Message, Sentence as Message, Moment as Moment, i64 as i64, i32 as i64);
+
+impl Given<i64> for usize {
+    fn given(&self) -> i64 {
+        i64::try_from(*self).unwrap_or(i64::MAX)
+    }
+}
+
+impl<T, G: Given<T>> Given<T> for &G {
+    fn given(&self) -> T {
+        (*self).given()
+    }
+}
+
+/// Templates find their language by name, so that nothing has to thread it through them.
+impl askama::Values for Language {
+    fn get_value<'a>(&'a self, key: &str) -> Option<&'a dyn std::any::Any> {
+        (key == "language").then_some(self as &dyn std::any::Any)
+    }
+}
+
+/// The filters of all templates.
+#[expect(missing_docs, clippy::inline_always, reason = "what the macro writes")]
+pub mod filters {
+    use askama::Values;
+
+    use super::{Given, Language, fill};
+    use crate::identity::{Message, Moment, tn};
+
+    fn language(values: &dyn Values) -> askama::Result<Language> {
+        askama::get_value::<Language>(values, "language").copied()
+    }
+
+    /// Translates a sentence.
+    #[askama::filter_fn]
+    pub fn tr(sentence: impl std::fmt::Display, values: &dyn Values) -> askama::Result<String> {
+        Ok(language(values)?.translate(&sentence.to_string()).to_owned())
+    }
+
+    /// Fills in `{name}`.
+    #[askama::filter_fn]
+    pub fn with<V: std::fmt::Display>(
+        sentence: impl std::fmt::Display,
+        _: &dyn Values,
+        name: &str,
+        value: V,
+    ) -> askama::Result<String> {
+        Ok(fill(&sentence.to_string(), name, &value.to_string()))
+    }
+
+    /// Chooses the form of a sentence that fits a number, and fills in `{count}`.
+    #[askama::filter_fn]
+    pub fn counted(
+        count: impl Given<i64>,
+        values: &dyn Values,
+        one: &'static str,
+        other: &'static str,
+    ) -> askama::Result<String> {
+        Ok(language(values)?.say(&tn(one, other, count.given())))
+    }
+
+    /// Renders a message.
+    #[askama::filter_fn]
+    pub fn say(message: impl Given<Message>, values: &dyn Values) -> askama::Result<String> {
+        Ok(language(values)?.say(&message.given()))
+    }
+
+    /// Renders a point in time.
+    #[askama::filter_fn]
+    pub fn date(moment: impl Given<Moment>, values: &dyn Values) -> askama::Result<String> {
+        Ok(language(values)?.date(moment.given()))
+    }
+
+    /// The tag of the language, for `lang`.
+    #[askama::filter_fn]
+    pub fn tag(_: impl std::fmt::Display, values: &dyn Values) -> askama::Result<String> {
+        Ok(language(values)?.tag().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn arguments_stand_where_the_sentence_names_them() {
+        let message = t("{left} of {all} tries left.").with("left", 2_u32).with("all", 5000_u32);
+        assert_eq!(Language::English.say(&message), "2 of 5,000 tries left.");
+    }
+
+    #[test]
+    fn one_is_said_otherwise_than_many() {
+        let tries = |count: i32| Language::English.say(&tn("1 try left.", "{count} tries left.", count));
+        assert_eq!((tries(1).as_str(), tries(4).as_str()), ("1 try left.", "4 tries left."));
+    }
+
+    #[test]
+    fn a_date_has_its_zone_and_a_span_its_largest_unit() {
+        let moment = Moment::new(datetime!(2026-11-03 10:45 +02:00));
+        assert_eq!(Language::English.date(moment), "3 November 2026, 08:45 UTC");
+        let spans = [
+            (0, "1 second"),
+            (59, "59 seconds"),
+            (600, "10 minutes"),
+            (7200, "2 hours"),
+            (259_200, "3 days"),
+        ];
+        for (seconds, expected) in spans {
+            assert_eq!(Language::English.span(Duration::from_secs(seconds)), expected);
+        }
+        assert_eq!(Language::English.span(Duration::from_millis(599_001)), "10 minutes");
+    }
+
+    #[test]
+    fn the_language_is_the_first_that_is_asked_for_and_known() {
+        for accept in [None, Some(""), Some("en-GB,en;q=0.9"), Some("de, en"), Some("é"), Some("tlh")] {
+            assert_eq!(Language::of_header(accept), Language::English);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The one shape of all mails: a greeting, paragraphs, perhaps a code or a button, and what to do when it was not you.
+//! One text and one HTML template therefore serve them all.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::Mail;
+use crate::config::PublicUrl;
+use crate::identity::{Message, Sentence};
+use crate::keys::Keys;
+use crate::language::{Language, filters};
+use crate::paths::{self, HOME};
+
+/// What stands for a secret where a mail is shown.
+pub const MASK: &str = "••••••";
+
+/// What every mail is written with.
+#[derive(Clone)]
+pub struct MailWriter {
+    /// The origin of every link.
+    pub public_url: PublicUrl,
+    /// For the tokens of verification links.
+    pub keys: Keys,
+    /// The language that mails are written in.
+    pub language: Language,
+}
+
+/// What differs from one sending to the next.
+#[derive(Clone, Copy)]
+pub(super) struct Enclosed<'a> {
+    /// The code or token that it carries.
+    pub secret: &'a str,
+    /// How long that still works.
+    pub left: Duration,
+}
+
+/// What a mail says.
+#[derive(Debug)]
+pub struct Content {
+    subject: Message,
+    greeting: String,
+    paragraphs: Vec<Message>,
+    code: Option<String>,
+    /// A link: its label and its URL.
+    button: Option<(Message, String)>,
+    /// How long it works, and what to do when it was not you.
+    notes: Vec<Message>,
+    site: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/mail.txt")]
+struct Text<'a> {
+    content: &'a Content,
+}
+
+#[derive(Template)]
+#[template(path = "mail/mail.html")]
+struct Html<'a> {
+    content: &'a Content,
+}
+
+impl MailWriter {
+    /// Writes a mail; `secret` is the code or token that it carries, `left` how long that still works. `None` for what is
+    /// answered by the courier instead of being sent.
+    pub fn write(&self, mail: &Mail, secret: &str, left: Duration) -> Option<Content> {
+        mail.letter().write(self, Enclosed { secret, left })
+    }
+
+    pub(super) fn content(&self, greeting: &str, subject: impl Into<Message>) -> Content {
+        Content {
+            subject: subject.into(),
+            greeting: greeting.to_owned(),
+            paragraphs: Vec::new(),
+            code: None,
+            button: None,
+            notes: Vec::new(),
+            site: self.url(HOME.path()),
+        }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        paths::absolute(&self.public_url, path)
+    }
+}
+
+impl Content {
+    pub(super) fn say(mut self, paragraph: impl Into<Message>) -> Self {
+        self.paragraphs.push(paragraph.into());
+        self
+    }
+
+    pub(super) fn code(self, code: &str) -> Self {
+        Self { code: Some(code.to_owned()), ..self }
+    }
+
+    pub(super) fn button(self, label: Sentence, url: String) -> Self {
+        Self { button: Some((label.into(), url)), ..self }
+    }
+
+    pub(super) fn note(mut self, note: impl Into<Message>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// Shows dots where its link stands.
+    #[must_use]
+    pub fn with_link_masked(mut self) -> Self {
+        if let Some((_, url)) = &mut self.button {
+            MASK.clone_into(url);
+        }
+        self
+    }
+
+    /// Renders the subject line.
+    pub fn subject(&self, language: Language) -> String {
+        language.say(&self.subject)
+    }
+
+    /// Renders the plain part.
+    ///
+    /// # Errors
+    /// When the template fails, which is a mistake of ours.
+    pub fn text(&self, language: Language) -> askama::Result<String> {
+        Text { content: self }.render_with_values(&language)
+    }
+
+    /// Renders the HTML part.
+    ///
+    /// # Errors
+    /// When the template fails, which is a mistake of ours.
+    pub fn html(&self, language: Language) -> askama::Result<String> {
+        Html { content: self }.render_with_values(&language)
+    }
+}

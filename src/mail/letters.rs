@@ -1,0 +1,24 @@
+//! One struct for each mail: what it needs to know, and what it says.
+
+pub(super) mod account;
+pub(super) mod admin;
+pub(super) mod auth;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::content::{Content, Enclosed, MailWriter};
+use crate::identity::Sentence;
+
+/// How a mail is kept and listed.
+pub(super) trait Letter: Write + Serialize + DeserializeOwned {
+    /// The word in the outbox.
+    const KIND: &str;
+    /// The name on a page.
+    const NAME: Sentence;
+}
+
+/// What a mail says; `None` when it is answered by the courier instead.
+pub(super) trait Write {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content>;
+}

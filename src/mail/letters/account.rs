@@ -1,0 +1,97 @@
+//! Mails about one's own account.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Letter, Write};
+use crate::identity::{Moment, Sentence, t};
+use crate::mail::content::{Content, Enclosed, MailWriter};
+use crate::paths::HOME;
+use crate::paths::account::CHANGE_EMAIL;
+use crate::paths::auth::UNDO_EMAIL;
+
+/// The password has been changed. Carries no link that does anything.
+#[derive(Serialize, Deserialize)]
+pub struct PasswordChanged {
+    /// The name in the greeting.
+    pub username: String,
+    /// When it was changed.
+    pub at: Moment,
+    /// The IP address that it was changed from.
+    pub ip: String,
+}
+
+impl Letter for PasswordChanged {
+    const KIND: &str = "password-changed";
+    const NAME: Sentence = t("Password changed");
+}
+
+impl Write for PasswordChanged {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let changed = t("Your password was changed on {when} from IP address {ip}.");
+        let not_you = t(
+            "Not you? Go to {site} now and choose “Forgot your password?” on the sign-in page. That signs out every device.",
+        );
+        let content = writer
+            .content(&self.username, t("Your password has been changed"))
+            .say(changed.with("when", self.at).with("ip", &self.ip))
+            .note(t("If this was you, you don't need to do anything."))
+            .note(not_you.with("site", writer.url(HOME.path())));
+        Some(content)
+    }
+}
+
+/// The code that confirms another address of an account; its secret is the code.
+#[derive(Serialize, Deserialize)]
+pub struct ConfirmNewEmail {
+    /// The name in the greeting.
+    pub username: String,
+}
+
+impl Letter for ConfirmNewEmail {
+    const KIND: &str = "confirm-new-email";
+    const NAME: Sentence = t("Email change code");
+}
+
+impl Write for ConfirmNewEmail {
+    fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.username, t("{code} is your code for Latchkey").with("code", secret))
+            .say(t("Enter this code on your profile page to make this your new email address:"))
+            .code(secret)
+            .button(t("Go to your profile"), writer.url(CHANGE_EMAIL.path()))
+            .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))
+            .note(t("Not you? Ignore this email: without the code nothing happens. Never share this code."));
+        Some(content)
+    }
+}
+
+/// The address has been changed: the notice to the old one. Its secret is the token of the link that undoes it.
+#[derive(Serialize, Deserialize)]
+pub struct EmailChanged {
+    /// The name in the greeting.
+    pub username: String,
+    /// The new address, masked: the old one's reader may not be its owner.
+    pub new_email: String,
+    /// The link.
+    pub link: String,
+}
+
+impl Letter for EmailChanged {
+    const KIND: &str = "email-changed";
+    const NAME: Sentence = t("Email changed");
+}
+
+impl Write for EmailChanged {
+    fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
+        let changed =
+            t("The email address of your account is now {email}. From now on we'll write to that address.");
+        let content = writer
+            .content(&self.username, t("Your email address has been changed"))
+            .say(changed.with("email", &self.new_email))
+            .say(t("If this was you, you don't need to do anything."))
+            .say(t("Not you? Restore this address. That signs out every device, and you'll choose a new password."))
+            .button(t("Restore this address"), writer.url(&UNDO_EMAIL.to([&self.link, secret])))
+            .note(t("The link works for {lifetime}.").with("lifetime", left));
+        Some(content)
+    }
+}

@@ -1,0 +1,165 @@
+//! Mails about what administrators did, and the test mail of an operator.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Letter, Write};
+use crate::identity::{Role, Sentence, t};
+use crate::mail::content::{Content, Enclosed, MailWriter};
+use crate::paths::auth::{RESET, SIGN_IN, SIGN_IN_ANY};
+
+/// A superuser created an account; its secret is the token of the link to choose a password.
+#[derive(Serialize, Deserialize)]
+pub struct Invitation {
+    /// The name in the greeting.
+    pub username: String,
+    /// Who created it.
+    pub inviter: String,
+    /// The link.
+    pub link: String,
+}
+
+impl Letter for Invitation {
+    const KIND: &str = "invitation";
+    const NAME: Sentence = t("Invitation");
+}
+
+impl Write for Invitation {
+    fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
+        let created = t(
+            "{inviter} created an account for you at {site}. Your username is {username}. Choose a password to get started:",
+        );
+        let created = created.with("inviter", &self.inviter).with("username", &self.username);
+        let lifetime = t(
+            "The link works once, for {lifetime}. After that, choose “Forgot your password?” on the sign-in page to get a new one.",
+        );
+        let content = writer
+            .content(&self.username, t("Your new account"))
+            .say(created.with("site", writer.public_url.host()))
+            .button(t("Choose a password"), writer.url(&RESET.to([&self.link, secret])))
+            .note(lifetime.with("lifetime", left))
+            .note(t(
+                "Weren't expecting this? Ignore this email: nobody can use the account without the link.",
+            ));
+        Some(content)
+    }
+}
+
+/// A superuser blocked the account.
+#[derive(Serialize, Deserialize)]
+pub struct AccountBlocked {
+    /// The name in the greeting.
+    pub username: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Letter for AccountBlocked {
+    const KIND: &str = "account-blocked";
+    const NAME: Sentence = t("Account blocked");
+}
+
+impl Write for AccountBlocked {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.username, t("Your account has been blocked"))
+            .say(
+                t("An administrator has blocked your account. Reason: “{reason}”.")
+                    .with("reason", &self.reason),
+            )
+            .say(t("You've been signed out everywhere, and you can't sign in for now."))
+            .note(t("If you think this is a mistake, contact the site's administrators."));
+        Some(content)
+    }
+}
+
+/// A superuser unblocked the account.
+#[derive(Serialize, Deserialize)]
+pub struct AccountUnblocked {
+    /// The name in the greeting.
+    pub username: String,
+}
+
+impl Letter for AccountUnblocked {
+    const KIND: &str = "account-unblocked";
+    const NAME: Sentence = t("Account unblocked");
+}
+
+impl Write for AccountUnblocked {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.username, t("Your account has been unblocked"))
+            .say(t("An administrator has unblocked your account. You can sign in again."))
+            .button(t("Sign in"), writer.url(SIGN_IN_ANY.path()));
+        Some(content)
+    }
+}
+
+/// A superuser changed the role of the account.
+#[derive(Serialize, Deserialize)]
+pub struct RoleChanged {
+    /// The name in the greeting.
+    pub username: String,
+    /// The new role, in its word.
+    pub role: String,
+}
+
+impl Letter for RoleChanged {
+    const KIND: &str = "role-changed";
+    const NAME: Sentence = t("Role changed");
+}
+
+impl Write for RoleChanged {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let role = Role::parse(&self.role)?;
+        let content = writer
+            .content(&self.username, t("Your role has changed"))
+            .say(t("Your role has changed to {role}. Please sign in again.").with("role", role.name()))
+            .button(t("Sign in"), writer.url(&SIGN_IN.to([role.as_str()])));
+        Some(content)
+    }
+}
+
+/// A superuser deleted the account.
+#[derive(Serialize, Deserialize)]
+pub struct AccountDeleted {
+    /// The name in the greeting.
+    pub username: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Letter for AccountDeleted {
+    const KIND: &str = "account-deleted";
+    const NAME: Sentence = t("Account deleted");
+}
+
+impl Write for AccountDeleted {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.username, t("Your account has been deleted"))
+            .say(
+                t("An administrator has deleted your account. Reason: “{reason}”.")
+                    .with("reason", &self.reason),
+            )
+            .note(t("If you think this is a mistake, contact the site's administrators."));
+        Some(content)
+    }
+}
+
+/// A mail of `latchkey send-test-mail`, which shows that mail works at all.
+#[derive(Serialize, Deserialize)]
+pub struct TestMail {}
+
+impl Letter for TestMail {
+    const KIND: &str = "test";
+    const NAME: Sentence = t("Test email");
+}
+
+impl Write for TestMail {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content("", t("A test email from Latchkey"))
+            .say(t("This email shows that Latchkey can send email with its current settings."));
+        Some(content)
+    }
+}

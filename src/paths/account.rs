@@ -1,0 +1,15 @@
+//! Paths of one's own account.
+
+#![expect(missing_docs, reason = "the names say it")]
+
+use super::Route;
+
+pub const PROFILE: Route<0> = Route::new("/user-profile/");
+pub const DETAILS: Route<0> = Route::new("/user-profile/update/");
+pub const CHANGE_EMAIL: Route<0> = Route::new("/user-profile/change-email/");
+pub const CHANGE_EMAIL_VERIFY: Route<0> = Route::new("/user-profile/change-email/verify/");
+pub const CHANGE_EMAIL_RESEND: Route<0> = Route::new("/user-profile/change-email/resend/");
+pub const CHANGE_EMAIL_CANCEL: Route<0> = Route::new("/user-profile/change-email/cancel/");
+pub const CHANGE_PICTURE: Route<0> = Route::new("/user-profile/change-picture/");
+pub const PASSWORD: Route<0> = Route::new("/user-profile/update-password/");
+pub const PICTURE: Route<1> = Route::new("/user-profile/picture/{random}/");

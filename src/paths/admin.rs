@@ -1,0 +1,22 @@
+//! Paths of the admin pages.
+
+#![expect(missing_docs, reason = "the names say it")]
+
+use super::Route;
+
+pub const ADMIN: Route<0> = Route::new("/admin/");
+pub const USERS: Route<0> = Route::new("/admin/users/");
+pub const USERS_CSV: Route<0> = Route::new("/admin/users.csv");
+pub const NEW_USER: Route<0> = Route::new("/admin/users/new/");
+pub const BULK: Route<0> = Route::new("/admin/users/bulk/");
+pub const USER: Route<1> = Route::new("/admin/users/{id}/");
+pub const DELETE_USER: Route<1> = Route::new("/admin/users/{id}/delete/");
+pub const USER_ACT: Route<2> = Route::new("/admin/users/{id}/{act}/");
+pub const CODES: Route<0> = Route::new("/admin/otp-verifications/");
+pub const CANCEL_CODE: Route<1> = Route::new("/admin/otp-verifications/{id}/cancel/");
+pub const RESETS: Route<0> = Route::new("/admin/password-resets/");
+pub const CANCEL_RESET: Route<1> = Route::new("/admin/password-resets/{id}/cancel/");
+pub const MAILS: Route<0> = Route::new("/admin/mails/");
+pub const MAIL: Route<1> = Route::new("/admin/mails/{id}/");
+pub const MAIL_ACT: Route<2> = Route::new("/admin/mails/{id}/{act}/");
+pub const EVENTS: Route<0> = Route::new("/admin/events/");

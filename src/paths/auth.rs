@@ -1,0 +1,18 @@
+//! Paths of proving who you are.
+
+#![expect(missing_docs, reason = "the names say it")]
+
+use super::Route;
+
+pub const SIGN_UP_ANY: Route<0> = Route::new("/auth/sign-up/");
+pub const SIGN_UP: Route<1> = Route::new("/auth/sign-up/{role:user|merchant}/");
+pub const VERIFY: Route<2> = Route::new("/auth/verify-otp/{uid}/{token}/");
+pub const RESEND: Route<2> = Route::new("/auth/resend-otp/{uid}/{token}/");
+pub const SIGN_IN_ANY: Route<0> = Route::new("/auth/sign-in/");
+pub const SIGN_IN: Route<1> = Route::new("/auth/sign-in/{role:user|merchant|staff|superuser}/");
+pub const SIGN_OUT: Route<0> = Route::new("/auth/sign-out/");
+pub const FORGOT: Route<0> = Route::new("/auth/forgot-password/");
+pub const RESET: Route<2> = Route::new("/auth/reset-password/{uid}/{token}/");
+pub const UNDO_EMAIL: Route<2> = Route::new("/auth/undo-email/{uid}/{token}/");
+pub const REFRESH: Route<0> = Route::new("/auth/refresh/");
+pub const CONFIRM: Route<0> = Route::new("/auth/confirm-password/");

@@ -1,0 +1,12 @@
+//! Paths for programs and developers.
+
+#![expect(missing_docs, reason = "the names say it")]
+
+use super::Route;
+
+pub const HEALTHZ: Route<0> = Route::new("/healthz");
+pub const READYZ: Route<0> = Route::new("/readyz");
+pub const STATIC: Route<1> = Route::new("/static/{name}");
+pub const DEV_MAILS: Route<0> = Route::new("/dev/mail/");
+pub const DEV_MAIL: Route<1> = Route::new("/dev/mail/{number}/");
+pub const DEV_MAIL_HTML: Route<1> = Route::new("/dev/mail/{number}/html/");

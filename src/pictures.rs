@@ -1,0 +1,203 @@
+//! The pictures, and what becomes of an upload before it is one.
+//!
+//! Whatever is sent, only pixels that we drew ourselves are kept: decoded within limits, turned
+//! upright, cropped square, 256 pixels, on white, as JPEG without any metadata, under a random name. They lie in a
+//! folder, or in a bucket that several instances share. (No table.)
+
+mod bucket;
+mod drawing;
+mod folder;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use bucket::S3Bucket;
+pub use drawing::DrawError;
+use drawing::draw;
+
+use crate::config::MediaConfig;
+use crate::identity::random_name;
+
+/// The largest upload.
+pub const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// The longest that anybody waits for the storage.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A file of that age is not being written any more.
+const MIN_ORPHAN_AGE: Duration = Duration::from_secs(3600);
+const ENDING: &str = ".jpg";
+
+/// Where pictures lie.
+#[derive(Clone)]
+pub struct Pictures {
+    storage: Storage,
+    /// One decode at a time: a picture may take 96 MiB while it is open.
+    turn: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+enum Storage {
+    Folder(Arc<Path>),
+    S3(S3Bucket),
+}
+
+impl Pictures {
+    /// Pictures where the settings say. Nothing is touched yet.
+    ///
+    /// # Errors
+    /// When the settings name no usable bucket.
+    pub fn new(config: &MediaConfig) -> io::Result<Self> {
+        let storage = match config {
+            MediaConfig::Folder(folder) => Storage::Folder(folder.as_path().into()),
+            MediaConfig::Bucket(config) => Storage::S3(S3Bucket::new(config)?),
+        };
+        Ok(Self { storage, turn: Arc::new(Semaphore::new(1)) })
+    }
+
+    /// Makes the folder if need be, and tries to write there.
+    ///
+    /// # Errors
+    /// When it cannot be written to.
+    pub async fn prepare(&self) -> io::Result<()> {
+        match &self.storage {
+            Storage::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::prepare(&folder)).await
+            }
+            Storage::S3(bucket) => in_time(bucket.prepare()).await,
+        }
+    }
+
+    /// Draws an upload again; returns the JPEG to keep.
+    ///
+    /// # Errors
+    /// When it is no picture that we take, or when there is no thread for it.
+    pub async fn draw(&self, upload: Vec<u8>) -> Result<Vec<u8>, DrawError> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let (answer, answered) = oneshot::channel();
+        // A thread of its own: those that serve the database have no time for it. The turn ends with the work, also
+        // when nobody waits for it any more.
+        let work = move || {
+            drop(answer.send(draw(&upload)));
+            drop(turn);
+        };
+        std::thread::Builder::new().name("picture".to_owned()).spawn(work).map_err(DrawError::NoThread)?;
+        // A decoder that panics drops the answer: the picture is to blame.
+        answered.await.unwrap_or(Err(DrawError::Broken))
+    }
+
+    /// Keeps a drawn picture, safe when this returns; returns its random name.
+    ///
+    /// # Errors
+    /// When the disk or the storage refuses. In a folder nothing is left of it then; of an object whose
+    /// acknowledgement was lost, [`Pictures::settled`] finds it later.
+    pub async fn keep(&self, jpeg: Vec<u8>) -> io::Result<String> {
+        let name = random_name();
+        let file = format!("{name}{ENDING}");
+        match &self.storage {
+            Storage::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::keep(&folder, &file, &jpeg)).await?;
+            }
+            Storage::S3(bucket) => in_time(bucket.keep(&file, jpeg)).await?,
+        }
+        Ok(name)
+    }
+
+    /// Reads a picture, if there is one of that name.
+    ///
+    /// # Errors
+    /// When the disk or the storage refuses.
+    pub async fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        // No path is built from anything else than a name that we gave.
+        if !is_ours(name) {
+            return Ok(None);
+        }
+        let file = format!("{name}{ENDING}");
+        match &self.storage {
+            Storage::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::read(&folder, &file)).await
+            }
+            Storage::S3(bucket) => in_time(bucket.read(&file)).await,
+        }
+    }
+
+    /// Removes a picture that no row names any more.
+    pub async fn remove(&self, name: &str) {
+        if is_ours(name) {
+            self.remove_file(format!("{name}{ENDING}")).await;
+        }
+    }
+
+    /// Removes a file of [`Pictures::settled`].
+    pub async fn remove_file(&self, file: String) {
+        let removed = match &self.storage {
+            Storage::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::remove(&folder, &file)).await
+            }
+            Storage::S3(bucket) => in_time(bucket.remove(&file)).await,
+        };
+        if let Err(error) = removed {
+            log::warn!("an old picture could not be removed: {error}");
+        }
+    }
+
+    /// The files of ours that are older than an hour, each with the name of the picture that it would be: what a
+    /// crash left over is among them.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn settled(&self) -> io::Result<Vec<(String, String)>> {
+        let files = match &self.storage {
+            Storage::Folder(folder) => {
+                let folder = Arc::clone(folder);
+                off_the_loop(move || folder::settled(&folder)).await?
+            }
+            Storage::S3(bucket) => bucket.settled().await?,
+        };
+        Ok(files.into_iter().filter_map(|file| name_of(&file).map(|name| (file, name))).collect())
+    }
+}
+
+/// Whether it is a name of the kind that we give; no other is worth a look.
+pub fn is_ours(name: &str) -> bool {
+    name.len() == 22 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// The name of the picture in that file, whole or not, when it is one of ours.
+fn name_of(file: &str) -> Option<String> {
+    let name = file.strip_suffix(folder::DRAFT).unwrap_or(file).strip_suffix(ENDING)?;
+    is_ours(name).then(|| name.to_owned())
+}
+
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(STORAGE_TIMEOUT, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the disk is one of the few that may")]
+async fn off_the_loop<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    actix_web::web::block(work).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ours_or_nobodys() {
+        let ours = random_name();
+        for file in [format!("{ours}.jpg"), format!("{ours}.jpg.part")] {
+            assert_eq!(name_of(&file).as_ref(), Some(&ours));
+        }
+        for bad in ["", "../../etc/passwd......", "a", "ABCDEFGHIJKLMNOPQRSTU/", "%2e%2e%2fABCDEFGHIJKLM"] {
+            assert!(!is_ours(bad) && name_of(&format!("{bad}.jpg")).is_none(), "{bad}");
+        }
+    }
+}

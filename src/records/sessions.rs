@@ -1,0 +1,310 @@
+//! One row for each signed-in browser. The row decides: whatever a cookie or Redis says, a session whose row has ended, or
+//! has another generation, is signed out at its next request.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::users::User;
+use crate::config::SessionConfig;
+use crate::db::Connection;
+use crate::db::columns::text_column;
+use crate::db::schema::{sessions, users as users_table};
+use crate::identity::{Id, Moment, Role};
+
+/// The most sessions of one account; the oldest makes room (OWASP ASVS 5.0, 7.1.2).
+const MAX_SESSIONS_PER_USER: i64 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long a remembered session lasts without a request.
+pub const REMEMBERED_IDLE: Duration = Duration::from_secs(7 * 86_400);
+
+/// Whether "Stay signed in on this device" was ticked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remember {
+    /// It was.
+    Yes,
+    /// It was not.
+    No,
+}
+
+/// How long a session lasts.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = Text)]
+pub enum SessionKind {
+    /// As the settings say.
+    Normal,
+    /// "Remember me": 7 days without a request, 30 at most (NIST SP 800-63B, AAL1).
+    Remembered,
+    /// Staff and superusers: 15 minutes without a request, 8 hours at most.
+    Privileged,
+}
+
+text_column!(SessionKind, |text| [SessionKind::Normal, SessionKind::Remembered, SessionKind::Privileged]
+    .into_iter()
+    .find(|kind| kind.as_str() == text));
+
+impl SessionKind {
+    /// Chooses the kind for a role, and for whether "Stay signed in" was ticked.
+    pub fn of(role: Role, remember: Remember) -> Self {
+        match (role.sees_admin(), remember) {
+            (true, _) => Self::Privileged,
+            (false, Remember::Yes) => Self::Remembered,
+            (false, Remember::No) => Self::Normal,
+        }
+    }
+
+    /// The word in the database.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Remembered => "remembered",
+            Self::Privileged => "privileged",
+        }
+    }
+
+    /// How long it lasts without a request.
+    pub fn idle(self, config: SessionConfig) -> Duration {
+        match self {
+            Self::Normal => config.idle,
+            Self::Remembered => REMEMBERED_IDLE,
+            Self::Privileged => 15 * MINUTE,
+        }
+    }
+
+    /// How long it lasts at most.
+    pub fn absolute(self, config: SessionConfig) -> Duration {
+        match self {
+            Self::Normal => config.absolute,
+            Self::Remembered => 30 * DAY,
+            Self::Privileged => 8 * 60 * MINUTE,
+        }
+    }
+}
+
+/// A signed-in browser: a whole row, as it is read, inserted and copied.
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions, treat_none_as_default_value = false)]
+pub struct Session {
+    /// What the session pointer names; a pointer cannot be made of it.
+    pub id: Id,
+    user_id: Id,
+    /// How long it lasts.
+    pub kind: SessionKind,
+    /// Raised at every rotation; a pointer of another generation is dead.
+    pub generation: i32,
+    /// The browser's name for itself, cut.
+    pub device: String,
+    /// Its IP address at sign-in.
+    pub ip: String,
+    /// Since when.
+    pub created_at: Moment,
+    /// When it was last seen, give or take a minute.
+    pub last_seen_at: Moment,
+    /// When the password was last given.
+    pub confirmed_at: Moment,
+    idle_ends_at: Moment,
+    absolute_ends_at: Moment,
+    ended_at: Option<Moment>,
+}
+
+impl Session {
+    /// Whether it is live.
+    pub fn is_live(&self, now: Moment) -> bool {
+        self.ended_at.is_none() && now < self.idle_ends_at && now < self.absolute_ends_at
+    }
+
+    /// Whether it is time to store that it was seen: not at every request, yet often enough that its idle life ends
+    /// when it should.
+    pub fn is_due(&self, config: SessionConfig, now: Moment) -> bool {
+        now.since(self.last_seen_at) >= MINUTE.min(self.kind.idle(config) / 10)
+    }
+
+    /// How long it can last at most, for a cookie that is to outlive the browser's window.
+    pub fn remaining(&self, now: Moment) -> Duration {
+        self.absolute_ends_at.since(now)
+    }
+}
+
+/// From where somebody signs in.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The browser's name for itself, cut.
+    pub agent: String,
+    /// Its IP address.
+    pub ip: IpAddr,
+}
+
+/// Begins a session; beyond twenty, the oldest of that account ends.
+pub fn begin(
+    conn: &mut Connection,
+    user: &Id,
+    kind: SessionKind,
+    device: &Device,
+    config: SessionConfig,
+    now: Moment,
+) -> QueryResult<Session> {
+    let absolute_ends_at = now.plus(kind.absolute(config));
+    let session = Session {
+        id: Id::new(),
+        user_id: user.clone(),
+        kind,
+        generation: 1,
+        device: device.agent.clone(),
+        ip: device.ip.to_string(),
+        created_at: now,
+        last_seen_at: now,
+        confirmed_at: now,
+        idle_ends_at: now.plus(kind.idle(config)).min(absolute_ends_at),
+        absolute_ends_at,
+        ended_at: None,
+    };
+    diesel::insert_into(sessions::table).values(&session).execute(conn)?;
+    let surplus: Vec<Id> = open(user)
+        .order((sessions::created_at.desc(), sessions::id.desc()))
+        .offset(MAX_SESSIONS_PER_USER)
+        .limit(MAX_SESSIONS_PER_USER)
+        .select(sessions::id)
+        .load(conn)?;
+    if !surplus.is_empty() {
+        diesel::update(sessions::table.filter(sessions::id.eq_any(surplus)))
+            .set(sessions::ended_at.eq(now))
+            .execute(conn)?;
+    }
+    Ok(session)
+}
+
+/// Finds a session and whose it is, live or not.
+pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Session, User)>> {
+    sessions::table
+        .inner_join(users_table::table)
+        .filter(sessions::id.eq(id))
+        .select((Session::as_select(), User::as_select()))
+        .get_result(conn)
+        .optional()
+}
+
+/// Stores that it was seen: its idle life starts again, its absolute one does not.
+pub fn touch(
+    conn: &mut Connection,
+    session: &Session,
+    config: SessionConfig,
+    now: Moment,
+) -> QueryResult<()> {
+    let idle_ends_at = now.plus(session.kind.idle(config)).min(session.absolute_ends_at);
+    diesel::update(sessions::table.find(&session.id).filter(sessions::ended_at.is_null()))
+        .set((sessions::last_seen_at.eq(now), sessions::idle_ends_at.eq(idle_ends_at)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Why a session is rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// Asked for, or because the account changed.
+    Renewed,
+    /// The password was given just now.
+    PasswordGiven,
+}
+
+/// Raises the generation, so that every older pointer to this session is dead. `None` when it has ended, or when another
+/// request was first.
+pub fn rotate(
+    conn: &mut Connection,
+    session: &Session,
+    why: Rotation,
+    config: SessionConfig,
+    now: Moment,
+) -> QueryResult<Option<Session>> {
+    let rotated = Session {
+        generation: session.generation.wrapping_add(1),
+        confirmed_at: match why {
+            Rotation::Renewed => session.confirmed_at,
+            Rotation::PasswordGiven => now,
+        },
+        last_seen_at: now,
+        idle_ends_at: now.plus(session.kind.idle(config)).min(session.absolute_ends_at),
+        ..session.clone()
+    };
+    let current = sessions::table
+        .find(&session.id)
+        .filter(sessions::generation.eq(session.generation))
+        .filter(sessions::ended_at.is_null());
+    let rows = diesel::update(current)
+        .set((
+            sessions::generation.eq(rotated.generation),
+            sessions::confirmed_at.eq(rotated.confirmed_at),
+            sessions::last_seen_at.eq(rotated.last_seen_at),
+            sessions::idle_ends_at.eq(rotated.idle_ends_at),
+        ))
+        .execute(conn)?;
+    Ok((rows == 1).then_some(rotated))
+}
+
+/// Ends a session.
+pub fn end(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
+    diesel::update(sessions::table.find(id).filter(sessions::ended_at.is_null()))
+        .set(sessions::ended_at.eq(now))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Ends every session of an account, except `keep`; returns how many.
+pub fn end_all(conn: &mut Connection, user: &Id, keep: Option<&Id>, now: Moment) -> QueryResult<usize> {
+    let mut others = diesel::update(open(user)).set(sessions::ended_at.eq(now)).into_boxed();
+    if let Some(keep) = keep {
+        others = others.filter(sessions::id.ne(keep));
+    }
+    others.execute(conn)
+}
+
+/// Lists the live sessions of an account, the newest first.
+pub fn live_of(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<Vec<Session>> {
+    open(user)
+        .filter(sessions::idle_ends_at.gt(now))
+        .filter(sessions::absolute_ends_at.gt(now))
+        .order((sessions::created_at.desc(), sessions::id.desc()))
+        .select(Session::as_select())
+        .load(conn)
+}
+
+/// Returns when each of these accounts was last seen.
+pub fn last_seen(conn: &mut Connection, users: &[Id]) -> QueryResult<HashMap<Id, Moment>> {
+    let seen: Vec<(Id, Option<Moment>)> = sessions::table
+        .filter(sessions::user_id.eq_any(users))
+        .group_by(sessions::user_id)
+        .select((sessions::user_id, diesel::dsl::max(sessions::last_seen_at)))
+        .load(conn)?;
+    Ok(seen.into_iter().filter_map(|(user, at)| Some((user, at?))).collect())
+}
+
+/// Ends one session of an account; returns whether it was open.
+pub fn end_of(conn: &mut Connection, user: &Id, id: &Id, now: Moment) -> QueryResult<bool> {
+    let one = open(user).filter(sessions::id.eq(id));
+    Ok(diesel::update(one).set(sessions::ended_at.eq(now)).execute(conn)? == 1)
+}
+
+/// Counts the sessions that began within a span.
+pub fn count_between(conn: &mut Connection, from: Moment, before: Moment) -> QueryResult<i64> {
+    sessions::table
+        .filter(sessions::created_at.ge(from))
+        .filter(sessions::created_at.lt(before))
+        .count()
+        .get_result(conn)
+}
+
+/// Forgets sessions a month after their end.
+pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
+    diesel::delete(sessions::table.filter(sessions::absolute_ends_at.lt(now.minus(30 * DAY)))).execute(conn)
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn open<'a>(user: &'a Id) -> _ {
+    let of_user: diesel::dsl::Eq<sessions::user_id, &'a Id> = sessions::user_id.eq(user);
+    sessions::table.filter(of_user).filter(sessions::ended_at.is_null())
+}

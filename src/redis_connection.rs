@@ -1,0 +1,141 @@
+//! One worker's connection to Redis: made when first needed, given up at the first failure, tried again soon.
+//!
+//! A breaker keeps a Redis that hangs from holding every request for the whole timeout: after a failure the
+//! connection answers "unavailable" at once, until it is time for one more try.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
+use secrecy::ExposeSecret;
+
+use crate::config::RedisConfig;
+
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(400);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long nobody tries again after a failure.
+const COOLING: Duration = Duration::from_millis(300);
+
+/// Redis does not answer.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("Redis does not answer")]
+pub struct Unavailable;
+
+/// A worker's connection to Redis.
+#[derive(Clone)]
+pub struct RedisConnection {
+    client: Client,
+    prefix: Arc<str>,
+    state: Arc<Mutex<State>>,
+    connecting: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<MultiplexedConnection>,
+    closed_until: Option<Instant>,
+    was_away: bool,
+}
+
+impl RedisConnection {
+    /// Prepares a connection that is made when first used.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn new(config: &RedisConfig) -> Result<Self, RedisError> {
+        let settings = TcpSettings::default().set_nodelay(true);
+        let info = config.url.expose_secret().into_connection_info()?.set_tcp_settings(settings);
+        Ok(Self {
+            client: Client::open(info)?,
+            prefix: config.prefix.as_str().into(),
+            state: Arc::default(),
+            connecting: Arc::default(),
+        })
+    }
+
+    /// Puts the prefix in front of a key.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Runs `call` on the connection.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when there is no answer in time, or one that means that Redis cannot serve now.
+    pub async fn run<T>(
+        &self,
+        call: impl AsyncFn(MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, Unavailable> {
+        match call(self.connection().await?).await {
+            // Redis closed it, to start again or because it was idle: that alone is no failure.
+            Err(error) if error.is_connection_dropped() => {
+                self.lock().connection = None;
+                call(self.connection().await?).await
+            }
+            answered => answered,
+        }
+        .map_err(|error| self.fail(&error))
+    }
+
+    /// Whether Redis answers at all.
+    pub async fn answers(&self) -> bool {
+        self.run(async |mut conn| redis::cmd("PING").query_async::<String>(&mut conn).await).await.is_ok()
+    }
+
+    async fn connection(&self) -> Result<MultiplexedConnection, Unavailable> {
+        if let Some(connection) = self.open()? {
+            return Ok(connection);
+        }
+        // One connects; those who come in the meantime wait for what it finds.
+        let _turn = self.connecting.lock().await;
+        if let Some(connection) = self.open()? {
+            return Ok(connection);
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        match self.client.get_multiplexed_async_connection_with_config(&config).await {
+            Ok(connection) => {
+                let mut state = self.lock();
+                state.connection = Some(connection.clone());
+                state.closed_until = None;
+                if std::mem::take(&mut state.was_away) {
+                    log::info!("Redis is back");
+                }
+                Ok(connection)
+            }
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    /// The connection, if there is one; nothing when it is time to make one.
+    fn open(&self) -> Result<Option<MultiplexedConnection>, Unavailable> {
+        let state = self.lock();
+        match (&state.connection, state.closed_until) {
+            (Some(connection), _) => Ok(Some(connection.clone())),
+            (None, Some(until)) if Instant::now() < until => Err(Unavailable),
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// What it says (that it is loading, or out of memory) is its answer to one call; silence opens the breaker.
+    fn fail(&self, error: &RedisError) -> Unavailable {
+        if !(error.is_io_error() || error.is_timeout()) {
+            log::warn!("Redis refused: {error}");
+            return Unavailable;
+        }
+        let mut state = self.lock();
+        state.connection = None;
+        state.closed_until = Some(Instant::now() + COOLING);
+        if !std::mem::replace(&mut state.was_away, true) {
+            log::warn!("Redis does not answer: {error}");
+        }
+        Unavailable
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,81 @@
+//! The server: the order in which a request passes, and how it starts and stops.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::rt::task::JoinHandle;
+use actix_web::{HttpServer, web};
+
+use crate::app::App;
+use crate::courier::{Courier, WORKERS};
+use crate::paths::service::STATIC;
+use crate::web::{assets, frame, gate, routes, session};
+use crate::{housekeeping, site};
+
+/// Serves until it is stopped, then lets what is under way finish.
+///
+/// # Errors
+/// When the listener or the mail transport cannot be used.
+pub async fn serve(app: App, listener: TcpListener, on_start: impl FnOnce(ServerHandle)) -> io::Result<()> {
+    let couriers = if app.config.mail.courier { start_couriers(&app)? } else { Vec::new() };
+    let housekeeper = actix_web::rt::spawn(housekeeping::work(app.clone()));
+    let template = app.clone();
+    let server = HttpServer::new(move || {
+        let app = template.for_worker();
+        let session = session::layer(&app);
+        let data = web::Data::new(app);
+        actix_web::App::new()
+            .app_data(web::Data::clone(&data))
+            .wrap(from_fn(gate::keep))
+            .wrap(from_fn(frame::draw))
+            .configure(site::health_routes)
+            .service(routes::page(STATIC, assets::serve))
+            .service(
+                web::scope("")
+                    .wrap(session)
+                    .wrap(from_fn(session::around))
+                    .configure(|routes| site::routes(routes, &data.config))
+                    .default_service(web::to(routes::nowhere)),
+            )
+            .default_service(web::to(routes::nowhere))
+    })
+    // Answers made of several writes would otherwise wait 40 ms for the client's acknowledgement.
+    .tcp_nodelay(true)
+    // The database is all that may block them, and it has as many connections.
+    .worker_max_blocking_threads(2)
+    .max_connections(1024)
+    .client_request_timeout(Duration::from_secs(5))
+    .keep_alive(Duration::from_secs(15))
+    .shutdown_timeout(30)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    on_start(server.handle());
+    server.await?;
+    app.begin_shutdown();
+    housekeeper.abort();
+    for courier in couriers {
+        if let Err(error) = courier.await {
+            log::error!("a courier ended early: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// Starts this process' couriers on the current thread.
+///
+/// # Errors
+/// When the settings make no mail transport.
+pub fn start_couriers(app: &App) -> io::Result<Vec<JoinHandle<()>>> {
+    let courier = Courier::new(&app.config, &app.keys, app.courier_parts()).map_err(io::Error::other)?;
+    let courier = Arc::new(courier);
+    let work = || {
+        let courier = Arc::clone(&courier);
+        actix_web::rt::spawn(async move { courier.work().await })
+    };
+    Ok((0..WORKERS).map(|_| work()).collect())
+}

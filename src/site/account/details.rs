@@ -1,0 +1,128 @@
+//! Change username, name, phone number and the text about oneself.
+
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
+
+use crate::accounts::usernames::{TAKEN, free_username};
+use crate::app::App;
+use crate::identity::{About, Details, FullName, Phone, Username, t};
+use crate::language::filters;
+use crate::paths::account::{DETAILS, PROFILE};
+use crate::records::events::{self, Kind};
+use crate::records::users::{self, User};
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::layout::Layout;
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::viewer::{By, Viewer};
+
+/// On the profile page.
+pub const SAVED: Notice = Notice::new("details-saved", t("Your changes have been saved."));
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::form(DETAILS, show, submit));
+}
+
+#[derive(Template)]
+#[template(path = "account/details.html")]
+struct DetailsPage {
+    layout: Layout,
+    form: DetailsForm,
+    problems: Problems,
+}
+
+/// The details as typed; also where a superuser edits them.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct DetailsForm {
+    pub username: String,
+    pub full_name: String,
+    pub phone: String,
+    pub about: String,
+}
+
+async fn show(viewer: Viewer) -> Answer {
+    let form = DetailsForm::of(&viewer.user);
+    page::ok(DetailsPage { layout: Layout::of(&viewer), form, problems: Problems::default() })
+}
+
+async fn submit(app: Data<App>, by: By, Form(form): Form<DetailsForm>) -> Result<Answer, HttpError> {
+    match change(&app, &by, &form).await {
+        Ok(()) => Ok(page::see_other(PROFILE.path()).saying(SAVED.post())),
+        Err(error) => {
+            let problems = error.problems()?;
+            Ok(page::form_again(DetailsPage { layout: Layout::of(&by.viewer), form, problems }))
+        }
+    }
+}
+
+async fn change(app: &App, by: &By, form: &DetailsForm) -> Result<(), FormError> {
+    let details = form.parse(by.user())?;
+    let by = by.clone();
+    app.db
+        .write(move |conn| {
+            by.still_may(conn)?;
+            let user = by.user();
+            if !free_username(conn, &details.username, Some(&user.id), by.now)? {
+                return Err(FormError::at("username", TAKEN));
+            }
+            users::set_details(conn, &user.id, &details)?;
+            let changed = differences(&details, user);
+            Ok(events::note(conn, Kind::DetailsChanged, Some(&user.id), &by.source(), &changed, by.now)?)
+        })
+        .await
+}
+
+/// The names of what changed; for the username, which is public, before and after, too.
+fn differences(new: &Details, user: &User) -> String {
+    let mut changed = Vec::new();
+    if new.username != user.username {
+        changed.push(format!("username {} to {}", user.username, new.username));
+    }
+    let others = [
+        ("full_name", new.full_name.as_str(), &user.full_name),
+        ("phone", new.phone.as_str(), &user.phone),
+        ("about", new.about.as_str(), &user.about),
+    ];
+    changed.extend(others.into_iter().filter(|(_, new, old)| new != old).map(|(name, ..)| name.to_owned()));
+    changed.join(", ")
+}
+
+impl DetailsForm {
+    /// The form as it stands for an account.
+    pub fn of(user: &User) -> Self {
+        Self {
+            username: user.username.to_string(),
+            full_name: user.full_name.clone(),
+            phone: user.phone.clone(),
+            about: user.about.clone(),
+        }
+    }
+
+    /// Reads the details of an account.
+    ///
+    /// # Errors
+    /// Everything that is wrong in them.
+    pub fn parse(&self, user: &User) -> Result<Details, Problems> {
+        let mut problems = Problems::default();
+        // A name that was given to them, reserved or not, is theirs to keep.
+        let username = if self.username == user.username.as_str() {
+            Ok(user.username.clone())
+        } else {
+            Username::parse(&self.username)
+        };
+        let username = problems.take("username", username);
+        let full_name = problems.take("full_name", FullName::parse(&self.full_name));
+        let phone = problems.take("phone", Phone::parse(&self.phone));
+        let about = problems.take("about", About::parse(&self.about));
+        match (username, full_name, phone, about) {
+            (Some(username), Some(full_name), Some(phone), Some(about)) => {
+                Ok(Details { username, full_name, phone, about })
+            }
+            _ => Err(problems),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Change one's email address: requested with the current password, confirmed with a code sent to the new address, told to
+//! the old one with a link that undoes it for 72 hours.
+//!
+//! Nothing changes before the code is entered. Whether the new address has an account already is not told: then its owner is
+//! mailed, and no code ever fits.
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
+
+use crate::accounts::codes::CodeRules;
+use crate::accounts::email::{begin_change, change};
+use crate::app::App;
+use crate::db;
+use crate::identity::{CodePurpose, Email, Otp, t};
+use crate::language::filters;
+use crate::limits::Limit;
+use crate::paths::account::{
+    CHANGE_EMAIL, CHANGE_EMAIL_CANCEL, CHANGE_EMAIL_RESEND, CHANGE_EMAIL_VERIFY, PROFILE,
+};
+use crate::records::events::{self, Kind};
+use crate::records::sessions::{Rotation, Session};
+use crate::records::verifications::{self, Attempt, Verification};
+use crate::site::auth::password_check::require_current_password;
+use crate::site::auth::verification::{CODE_SENT, CodeField, problem_of, send_code, too_early};
+use crate::web::errors::{ErrorPage, HttpError};
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::layout::Layout;
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::viewer::{By, SignInRequest, Viewer};
+
+/// On the profile page.
+pub const CHANGED: Notice =
+    Notice::new("email-changed", t("Your email address has been changed. We've let your old address know."));
+/// On the profile page.
+pub const CANCELLED: Notice =
+    Notice::new("email-cancelled", t("Change cancelled. Your email address stays the same."));
+/// On the page where the code is entered.
+const REQUESTED: Notice = Notice::new(
+    "email-requested",
+    t("We've sent a code to your new address. Enter it to finish the change."),
+);
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(routes::form(CHANGE_EMAIL, show, request))
+        .service(routes::act(CHANGE_EMAIL_VERIFY, verify))
+        .service(routes::act(CHANGE_EMAIL_RESEND, resend))
+        .service(routes::act(CHANGE_EMAIL_CANCEL, cancel));
+}
+
+#[derive(Template)]
+#[template(path = "account/email.html")]
+struct ChangeEmailPage {
+    layout: Layout,
+    current: Option<Email>,
+    form: ChangeEmailForm,
+    problems: Problems,
+}
+
+#[derive(Template)]
+#[template(path = "account/pending_email.html")]
+struct PendingPage {
+    layout: Layout,
+    current: Option<Email>,
+    email: Email,
+    code: CodeField,
+    problems: Problems,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChangeEmailForm {
+    email: String,
+    current_password: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CodeForm {
+    otp: String,
+}
+
+async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer, HttpError> {
+    let layout = Layout::of(&viewer).showing(&req, &[&REQUESTED, &CODE_SENT]);
+    let problems = Problems::default();
+    Ok(if let Some(flow) = pending(&app, &viewer).await? {
+        page::ok(PendingPage { layout, ..PendingPage::new(&app, &viewer, flow, problems) })
+    } else {
+        page::ok(ChangeEmailPage {
+            layout,
+            ..ChangeEmailPage::new(&viewer, ChangeEmailForm::default(), problems)
+        })
+    })
+}
+
+async fn request(app: Data<App>, by: By, Form(form): Form<ChangeEmailForm>) -> Result<Answer, HttpError> {
+    match begin(&app, &by, &form).await {
+        Ok(()) => Ok(page::see_other(CHANGE_EMAIL.path()).saying(REQUESTED.post())),
+        Err(error) => Ok(page::form_again(ChangeEmailPage::new(&by.viewer, form, error.problems()?))),
+    }
+}
+
+async fn verify(
+    app: Data<App>,
+    by: By,
+    browser: SignInRequest,
+    Form(form): Form<CodeForm>,
+) -> Result<Answer, HttpError> {
+    app.limits.take(Limit::Code, &by.client.network()).await?;
+    let flow = pending(&app, &by.viewer).await?.ok_or_else(nothing_pending)?;
+    match confirm(&app, &by, flow, &form).await {
+        Ok(session) => {
+            browser.point_to(&session, by.now)?;
+            Ok(page::see_other(PROFILE.path()).saying(CHANGED.post()))
+        }
+        Err(error) => pending_again(&app, &by.viewer, error.problems()?).await,
+    }
+}
+
+async fn resend(app: Data<App>, by: By) -> Result<Answer, HttpError> {
+    app.limits.take(Limit::Code, &by.client.network()).await?;
+    let flow = pending(&app, &by.viewer).await?.ok_or_else(nothing_pending)?;
+    match send_code(&app, &flow, by.user()).await? {
+        Ok(()) => Ok(page::see_other(CHANGE_EMAIL.path()).saying(CODE_SENT.post())),
+        Err(wait) => pending_again(&app, &by.viewer, too_early(wait)).await,
+    }
+}
+
+async fn cancel(app: Data<App>, by: By) -> Result<Answer, HttpError> {
+    app.db
+        .write(move |conn| {
+            verifications::end_all(conn, &by.user().id, CodePurpose::ChangeEmail, by.now)
+                .map_err(db::Error::from)
+        })
+        .await?;
+    Ok(page::see_other(PROFILE.path()).saying(CANCELLED.post()))
+}
+
+async fn pending(app: &App, viewer: &Viewer) -> Result<Option<Verification>, db::Error> {
+    let user = viewer.user.id.clone();
+    app.db.find(move |conn| verifications::pending(conn, &user, CodePurpose::ChangeEmail)).await
+}
+
+async fn pending_again(app: &App, viewer: &Viewer, problems: Problems) -> Result<Answer, HttpError> {
+    // Anew: the try that was just counted may have been the last.
+    let flow = pending(app, viewer).await?.ok_or_else(nothing_pending)?;
+    Ok(page::form_again(PendingPage::new(app, viewer, flow, problems)))
+}
+
+fn nothing_pending() -> ErrorPage {
+    let text = t("The change was confirmed or cancelled. Your profile shows your current address.");
+    ErrorPage::new(StatusCode::GONE, t("There's nothing to confirm"), text)
+        .way_on(t("Go to your profile"), PROFILE.path())
+}
+
+async fn begin(app: &App, by: &By, form: &ChangeEmailForm) -> Result<(), FormError> {
+    let email = form.parse(by.user().email.as_ref())?;
+    app.limits.take(Limit::Code, &by.client.network()).await?;
+    require_current_password(app, by, &form.current_password).await?;
+    let rules = CodeRules::new(&app.config, &app.keys);
+    let by = by.clone();
+    app.db
+        .write(move |conn| {
+            by.still_may(conn)?;
+            let user = by.user();
+            begin_change(conn, user, &email, &rules, by.now)?;
+            let masked = email.masked();
+            let noted =
+                events::note(conn, Kind::EmailChangeAsked, Some(&user.id), &by.source(), &masked, by.now);
+            noted.map_err(FormError::from)
+        })
+        .await?;
+    app.wakeup.wake();
+    Ok(())
+}
+
+/// What a code led to.
+enum Tried {
+    Changed(Box<Session>),
+    No(Attempt),
+}
+
+async fn confirm(app: &App, by: &By, flow: Verification, form: &CodeForm) -> Result<Session, FormError> {
+    let code = Otp::parse(&form.otp).map_err(|message| FormError::at("otp", message))?;
+    let keys = app.keys.codes();
+    let config = app.config.sessions;
+    let by = by.clone();
+    let tried = app
+        .db
+        .write(move |conn| {
+            let user = by.user();
+            let source = by.source();
+            let attempt = verifications::attempt(conn, &flow, &code, &keys, by.now)?;
+            match attempt {
+                Attempt::Right => {
+                    if !change(conn, user, &flow.email, by.now)? {
+                        return Err(belongs_to_another());
+                    }
+                    let old = user.email.as_ref().map(Email::masked).unwrap_or_default();
+                    let detail = format!("{old} to {}", flow.email.masked());
+                    events::note(conn, Kind::EmailChanged, Some(&user.id), &source, &detail, by.now)?;
+                    let session = by.rotate(conn, Rotation::Renewed, config)?;
+                    Ok(Tried::Changed(Box::new(session)))
+                }
+                Attempt::Wrong { .. } => {
+                    events::note(conn, Kind::CodeWrong, Some(&user.id), &source, "change-email", by.now)?;
+                    Ok(Tried::No(attempt))
+                }
+                Attempt::NotTried(_) => Ok(Tried::No(attempt)),
+            }
+        })
+        .await?;
+    app.wakeup.wake();
+    match tried {
+        Tried::Changed(session) => Ok(*session),
+        Tried::No(attempt) => Err(problem_of(attempt).unwrap_or_else(|| nothing_pending().into())),
+    }
+}
+
+fn belongs_to_another() -> FormError {
+    FormError::at("otp", t("This address can no longer be used. Cancel the change and choose another one."))
+}
+
+impl ChangeEmailPage {
+    fn new(viewer: &Viewer, form: ChangeEmailForm, problems: Problems) -> Self {
+        Self { layout: Layout::of(viewer), current: viewer.user.email.clone(), form, problems }
+    }
+}
+
+impl PendingPage {
+    fn new(app: &App, viewer: &Viewer, flow: Verification, problems: Problems) -> Self {
+        let code = CodeField::of(&flow, app.clock.now());
+        let current = viewer.user.email.clone();
+        Self { layout: Layout::of(viewer), current, email: flow.email, code, problems }
+    }
+}
+
+impl ChangeEmailForm {
+    fn parse(&self, current: Option<&Email>) -> Result<Email, Problems> {
+        let mut problems = Problems::default();
+        let email = problems.take("email", Email::parse(&self.email));
+        if email.is_some() && email.as_ref() == current {
+            problems.add("email", t("That's your current email address."));
+        }
+        if self.current_password.is_empty() {
+            problems.add("current_password", t("Enter your current password."));
+        }
+        email.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+}

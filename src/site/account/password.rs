@@ -1,0 +1,102 @@
+//! Choose a new password, with the current one. Every other browser is signed out, and the person is mailed.
+
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
+
+use crate::accounts::passwords;
+use crate::app::App;
+use crate::identity::{Username, t};
+use crate::language::filters;
+use crate::paths::account::{PASSWORD, PROFILE};
+use crate::records::events::{self, Kind};
+use crate::records::sessions::{Rotation, Session};
+use crate::site::auth::password_check::{choose_password, require_current_password};
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::layout::Layout;
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::viewer::{By, SignInRequest, Viewer};
+
+/// On the profile page.
+pub const CHANGED: Notice =
+    Notice::new("password-changed", t("Your password has been changed and your other devices signed out."));
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::form(PASSWORD, show, submit));
+}
+
+#[derive(Template)]
+#[template(path = "account/password.html")]
+struct PasswordPage {
+    layout: Layout,
+    username: Username,
+    min_length: usize,
+    problems: Problems,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PasswordForm {
+    current_password: String,
+    password: String,
+    confirm_password: String,
+}
+
+async fn show(app: Data<App>, viewer: Viewer) -> Answer {
+    page::ok(PasswordPage::new(&app, &viewer, Problems::default()))
+}
+
+async fn submit(
+    app: Data<App>,
+    by: By,
+    browser: SignInRequest,
+    Form(form): Form<PasswordForm>,
+) -> Result<Answer, HttpError> {
+    match change(&app, &by, &form).await {
+        Ok(session) => {
+            browser.point_to(&session, by.now)?;
+            Ok(page::see_other(PROFILE.path()).saying(CHANGED.post()))
+        }
+        Err(error) => Ok(page::form_again(PasswordPage::new(&app, &by.viewer, error.problems()?))),
+    }
+}
+
+async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, FormError> {
+    if form.current_password.is_empty() {
+        return Err(FormError::at("current_password", t("Enter your current password.")));
+    }
+    let password = choose_password(app, by.user(), &form.password, &form.confirm_password)?;
+    if form.password == form.current_password {
+        return Err(FormError::at("password", t("That's your current password. Choose a different one.")));
+    }
+    require_current_password(app, by, &form.current_password).await?;
+    let hash = app.hasher.hash(password).await?;
+    let by = by.clone();
+    let config = app.config.sessions;
+    let session = app
+        .db
+        .write(move |conn| {
+            by.still_may(conn)?;
+            let user = by.user();
+            passwords::change(conn, user, &hash, Some(&by.viewer.session.id), &by.source(), by.now)?;
+            events::note(conn, Kind::PasswordChanged, Some(&user.id), &by.source(), "", by.now)?;
+            by.rotate(conn, Rotation::PasswordGiven, config)
+        })
+        .await?;
+    app.wakeup.wake();
+    Ok(session)
+}
+
+impl PasswordPage {
+    fn new(app: &App, viewer: &Viewer, problems: Problems) -> Self {
+        Self {
+            layout: Layout::of(viewer),
+            username: viewer.user.username.clone(),
+            min_length: app.config.passwords.rules.min_length,
+            problems,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The acts that can be done to several accounts at once, and what is said before they are.
+
+use crate::accounts::administration::{Act, ActKind};
+use crate::identity::{Message, Sentence, t, tn};
+
+/// Each with the question, the button that answers it, and what it will do.
+macro_rules! bulk_acts {
+    ($($act:ident: $ask_one:literal, $ask_other:literal, $do_one:literal, $do_other:literal, $effect:literal;)+) => {
+        /// An act on several accounts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum BulkAct { $($act),+ }
+
+        impl BulkAct {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$act),+];
+
+            /// The same act on one account.
+            pub fn act(self) -> Act {
+                match self { $(Self::$act => Act::$act),+ }
+            }
+
+            /// Asks before it is done.
+            pub fn question(self, count: usize) -> Message {
+                match self { $(Self::$act => tn($ask_one, $ask_other, count)),+ }
+            }
+
+            /// Names the button that does it.
+            pub fn button(self, count: usize) -> Message {
+                match self { $(Self::$act => tn($do_one, $do_other, count)),+ }
+            }
+
+            /// Says what it will do.
+            pub fn effect(self) -> Sentence {
+                match self { $(Self::$act => t($effect)),+ }
+            }
+        }
+    };
+}
+
+bulk_acts! {
+    Block:
+        "Block 1 account?", "Block {count} accounts?",
+        "Block 1 account", "Block {count} accounts",
+        "They're signed out everywhere at once and can't sign in. People with a confirmed address are emailed the reason.";
+    Unblock:
+        "Unblock 1 account?", "Unblock {count} accounts?",
+        "Unblock 1 account", "Unblock {count} accounts",
+        "They can sign in again. People with a confirmed address are told by email.";
+    Verify:
+        "Confirm 1 email address?", "Confirm {count} email addresses?",
+        "Confirm 1 email address", "Confirm {count} email addresses",
+        "People who are waiting for a code can sign in without it.";
+    SendCode:
+        "Send 1 new code?", "Send {count} new codes?",
+        "Send 1 new code", "Send {count} new codes",
+        "People who are waiting for a code get a new one. Older codes stop working.";
+    EndSessions:
+        "Sign out 1 account?", "Sign out {count} accounts?",
+        "Sign out 1 account", "Sign out {count} accounts",
+        "They're signed out on every device. They can sign in again.";
+    Delete:
+        "Delete 1 account?", "Delete {count} accounts?",
+        "Delete 1 account", "Delete {count} accounts",
+        "This permanently deletes the accounts, their pictures and their sessions. Their events stay. People with a confirmed address are emailed the reason.";
+}
+
+impl BulkAct {
+    /// Reads its word in the form.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|act| act.kind().word() == word)
+    }
+
+    /// The kind of act.
+    pub fn kind(self) -> ActKind {
+        self.act().kind()
+    }
+}

@@ -1,0 +1,117 @@
+//! Create an account for somebody. They choose their password themselves, by a link that is mailed to them: no administrator
+//! ever types or sees one.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
+
+use super::acting::{actor, explained};
+use crate::accounts::new_user::{self, NewAccount};
+use crate::accounts::passwords;
+use crate::app::App;
+use crate::identity::{Email, Id, Password, Role, Username, random_name, t};
+use crate::language::filters;
+use crate::mail::Invitation;
+use crate::paths::admin::{NEW_USER, USER};
+use crate::records::events::Kind;
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::layout::Layout;
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::viewer::{By, Superuser};
+
+/// On the page of the new account.
+pub const CREATED: Notice =
+    Notice::new("account-created", t("Account created. An invitation is on its way."));
+
+/// How long the link of an invitation works: the person did not request it and may not be waiting.
+const INVITATION_LIFETIME: Duration = Duration::from_secs(72 * 3600);
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::form(NEW_USER, show, submit));
+}
+
+#[derive(Template)]
+#[template(path = "admin/new_user.html")]
+struct NewUserPage {
+    layout: Layout,
+    form: NewUserForm,
+    problems: Problems,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NewUserForm {
+    username: String,
+    email: String,
+    role: String,
+}
+
+/// What a form asks for.
+struct Wanted {
+    username: Username,
+    email: Email,
+    role: Role,
+}
+
+async fn show(Superuser(by): Superuser) -> Result<Answer, HttpError> {
+    // Before anything is typed, so that nothing typed is lost: this page hands out power.
+    by.require_recent_password(NEW_USER.path())?;
+    let form = NewUserForm { role: Role::User.as_str().to_owned(), ..NewUserForm::default() };
+    Ok(page::ok(NewUserPage { layout: Layout::of(&by.viewer), form, problems: Problems::default() }))
+}
+
+async fn submit(
+    app: Data<App>,
+    Superuser(by): Superuser,
+    Form(form): Form<NewUserForm>,
+) -> Result<Answer, HttpError> {
+    match create(&app, &by, &form).await {
+        Ok(id) => Ok(page::see_other(USER.to([id.as_str()])).saying(CREATED.post())),
+        Err(error) => {
+            let problems = error.problems()?;
+            Ok(page::form_again(NewUserPage { layout: Layout::of(&by.viewer), form, problems }))
+        }
+    }
+}
+
+async fn create(app: &App, by: &By, form: &NewUserForm) -> Result<Id, FormError> {
+    let Wanted { username, email, role } = form.parse()?;
+    by.require_recent_password(NEW_USER.path())?;
+    // Until they choose one, a password that nobody knows.
+    let hash = app.hasher.hash(Password::entered(&random_name())).await?;
+    let new = NewAccount { username, email, role, hash };
+    let by = by.clone();
+    let created = app
+        .db
+        .write(move |conn| {
+            by.still_may(conn)?;
+            let user = new_user::create(conn, &new, Kind::AccountAdded, &actor(&by, ""), by.now)
+                .map_err(explained)?;
+            let username = new.username.to_string();
+            let inviter = by.user().display_name().to_owned();
+            let invitation = |link| Invitation { username, inviter, link }.into();
+            passwords::queue_link(conn, &user.id, &new.email, INVITATION_LIFETIME, by.now, invitation)?;
+            Ok::<_, FormError>(user.id)
+        })
+        .await?;
+    app.wakeup.wake();
+    Ok(created)
+}
+
+impl NewUserForm {
+    fn parse(&self) -> Result<Wanted, Problems> {
+        let mut problems = Problems::default();
+        let username = problems.take("username", Username::parse(&self.username));
+        let email = problems.take("email", Email::parse(&self.email));
+        let role = problems.take("role", Role::parse(&self.role).ok_or_else(|| t("Choose a role.").into()));
+        match (username, email, role) {
+            (Some(username), Some(email), Some(role)) => Ok(Wanted { username, email, role }),
+            _ => Err(problems),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The list of accounts: searched, filtered, sorted, a page at a time, and as a file.
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::web::{Bytes, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use futures_util::stream::try_unfold;
+
+use super::acting::{BULK_NOTICES, notice};
+use super::bulk;
+use super::bulk_act::BulkAct;
+use super::listing::ROWS;
+use super::users_query::{Listing, UsersQuery};
+use crate::accounts::administration::ActKind;
+use crate::app::App;
+use crate::identity::{AccountStatus, Email, Id, Message, Moment, Role, Username, t, tn};
+use crate::language::filters;
+use crate::paths::admin::{USER, USERS, USERS_CSV};
+use crate::records::sessions;
+use crate::records::users::User;
+use crate::records::users::directory::{self, Filter};
+use crate::web::errors::HttpError;
+use crate::web::forms::{self, Problems};
+use crate::web::layout::Layout;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::signed_in::{initials, picture_path};
+use crate::web::viewer::Staff;
+
+/// Up to so many accounts are counted for a page.
+const COUNTED: usize = 10_000;
+/// Where two filters meet, so many: no index counts those alone.
+const COUNTED_BY_TWO: usize = 1000;
+/// So many accounts are read at once for a file.
+const BATCH: usize = 500;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::page(USERS_CSV, save)).service(routes::page(USERS, list));
+}
+
+#[derive(Template)]
+#[template(path = "admin/users.html")]
+struct UsersPage {
+    layout: Layout,
+    query: UsersQuery,
+    total: Message,
+    rows: Vec<Row>,
+    next: Option<String>,
+    /// Whether only accounts with an email address are listed.
+    has_email: bool,
+    /// Whether bulk acts are offered.
+    may_act: bool,
+    problems: Problems,
+}
+
+/// A row of the list.
+struct Row {
+    path: String,
+    /// The name of its box in a bulk form.
+    checkbox: String,
+    picture: Option<String>,
+    initials: String,
+    username: Username,
+    full_name: String,
+    email: Option<Email>,
+    role: Role,
+    status: AccountStatus,
+    joined: Moment,
+    last_seen: Option<Moment>,
+}
+
+impl Row {
+    fn of(user: &User, last_seen: Option<Moment>) -> Self {
+        Self {
+            path: USER.to([user.id.as_str()]),
+            checkbox: bulk::checkbox_name(&user.id),
+            picture: picture_path(user),
+            initials: initials(user.display_name()),
+            username: user.username.clone(),
+            full_name: user.full_name.clone(),
+            email: user.email.clone(),
+            role: user.role,
+            status: user.status(),
+            joined: user.created_at,
+            last_seen,
+        }
+    }
+}
+
+/// What is read for a page.
+struct Found {
+    rows: Vec<Row>,
+    next: Option<directory::Cursor>,
+    /// How many there are, up to one more than is counted.
+    counted: usize,
+}
+
+async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
+    let query: UsersQuery = forms::query(&req)?;
+    let (Listing { filter, order, after }, problems) = query.parse()?;
+    let wanted = filter.clone();
+    let found = app
+        .db
+        .read(move |conn| {
+            let page = directory::page(conn, &wanted, order, after.as_ref(), ROWS)?;
+            let ids: Vec<Id> = page.users.iter().map(|user| user.id.clone()).collect();
+            let seen = sessions::last_seen(conn, &ids)?;
+            let rows = page.users.iter().map(|user| Row::of(user, seen.get(&user.id).copied())).collect();
+            let counted = directory::count(conn, &wanted, most_counted(&wanted) + 1)?;
+            Ok(Found { rows, next: page.next, counted })
+        })
+        .await?;
+    let notices = [BULK_NOTICES, &[notice(ActKind::Delete)]].concat();
+    let page = UsersPage {
+        layout: Layout::of(&viewer).showing(&req, &notices),
+        total: total(&app, &filter, found.counted).await?,
+        rows: found.rows,
+        next: found.next.map(|cursor| query.path_after(&cursor)),
+        has_email: filter.has_email,
+        may_act: viewer.user.role == Role::Superuser,
+        query,
+        problems,
+    };
+    Ok(if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) })
+}
+
+fn most_counted(filter: &Filter) -> usize {
+    if filter.role.is_some() && filter.status.is_some() { COUNTED_BY_TWO } else { COUNTED }
+}
+
+/// Says how many accounts a filter means: exactly, as far as that can be counted for a page; from the last census where it
+/// has the number.
+async fn total(app: &App, filter: &Filter, counted: usize) -> Result<Message, HttpError> {
+    let most = most_counted(filter);
+    if counted <= most {
+        return Ok(tn("1 account", "{count} accounts", counted));
+    }
+    let is_counted = filter.search.is_empty()
+        && !filter.has_email
+        && filter.joined_from.is_none()
+        && filter.joined_before.is_none();
+    if is_counted {
+        let census = app.statistics.get().await?.census;
+        return Ok(tn("1 account", "{count} accounts", census.of(filter.role, filter.status.as_ref())));
+    }
+    Ok(t("More than {count} accounts").with("count", most))
+}
+
+/// Where a file of accounts goes on.
+struct Rest {
+    app: Data<App>,
+    listing: Listing,
+    /// What stands before the next rows.
+    head: String,
+}
+
+/// The same accounts as a file, read and sent a few at a time.
+async fn save(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let query: UsersQuery = forms::query(&req)?;
+    let (listing, problems) = query.parse()?;
+    if !problems.is_empty() {
+        return Err(HttpError::BadRequest);
+    }
+    log::info!("{} saves the list of accounts as a file", viewer.user.id.as_str());
+    let head = super::csv::line(&["id", "username", "email", "name", "phone", "role", "status", "joined"]);
+    let lines = try_unfold(Some(Rest { app, listing, head }), |rest| async move {
+        match rest {
+            Some(rest) => rest.next_lines().await.map(Some),
+            None => Ok(None),
+        }
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8; header=present"))
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"accounts.csv\""))
+        .streaming(lines))
+}
+
+impl Rest {
+    async fn next_lines(mut self) -> Result<(Bytes, Option<Self>), HttpError> {
+        let filter = self.listing.filter.clone();
+        let order = self.listing.order;
+        let after = self.listing.after.take();
+        let found = self
+            .app
+            .db
+            .read(move |conn| directory::page(conn, &filter, order, after.as_ref(), BATCH))
+            .await?;
+        let mut lines = std::mem::take(&mut self.head);
+        lines.extend(found.users.iter().map(csv_line));
+        self.listing.after = found.next;
+        let rest = self.listing.after.is_some().then_some(self);
+        Ok((Bytes::from(lines), rest))
+    }
+}
+
+fn csv_line(user: &User) -> String {
+    super::csv::line(&[
+        user.id.as_str(),
+        user.username.as_str(),
+        user.email.as_ref().map_or("", Email::as_str),
+        &user.full_name,
+        &user.phone,
+        user.role.as_str(),
+        user.status().as_str(),
+        &user.created_at.iso(),
+    ])
+}

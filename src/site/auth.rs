@@ -1,0 +1,28 @@
+//! Proving who you are.
+
+mod blocked;
+pub(super) mod confirm;
+mod home;
+mod links;
+pub(super) mod password_check;
+mod recovery;
+pub(super) mod refresh;
+mod sign_in;
+mod sign_out;
+mod sign_up;
+mod undo_email;
+pub(super) mod verification;
+
+use actix_web::web::ServiceConfig;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    home::routes(config);
+    sign_up::routes(config);
+    verification::routes(config);
+    sign_in::routes(config);
+    sign_out::routes(config);
+    recovery::routes(config);
+    undo_email::routes(config);
+    refresh::routes(config);
+    confirm::routes(config);
+}

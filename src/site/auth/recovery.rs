@@ -1,0 +1,165 @@
+//! Forgot the password: request a link, choose a new password with it.
+//!
+//! A request has one answer for every input. The link works for twenty minutes and once, and is looked at by GET as often
+//! as scanners like. A new password ends every session and every other link, signs nobody in, and is told by mail.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Path, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
+
+use super::links::{dead_link, open_link};
+use super::password_check::choose_password;
+use super::undo_email::EMAIL_RESTORED;
+use crate::accounts::passwords;
+use crate::app::App;
+use crate::db;
+use crate::identity::{LinkPurpose, Login, Message, Username, t};
+use crate::language::filters;
+use crate::limits::Limit;
+use crate::mail::{self, Envelope, RecoveryRequest};
+use crate::paths::auth::{FORGOT, RESET, SIGN_IN};
+use crate::records::events::{self, Kind};
+use crate::records::links::{self, Link, LinkState};
+use crate::records::users::User;
+use crate::web::client::Client;
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::layout::Layout;
+use crate::web::notice::{self, Notice};
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+
+/// On the sign-in page.
+pub const PASSWORD_RESET: Notice =
+    Notice::new("password-reset", t("Your password has been changed. Sign in with the new one."));
+/// Makes the page where links are requested say that one may be on its way.
+const REQUESTED: Notice = Notice::counted(
+    "reset-requested",
+    "If we know that username or email address, we've just sent it a link. The link works for 1 minute.",
+    "If we know that username or email address, we've just sent it a link. The link works for {count} minutes.",
+);
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(routes::form(FORGOT, show_request, request))
+        .service(routes::form(RESET, show_reset, reset));
+}
+
+#[derive(Template)]
+#[template(path = "auth/forgot_password.html")]
+struct RequestPage {
+    layout: Layout,
+    form: RequestForm,
+    problems: Problems,
+}
+
+#[derive(Template)]
+#[template(path = "auth/check_inbox.html")]
+struct CheckInboxPage {
+    layout: Layout,
+    text: Message,
+}
+
+#[derive(Template)]
+#[template(path = "auth/reset_password.html")]
+struct ResetPage {
+    layout: Layout,
+    username: Username,
+    min_length: usize,
+    problems: Problems,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RequestForm {
+    username: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ResetForm {
+    password: String,
+    confirm_password: String,
+}
+
+async fn show_request(req: HttpRequest) -> Answer {
+    if let Some(text) = notice::read(&req, &[&REQUESTED]) {
+        return page::ok(CheckInboxPage { layout: Layout::plain(), text });
+    }
+    let layout = Layout::plain().showing(&req, &[&EMAIL_RESTORED]);
+    page::ok(RequestPage { layout, form: RequestForm::default(), problems: Problems::default() })
+}
+
+async fn request(app: Data<App>, client: Client, Form(form): Form<RequestForm>) -> Result<Answer, HttpError> {
+    let login = match Login::parse(&form.username) {
+        Ok(login) => login,
+        Err(message) => {
+            let problems = Problems::one("username", message);
+            return Ok(page::form_again(RequestPage { layout: Layout::plain(), form, problems }));
+        }
+    };
+    app.limits.take(Limit::Recovery, &client.network()).await?;
+    let lifetime = app.config.reset_lifetime;
+    let now = app.clock.now();
+    app.db
+        .write(move |conn| {
+            let envelope = Envelope::to_courier().with_secret(login.as_str(), lifetime);
+            mail::queue(conn, RecoveryRequest {}, &envelope, now).map_err(db::Error::from)
+        })
+        .await?;
+    app.wakeup.wake();
+    let minutes = usize::try_from(lifetime.as_secs().div_ceil(60)).unwrap_or(usize::MAX);
+    Ok(page::see_other(FORGOT.path()).saying(REQUESTED.of(minutes)))
+}
+
+async fn show_reset(app: Data<App>, at: Path<(String, String)>) -> Result<Answer, HttpError> {
+    let (_, user) = open_link(&app, &at, LinkPurpose::ResetPassword).await?;
+    Ok(page::ok(ResetPage::new(&app, &user, Problems::default())))
+}
+
+async fn reset(
+    app: Data<App>,
+    client: Client,
+    at: Path<(String, String)>,
+    Form(form): Form<ResetForm>,
+) -> Result<Answer, HttpError> {
+    app.limits.take(Limit::Recovery, &client.network()).await?;
+    let (link, user) = open_link(&app, &at, LinkPurpose::ResetPassword).await?;
+    match set_password(&app, &client, link, &user, &form).await {
+        Ok(()) => Ok(page::see_other(SIGN_IN.to([user.role.as_str()])).saying(PASSWORD_RESET.post())),
+        Err(error) => Ok(page::form_again(ResetPage::new(&app, &user, error.problems()?))),
+    }
+}
+
+async fn set_password(
+    app: &App,
+    client: &Client,
+    link: Link,
+    user: &User,
+    form: &ResetForm,
+) -> Result<(), FormError> {
+    let password = choose_password(app, user, &form.password, &form.confirm_password)?;
+    let hash = app.hasher.hash(password).await?;
+    let user = user.clone();
+    let source = client.source();
+    let now = app.clock.now();
+    app.db
+        .write(move |conn| {
+            if !links::consume(conn, &link.id, now)? {
+                return Err(dead_link(LinkState::Used, LinkPurpose::ResetPassword).into());
+            }
+            passwords::change(conn, &user, &hash, None, &source, now)?;
+            Ok::<_, FormError>(events::note(conn, Kind::PasswordReset, Some(&user.id), &source, "", now)?)
+        })
+        .await?;
+    app.wakeup.wake();
+    Ok(())
+}
+
+impl ResetPage {
+    fn new(app: &App, user: &User, problems: Problems) -> Self {
+        let min_length = app.config.passwords.rules.min_length;
+        Self { layout: Layout::plain(), username: user.username.clone(), min_length, problems }
+    }
+}

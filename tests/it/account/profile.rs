@@ -1,0 +1,321 @@
+//! One's own profile: what can be changed, who may see the picture, what becomes of strange files.
+
+use std::io::Write as _;
+
+use image::ImageFormat;
+use latchkey::identity::Role;
+use reqwest::Method;
+
+use crate::harness::pictures;
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, stories};
+
+async fn upload(visitor: &mut Visitor, name: &str, kind: &str, bytes: &[u8]) -> u16 {
+    visitor.visit("/user-profile/change-picture/").await;
+    visitor.choose_file("Picture", name, kind, bytes).press("Save").await.status
+}
+
+async fn ask_for_address(visitor: &mut Visitor, address: &str) {
+    visitor.visit("/user-profile/change-email/").await;
+    visitor.fill("New email", address).fill("Current password", PASSWORD).press("Send the code").await;
+}
+
+/// A PNG of the head alone: it says how large it is, and holds next to nothing.
+fn png_bomb(width: u32, height: u32) -> Vec<u8> {
+    let chunk = |kind: &[u8; 4], data: &[u8]| {
+        let mut sum = flate2::Crc::new();
+        sum.update(kind);
+        sum.update(data);
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        [&length[..], kind, data, &sum.sum().to_be_bytes()].concat()
+    };
+    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    let row = vec![0; 1 + 3 * width as usize];
+    for _ in 0..height.min(6_000) {
+        zeros.write_all(&row).unwrap();
+    }
+    let pixels = zeros.finish().unwrap();
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &head), &chunk(b"IDAT", &pixels), &chunk(b"IEND", b"")]
+        .concat()
+}
+
+/// A JPEG that lies on its side and tells where it was taken.
+fn jpeg_with_exif(orientation: u8) -> Vec<u8> {
+    let jpeg = pictures::encoded(&pictures::fields(400, 200), ImageFormat::Jpeg);
+    let mut tiff = b"II*\0\x08\0\0\0".to_vec();
+    tiff.extend([2, 0]);
+    tiff.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0]);
+    tiff.extend([0x25, 0x88, 4, 0, 1, 0, 0, 0, 38, 0, 0, 0]);
+    tiff.extend([0, 0, 0, 0]);
+    tiff.extend([1, 0, 0x1d, 0, 2, 0, 11, 0, 0, 0, 56, 0, 0, 0, 0, 0, 0, 0]);
+    tiff.extend(b"2026:11:23\0GPS-SECRET");
+    let exif = [&b"Exif\0\0"[..], &tiff].concat();
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+stories! {
+    details_are_checked_and_kept_as_typed,
+    a_new_address_counts_once_it_is_confirmed_and_can_be_cancelled,
+    the_old_address_can_undo_a_change_for_three_days,
+    an_address_with_an_account_looks_like_any_other_here_too,
+    asking_again_for_an_address_gives_no_more_guesses,
+    ones_own_address_can_be_spelt_anew,
+    a_new_password_needs_the_current_one_and_signs_others_out,
+    four_formats_become_a_square_jpeg_and_can_be_removed,
+    a_picture_is_turned_upright_and_tells_nothing_of_its_place,
+    bombs_and_what_only_looks_like_a_picture_are_refused_kindly,
+    a_polyglot_comes_out_as_clean_pixels,
+    a_large_file_is_refused_before_it_is_read,
+    a_picture_is_for_its_person_and_for_staff,
+}
+
+async fn details_are_checked_and_kept_as_typed(site: &Site) {
+    site.member("bobbob").await;
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/update/").await;
+    ann.fill("Username", "BOBBOB")
+        .fill("Name", "Ann")
+        .fill("Phone", "12")
+        .fill("About you", &"x".repeat(501));
+    ann.press("Save").await;
+    ann.status(422);
+    assert_eq!(ann.written("Phone"), "12");
+    assert_ne!(ann.problem("Phone"), "");
+    assert_ne!(ann.problem("About you"), "");
+    ann.fill("Phone", "").fill("About you", "").press("Save").await;
+    assert_eq!(ann.problem("Username"), "That username is taken. Choose another.");
+    ann.fill("Username", "AnnaLee").press("Save").await;
+    ann.see("Your changes have been saved.").see("@AnnaLee");
+}
+
+async fn a_new_address_counts_once_it_is_confirmed_and_can_be_cancelled(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/change-email/").await;
+    ann.fill("New email", "lee@example.org")
+        .fill("Current password", OTHER_PASSWORD)
+        .press("Send the code")
+        .await;
+    ann.status(422);
+    assert_eq!(ann.problem("Current password"), "That isn't your current password.");
+    assert_eq!(ann.written("New email"), "lee@example.org");
+    ann.fill("Current password", PASSWORD).press("Send the code").await;
+    ann.see("We've sent a code to your new address.");
+    let code = site.code_to("lee@example.org").await;
+    ann.visit("/user-profile/").await;
+    ann.see("annalee@example.org").see("Waiting for you to confirm lee@example.org.");
+    ann.follow("Enter the code").await;
+    ann.press("Cancel the change").await;
+    ann.see("Change cancelled.").see("annalee@example.org");
+    let late = ann.posting("/user-profile/change-email/verify/", &[("otp", &code)]);
+    assert_eq!(late.send().await.unwrap().status().as_u16(), 410);
+}
+
+async fn the_old_address_can_undo_a_change_for_three_days(site: &Site) {
+    let mut thief = site.member("annalee").await;
+    ask_for_address(&mut thief, "thief@example.org").await;
+    let code = site.code_to("thief@example.org").await;
+    thief.fill("Code", &code).press("Confirm").await;
+    thief.see("Your email address has been changed.");
+    let undo = site.mail_to("annalee@example.org").await.link("/auth/undo-email/");
+
+    // Once more: the first link still brings back the first address.
+    site.wait(minutes(5)).await;
+    ask_for_address(&mut thief, "second@example.org").await;
+    let code = site.code_to("second@example.org").await;
+    thief.fill("Code", &code).press("Confirm").await;
+    let newer = site.mail_to("thief@example.org").await.link("/auth/undo-email/");
+
+    site.wait(hours(48)).await;
+    let mut ann = site.visitor();
+    ann.visit(&undo).await;
+    ann.status(200).see("annalee@example.org");
+    ann.press("Restore this address").await;
+    ann.see("Your old email address is back and every device has been signed out.");
+    assert!(!thief.is_signed_in().await);
+    thief.visit(&newer).await;
+    thief.status(410);
+    ann.fill("Username or email", "annalee@example.org").press("Send the link").await;
+    let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
+    ann.visit(&link).await;
+    ann.status(200);
+    ann.visit(&undo).await;
+    ann.status(410).see("This link has already been used");
+}
+
+async fn an_address_with_an_account_looks_like_any_other_here_too(site: &Site) {
+    site.member("bobbob").await;
+    let mut ann = site.member("annalee").await;
+    site.wait(minutes(2)).await;
+    ask_for_address(&mut ann, "bobbob@example.org").await;
+    ann.status(200)
+        .see("We've sent a code to your new address.")
+        .see("We sent a 6-digit code to bobbob@example.org");
+    assert_eq!(site.mail_to("bobbob@example.org").await.subject, "You already have an account");
+    ann.fill("Code", "123456").press("Confirm").await;
+    ann.status(422).see("You have 4 tries left");
+}
+
+async fn asking_again_for_an_address_gives_no_more_guesses(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let mut guesses = 0;
+    for _ in 0..4 {
+        ask_for_address(&mut ann, "stranger@example.org").await;
+        while ann.page().sees("It works for another") {
+            ann.fill("Code", "000000").press("Confirm").await;
+            guesses += 1;
+        }
+        ann.visit("/user-profile/change-email/").await;
+        ann.press("Cancel the change").await;
+    }
+    assert_eq!(guesses, 5, "one code was mailed, and five tries are its");
+}
+
+async fn ones_own_address_can_be_spelt_anew(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    site.wait(minutes(2)).await;
+    ask_for_address(&mut ann, "AnnaLee@example.org").await;
+    let code = site.code_to("AnnaLee@example.org").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    ann.see("Your email address has been changed.").see("AnnaLee@example.org");
+}
+
+async fn a_new_password_needs_the_current_one_and_signs_others_out(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let mut phone = site.visitor();
+    phone.sign_in("annalee", PASSWORD).await;
+    ann.visit("/user-profile/update-password/").await;
+    ann.fill("Current password", OTHER_PASSWORD);
+    ann.fill("New password", OTHER_PASSWORD)
+        .fill("Repeat the new password", OTHER_PASSWORD)
+        .press("Change password")
+        .await;
+    ann.status(422);
+    ann.fill("Current password", PASSWORD);
+    ann.fill("New password", OTHER_PASSWORD)
+        .fill("Repeat the new password", OTHER_PASSWORD)
+        .press("Change password")
+        .await;
+    ann.see("Your password has been changed and your other devices signed out.");
+    assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your password has been changed");
+    assert!(!phone.is_signed_in().await);
+    assert!(ann.is_signed_in().await);
+}
+
+async fn four_formats_become_a_square_jpeg_and_can_be_removed(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    for (name, format) in [
+        ("a.png", ImageFormat::Png),
+        ("a.jpg", ImageFormat::Jpeg),
+        ("a.gif", ImageFormat::Gif),
+        ("a.webp", ImageFormat::WebP),
+    ] {
+        let status = upload(
+            &mut ann,
+            name,
+            "application/octet-stream",
+            &pictures::encoded(&pictures::fields(300, 500), format),
+        )
+        .await;
+        assert_eq!(status, 200, "{name}: {}", ann.page());
+        ann.see("Your picture has been updated.");
+        let shown = pictures::shown(&mut ann).await.to_rgb8();
+        assert_eq!(shown.dimensions(), (256, 256));
+        let (corner, other) = (shown.get_pixel(20, 20), shown.get_pixel(235, 235));
+        assert!(corner[0] > 180 && corner[1] < 80, "{name}: {corner:?}");
+        assert!(other[0] > 180 && other[1] > 180 && other[2] < 90, "{name}: {other:?}");
+    }
+    let files = || std::fs::read_dir(site.folder.path().join("media")).unwrap().count();
+    assert_eq!(files(), 1, "old files go");
+    ann.follow("Change picture").await;
+    ann.tick("Remove the picture").press("Save").await;
+    ann.see("Your picture has been removed.").see("A annalee");
+    assert_eq!(files(), 0);
+}
+
+async fn a_picture_is_turned_upright_and_tells_nothing_of_its_place(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let sideways = jpeg_with_exif(6);
+    assert!(sideways.windows(10).any(|bytes| bytes == b"GPS-SECRET"));
+    assert_eq!(upload(&mut ann, "a.jpg", "image/jpeg", &sideways).await, 200);
+    let shown = pictures::shown(&mut ann).await.to_rgb8();
+    // Turned by a quarter to the right, the red field is at the top right.
+    assert!(
+        shown.get_pixel(235, 20)[0] > 180 && shown.get_pixel(235, 20)[1] < 80,
+        "{:?}",
+        shown.get_pixel(235, 20)
+    );
+    let file = pictures::file(&mut ann).await;
+    for secret in [&b"GPS"[..], b"Exif", b"2026:11"] {
+        assert!(!file.windows(secret.len()).any(|bytes| bytes == secret));
+    }
+}
+
+async fn bombs_and_what_only_looks_like_a_picture_are_refused_kindly(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let bomb = png_bomb(20_000, 20_000);
+    assert!(bomb.len() < 500_000, "{} bytes", bomb.len());
+    assert_eq!(upload(&mut ann, "bomb.png", "image/png", &bomb).await, 422);
+    assert!(ann.problem("Picture").contains("4096 × 4096 pixels"), "{}", ann.problem("Picture"));
+    let svg = br#"<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>"#;
+    let html = b"<!DOCTYPE html><script>alert(document.domain)</script>";
+    let cut = &pictures::png(300, 300)[..600];
+    let files: [(&str, &str, &[u8]); 5] = [
+        ("a.svg", "image/svg+xml", svg),
+        ("a.png", "image/png", html),
+        ("a.png", "image/png", cut),
+        ("a.gif", "image/gif", b"GIF89a"),
+        ("a.bmp", "image/bmp", b"BM\x3a\0\0\0\0\0\0\0"),
+    ];
+    for (name, kind, bytes) in files {
+        assert_eq!(upload(&mut ann, name, kind, bytes).await, 422, "{name}");
+        assert_ne!(ann.problem("Picture"), "", "{name}");
+    }
+    ann.visit("/user-profile/change-picture/").await;
+    ann.press("Save").await;
+    ann.status(422).see("Choose a picture.");
+    assert_eq!(std::fs::read_dir(site.folder.path().join("media")).unwrap().count(), 0);
+}
+
+async fn a_polyglot_comes_out_as_clean_pixels(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let polyglot = [&pictures::png(300, 300)[..], b"<script>alert(1)</script>"].concat();
+    assert_eq!(upload(&mut ann, "a.html", "text/html", &polyglot).await, 200);
+    let file = pictures::file(&mut ann).await;
+    assert!(!file.windows(7).any(|bytes| bytes == b"<script"));
+    let address = pictures::address(&ann);
+    let answer = ann.request(Method::GET, &address).send().await.unwrap();
+    assert_eq!(answer.headers()["content-security-policy"], "sandbox; default-src 'none'");
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+}
+
+async fn a_large_file_is_refused_before_it_is_read(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    assert_eq!(upload(&mut ann, "a.png", "image/png", &vec![0; 2 * 1024 * 1024 + 1]).await, 422);
+    assert!(ann.problem("Picture").contains("2 MB"));
+    let request = ann.request(Method::POST, "/user-profile/change-picture/");
+    let request =
+        request.header("Content-Type", "multipart/form-data; boundary=x").body(vec![0; 4 * 1024 * 1024]);
+    // It may hang up on us while we still send.
+    assert!(request.send().await.map_or(true, |answer| answer.status().as_u16() == 413));
+}
+
+async fn a_picture_is_for_its_person_and_for_staff(site: &Site) {
+    site.appoint(Role::Staff, "stafford").await;
+    let mut ann = site.member("annalee").await;
+    upload(&mut ann, "a.png", "image/png", &pictures::png(300, 300)).await;
+    let address = pictures::address(&ann);
+    let mut staff = site.visitor();
+    staff.sign_in_at("/auth/sign-in/staff/", "stafford", OTHER_PASSWORD).await;
+    let status = async |visitor: &Visitor| {
+        visitor.request(Method::GET, &address).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status(&ann).await, 200);
+    assert_eq!(status(&staff).await, 200);
+    assert_eq!(status(&site.member("bobbob").await).await, 404);
+    assert_eq!(status(&site.visitor()).await, 303);
+    for strange in ["..%2f..%2fdb.sqlite3", "a.jpg", "%00"] {
+        ann.visit(&format!("/user-profile/picture/{strange}/")).await;
+        ann.status(404);
+    }
+}

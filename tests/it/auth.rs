@@ -1,0 +1,7 @@
+//! Proving who you are.
+
+mod recovery;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod verification;

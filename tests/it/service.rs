@@ -1,0 +1,3 @@
+//! What programs see.
+
+mod http;

@@ -1,0 +1,332 @@
+//! What stands around every page: headers, methods, hosts, origins, limits of size, dead ends.
+
+use std::collections::HashMap;
+
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::harness::{PASSWORD, Site, Visitor, minutes, run_alone, stories};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn status(visitor: &Visitor, method: Method, path: &str) -> u16 {
+    visitor.request(method, path).send().await.unwrap().status().as_u16()
+}
+
+/// Sends bytes as they are; the first line of what comes back.
+async fn raw(site: &Site, request: &str) -> String {
+    let address = site.url.strip_prefix("http://").unwrap().to_owned();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // It may close on us: what came until then counts.
+    stream.read_to_end(&mut answer).await.unwrap_or_default();
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+stories! {
+    every_answer_carries_the_headers_that_keep_people_safe,
+    methods_and_lost_slashes,
+    dead_ends_are_pages_with_a_way_on,
+    only_our_own_pages_can_post,
+    only_our_own_hosts_are_answered,
+    strange_forms_are_refused,
+    files_are_served_with_their_hash_for_ever,
+    health_is_told,
+    too_many_requests_from_one_address_are_told_to_wait,
+    an_address_cannot_make_a_page_say_anything,
+    what_was_done_is_said_once_and_only_to_the_browser_that_did_it,
+}
+
+async fn every_answer_carries_the_headers_that_keep_people_safe(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    for path in [
+        "/",
+        "/auth/sign-in/user/",
+        "/nowhere",
+        "/user-profile/",
+        "/auth/sign-out/",
+        "/healthz",
+        "/auth/sign-up",
+    ] {
+        for visitor in [&ann, &site.visitor()] {
+            let answer = visitor.request(Method::GET, path).send().await.unwrap();
+            let header = |name: &str| {
+                answer.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default().to_owned()
+            };
+            assert!(header("content-security-policy").contains("default-src 'none'"), "{path}");
+            assert!(header("content-security-policy").contains("script-src 'none'"), "{path}");
+            assert!(header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+            assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+            assert_eq!(header("x-frame-options"), "DENY", "{path}");
+            assert_eq!(header("referrer-policy"), "same-origin", "{path}");
+            assert_eq!(header("cache-control"), "no-store", "{path}");
+            assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{path}");
+            assert_eq!(header("server"), "", "{path}");
+        }
+    }
+    let page = ann.visit("/user-profile/").await.body.clone();
+    assert!(!page.contains("<script") && !page.contains("style=") && !page.contains("javascript:"));
+}
+
+async fn methods_and_lost_slashes(site: &Site) {
+    let visitor = site.visitor();
+    for (method, path, expected, allow) in [
+        (Method::POST, "/", 405, "GET, HEAD"),
+        (Method::GET, "/auth/sign-out/", 405, "POST"),
+        (Method::GET, "/auth/refresh/", 405, "POST"),
+        (Method::GET, "/auth/resend-otp/a/b/", 405, "POST"),
+        (Method::PUT, "/auth/sign-in/user/", 405, "GET, HEAD, POST"),
+        (Method::DELETE, "/user-profile/", 405, "GET, HEAD"),
+        (Method::HEAD, "/", 200, ""),
+        (Method::HEAD, "/auth/sign-in/user/", 200, ""),
+        (Method::HEAD, "/healthz", 200, ""),
+    ] {
+        let answer = visitor.request(method.clone(), path).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{method} {path}");
+        assert_eq!(
+            answer.headers().get("allow").map(|allow| allow.to_str().unwrap()).unwrap_or_default(),
+            allow
+        );
+    }
+    for (path, to) in [
+        ("/auth/sign-up", "/auth/sign-up/"),
+        ("/auth/sign-in/staff", "/auth/sign-in/staff/"),
+        ("/user-profile", "/user-profile/"),
+    ] {
+        let answer = visitor.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["location"]),
+            (308, &HeaderValue::from_static(to))
+        );
+    }
+    for path in [
+        "/nowhere",
+        "/nowhere/",
+        "//evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "/static/site.css",
+        "/auth",
+        "/user-profile/nothing/",
+    ] {
+        assert_eq!(status(&visitor, Method::GET, path).await, 404, "{path}");
+    }
+    for path in
+        ["//evil.example", "/\\evil.example/..", "/%2f%2fevil.example", "/auth/sign-in/x%0d%0aSet-Cookie:a=b"]
+    {
+        let first =
+            raw(site, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await;
+        assert!(first.contains(" 404 ") || first.contains(" 400 "), "{path}: {first}");
+    }
+}
+
+async fn dead_ends_are_pages_with_a_way_on(site: &Site) {
+    let mut visitor = site.visitor();
+    visitor.visit("/nowhere").await;
+    visitor.status(404).see("Page not found");
+    visitor.follow("Go to the start page").await;
+    visitor.status(200);
+}
+
+async fn only_our_own_pages_can_post(site: &Site) {
+    let ann = site.member("annalee").await;
+    let own = site.url.clone();
+    let cases: [(&[(&'static str, &str)], u16); 8] = [
+        (&[("Sec-Fetch-Site", "cross-site")], 403),
+        (&[("Sec-Fetch-Site", "same-site")], 403),
+        (&[("Sec-Fetch-Site", "cross-site"), ("Origin", &own)], 403),
+        (&[("Origin", "https://evil.example")], 403),
+        (&[("Origin", "null")], 403),
+        (&[], 403),
+        (&[("Origin", &own)], 303),
+        (&[("Sec-Fetch-Site", "same-origin")], 303),
+    ];
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (headers, expected) in cases {
+        for path in ["/auth/refresh/", "/user-profile/change-email/cancel/"] {
+            let cookie = format!("latchkey={}", ann.cookie("latchkey").unwrap());
+            let post = client.post(format!("{}{path}", site.url)).header("Cookie", cookie);
+            let post = headers.iter().fold(post, |post, (name, value)| post.header(*name, *value));
+            let answer = post.send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), expected, "{path} {headers:?}");
+            // The first that passes renews the session; the others then only show that they are let in.
+        }
+    }
+    let scripted = client
+        .post(format!("{}/auth/sign-in/user/", site.url))
+        .header("Content-Type", FORM)
+        .body("username=a&password=b");
+    assert_eq!(
+        scripted.send().await.unwrap().status().as_u16(),
+        422,
+        "a script without cookies is nobody's browser"
+    );
+}
+
+async fn only_our_own_hosts_are_answered(site: &Site) {
+    let port = site.url.rsplit(':').next().unwrap();
+    for (host, expected) in [
+        (format!("localhost:{port}"), "200"),
+        ("127.0.0.1".to_owned(), "200"),
+        ("evil.example".to_owned(), "400"),
+        (format!("localhost:{port}@evil.example"), "400"),
+        ("localhost.evil.example".to_owned(), "400"),
+    ] {
+        let first = raw(site, &format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        assert!(first.contains(expected), "{host}: {first}");
+    }
+    let first =
+        raw(site, "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    assert!(first.contains("400"), "{first}");
+    let first = raw(site, "GET /healthz HTTP/1.1\r\nHost: 10.0.0.9\r\nConnection: close\r\n\r\n").await;
+    assert!(first.contains("200"), "{first}");
+}
+
+async fn strange_forms_are_refused(site: &Site) {
+    let visitor = site.visitor();
+    let post = async |kind: &str, body: Vec<u8>| {
+        let request = visitor.request(Method::POST, "/auth/sign-in/user/").header("Content-Type", kind);
+        request.body(body).send().await.map_or(413, |answer| answer.status().as_u16())
+    };
+    assert_eq!(post(FORM, b"username=a%00b&password=x".to_vec()).await, 400);
+    assert_eq!(post(FORM, b"username=%ff&password=x".to_vec()).await, 400);
+    assert_eq!(post(FORM, b"username=a&username=b&password=x".to_vec()).await, 400);
+    assert_eq!(post("application/json", b"{}".to_vec()).await, 400);
+    assert_eq!(post(FORM, b"".to_vec()).await, 422);
+    assert_eq!(post(FORM, vec![b'a'; 64 * 1024]).await, 413);
+    let long = format!("username=annalee&password={}", "x".repeat(10_000));
+    assert_eq!(post(FORM, long.into_bytes()).await, 422, "a long password is only wrong");
+}
+
+async fn files_are_served_with_their_hash_for_ever(site: &Site) {
+    let mut visitor = site.visitor();
+    let page = visitor.visit("/").await.body.clone();
+    let start = page.find("/static/site.").unwrap();
+    let path = page[start..].split('"').next().unwrap().to_owned();
+    let plain = visitor.request(Method::GET, &path).send().await.unwrap();
+    assert_eq!(plain.headers()["cache-control"], "public, max-age=31536000, immutable");
+    let etag = plain.headers()["etag"].clone();
+    let text = plain.text().await.unwrap();
+    let again = visitor.request(Method::GET, &path).header("If-None-Match", etag).send().await.unwrap();
+    assert_eq!(again.status().as_u16(), 304);
+    let packed = visitor.request(Method::GET, &path).header("Accept-Encoding", "gzip").send().await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let mut unpacked = String::new();
+    let packed = packed.bytes().await.unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed[..]), &mut unpacked).unwrap();
+    assert_eq!(unpacked, text);
+}
+
+async fn health_is_told(site: &Site) {
+    let mut visitor = site.visitor();
+    assert_eq!(visitor.visit("/healthz").await.body, "ok\n");
+    assert_eq!(visitor.visit("/readyz").await.body, "ok\n");
+    site.app.begin_shutdown();
+    visitor.visit("/readyz").await;
+    visitor.status(503);
+}
+
+async fn too_many_requests_from_one_address_are_told_to_wait(site: &Site) {
+    let busy = site.visitor();
+    let mut refused = None;
+    for _ in 0..1000 {
+        let answer = busy.request(Method::GET, "/").send().await.unwrap();
+        if answer.status().as_u16() == 429 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    assert!(refused.expect("a limit").headers().contains_key("retry-after"));
+    assert_eq!(status(&site.visitor(), Method::GET, "/").await, 200, "others are free");
+}
+
+async fn an_address_cannot_make_a_page_say_anything(site: &Site) {
+    let mut visitor = site.visitor();
+    for said in ["%3Cb%3EYou+won%3C/b%3E", "signed-out", "password-reset"] {
+        visitor.visit(&format!("/auth/sign-in/user/?said={said}&next=%22%3E%3Cscript%3E")).await;
+        visitor.status(200);
+        let body = &visitor.page().body;
+        assert!(!body.contains("You won") && !body.contains("<script") && !body.contains("role=\"status\""));
+    }
+}
+
+async fn what_was_done_is_said_once_and_only_to_the_browser_that_did_it(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/update/").await;
+    ann.fill("Name", "Ann Lee").press("Save").await;
+    ann.see("Your changes have been saved.");
+    ann.visit("/user-profile/").await;
+    assert!(!ann.page().sees("Your changes have been saved."), "once");
+    let mut other = site.visitor();
+    other.set_cookie("latchkey-notice", "made-up");
+    other.visit("/auth/sign-in/user/").await;
+    other.status(200);
+    assert!(!other.page().body.contains("role=\"status\""), "made up");
+    let saved = ann.posting("/user-profile/update/", &[("username", "annalee")]).send().await.unwrap();
+    let cookie = saved.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.starts_with("latchkey-notice=") && cookie.contains("Max-Age=60"), "{cookie}");
+    let value = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
+    ann.set_cookie("latchkey-notice", &value);
+    ann.visit("/user-profile/update/").await;
+    assert!(!ann.page().body.contains("role=\"status\""), "not on a page that does not show it");
+    site.wait(minutes(2)).await;
+    ann.set_cookie("latchkey-notice", &value);
+    ann.visit("/user-profile/").await;
+    assert!(!ann.page().body.contains("role=\"status\""), "not after its minute");
+}
+
+#[test]
+fn behind_tls_cookies_and_headers_are_for_tls_alone() {
+    run_alone(async || {
+        let site = Site::start_at("https://accounts.example.org").await;
+        let visitor = site.visitor();
+        let post = visitor
+            .request(Method::POST, "/auth/sign-up/user/")
+            .header("Host", "accounts.example.org")
+            .header("Content-Type", FORM);
+        let body = [
+            ("username", "annalee"),
+            ("email", "ann@example.org"),
+            ("password", PASSWORD),
+            ("confirm_password", PASSWORD),
+        ];
+        let answer = post.body(serde_urlencoded::to_string(body).unwrap()).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 303);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        assert!(cookie.starts_with("__Host-latchkey-flow="), "{cookie}");
+        assert!(
+            cookie.contains("; Secure") && cookie.contains("; HttpOnly") && !cookie.contains("Domain"),
+            "{cookie}"
+        );
+        assert!(answer.headers()["strict-transport-security"].to_str().unwrap().starts_with("max-age="));
+        let mail = site.mail_to("ann@example.org").await;
+        assert!(mail.text.contains("https://accounts.example.org/auth/verify-otp/"), "{}", mail.text);
+        let local = visitor.request(Method::GET, "/").header("Host", "localhost").send().await.unwrap();
+        assert_eq!(local.status().as_u16(), 400);
+        site.stop().await;
+    });
+}
+
+#[test]
+fn the_mailbox_of_developers_is_nowhere_without_debug() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        assert_eq!(status(&site.visitor(), Method::GET, "/dev/mail/").await, 404);
+        site.stop().await;
+        let site = Site::start(HashMap::from([("DEBUG", "on".to_owned())])).await;
+        let mut ann = site.visitor();
+        ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+        let code = site.code_to("ann@example.org").await;
+        ann.visit("/dev/mail/").await;
+        ann.follow(&format!("{code} is your code for Latchkey")).await;
+        ann.see("To: ann@example.org").see("Enter this code");
+        let html = ann.request(Method::GET, "/dev/mail/1/html/").send().await.unwrap();
+        assert_eq!(
+            html.headers()["content-security-policy"],
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+        );
+        site.stop().await;
+    });
+}
