@@ -54,7 +54,7 @@ impl Db {
         Self { pool, epoch, finds_inline: config.backend == config::Backend::Sqlite }
     }
 
-    /// Brings the tables up to this program's version; tells how many migrations ran. Blocks the thread.
+    /// Brings the tables up to this program's version; returns how many migrations ran. Blocks the thread.
     ///
     /// # Errors
     /// When the database is away, or newer than this program.

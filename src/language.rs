@@ -71,9 +71,20 @@ impl Language {
             }
             Text::Verbatim(text) => text,
         };
-        let fill =
-            |text: String, (name, value): &(&'static str, Argument)| fill(&text, name, &self.value(value));
-        message.arguments.iter().fold(text.to_owned(), fill)
+        // From left to right and once: what somebody typed is no place for another argument.
+        let mut said = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            said.push_str(before);
+            let value = |(name, after)| {
+                let (_, value) = message.arguments.iter().find(|(known, _)| *known == name)?;
+                Some((self.value(value), after))
+            };
+            let (value, after) = after.split_once('}').and_then(value).unwrap_or(("{".to_owned(), after));
+            said.push_str(&value);
+            rest = after;
+        }
+        said + rest
     }
 
     /// Renders a point in time with its zone, since a mail is read anywhere: `23 November 2026, 08:45 UTC`.
@@ -236,6 +247,8 @@ mod tests {
     fn arguments_stand_where_the_sentence_names_them() {
         let message = t("{left} of {all} tries left.").with("left", 2_u32).with("all", 5000_u32);
         assert_eq!(Language::English.say(&message), "2 of 5,000 tries left.");
+        let typed = t("{who} and {what}").with("who", "{what} {").with("what", "tea");
+        assert_eq!(Language::English.say(&typed), "{what} { and tea");
     }
 
     #[test]

@@ -12,11 +12,7 @@ use diesel::QueryResult;
 
 pub use content::{Content, MASK, MailWriter};
 use letters::Letter;
-pub use letters::account::{ConfirmNewEmail, EmailChanged, PasswordChanged};
-pub use letters::admin::{
-    AccountBlocked, AccountDeleted, AccountUnblocked, Invitation, RoleChanged, TestMail,
-};
-pub use letters::auth::{AccountExists, RecoveryRequest, ResetPassword, VerifyEmail};
+pub use letters::{account::*, admin::*, auth::*};
 
 use crate::db::Connection;
 use crate::identity::{Email, Id, Message, Moment};

@@ -171,7 +171,7 @@ impl Act {
             return Err(not_now(t("This is your own account. You can change it on your profile page.")));
         }
         let seen = users::by_id(conn, user)?.ok_or(ActError::Gone)?;
-        // Before anything is locked, so that of two who act at once neither waits for the other for ever.
+        // Before anything is locked, so that of two who act at once neither waits for the other indefinitely.
         if seen.role == Role::Superuser
             && matches!(self, Self::Block | Self::SetRole(_) | Self::Delete)
             && users::lock_superusers_and_count_others(conn, user)? == 0

@@ -43,7 +43,7 @@ pub fn notify_owner(conn: &mut Connection, owner: &User, now: Moment) -> QueryRe
 }
 
 /// Begins a change of address: mails a code to the new one. An earlier change is cancelled. Where the new address already
-/// has an account, its owner is told instead, and no code ever fits.
+/// has an account, its owner is notified instead, and no code ever fits.
 pub fn begin_change(
     conn: &mut Connection,
     user: &User,
@@ -73,11 +73,11 @@ pub fn begin_change(
         ended_at: None,
     };
     verifications::insert(conn, &flow)?;
-    let is_told = match &owner {
+    let is_notified = match &owner {
         Some(owner) if may_mail => notify_owner(conn, owner, now)?,
         Some(_) | None => false,
     };
-    if is_told {
+    if is_notified {
         return Ok(());
     }
     let code = Some(&code).filter(|_| owner.is_none() && may_mail);

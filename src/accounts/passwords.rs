@@ -12,7 +12,7 @@ use crate::records::mail_budgets::{self, Budget};
 use crate::records::users::{self, User};
 use crate::records::{links, sessions, verifications};
 
-/// Sets a new password. Every session but `keep` ends, pending changes and links stop working, and the person is told by
+/// Sets a new password. Every session but `keep` ends, pending changes and links stop working, and the person is notified by
 /// mail.
 pub fn change(
     conn: &mut Connection,

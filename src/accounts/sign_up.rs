@@ -116,11 +116,11 @@ impl SignUp {
         };
         verifications::insert(conn, &flow)?;
         events::note(conn, Kind::SignedUp, Some(&user.id), &self.source, self.role.as_str(), now)?;
-        let is_told = match owner {
+        let is_notified = match owner {
             Some(owner) if may_mail => notify_owner(conn, &owner, now)?,
             Some(_) | None => false,
         };
-        if !is_told {
+        if !is_notified {
             let code = Some(&code).filter(|_| is_real);
             codes::queue(conn, &user, &flow, code, self.rules.lifetime, now)?;
         }

@@ -7,7 +7,7 @@ use crate::identity::{CodePurpose, Id, Moment, Sentence, Username, t};
 use crate::records::users::{self, User};
 use crate::records::verifications;
 
-/// What whoever wants a username is told when it is not free.
+/// The message for a username that is not free.
 pub const TAKEN: Sentence = t("That username is taken. Choose another.");
 
 /// Makes a username free for an account (`own`, where there is one already): a sign-up that no longer holds it is removed.

@@ -9,10 +9,10 @@ pub(super) fn of_process(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A setting by name, where the environment outweighs the file.
+/// A setting by name, where the environment takes precedence over the file.
 ///
 /// # Errors
-/// When there is a `.env` that cannot be read. Its content is not told: it holds secrets.
+/// When there is a `.env` that cannot be read. Its content is not shown: it holds secrets.
 pub(super) fn with_env_file() -> Result<impl Fn(&str) -> Option<String>, Box<dyn Error>> {
     let file = match dotenv::from_path_iter(".env") {
         Ok(lines) => lines.collect::<Result<HashMap<_, _>, _>>().map_err(|_| {

@@ -7,7 +7,7 @@ use super::reader::Reader;
 /// `DATABASE_URL`, `DATABASE_POOL_SIZE`.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
-    /// Of which kind it is.
+    /// Which database it is.
     pub backend: Backend,
     /// The file of SQLite, else the whole URL; it may hold a password.
     pub place: SecretString,

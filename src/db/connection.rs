@@ -145,7 +145,7 @@ impl DbConnection {
         }
     }
 
-    /// Runs the migrations that are missing, all instances taking turns; tells how many there were.
+    /// Runs the migrations that are missing, all instances taking turns; returns how many there were.
     ///
     /// # Errors
     /// Also when the database is newer than this program.

@@ -78,7 +78,7 @@ const RESERVED: &[&str] = &[
 
 /// 4–30 of `A–Z a–z 0–9 _ . -`, at least one letter, starting and ending with a letter or digit.
 ///
-/// It can hold no `@`, so that a username can never shadow somebody's e-mail address at sign-in.
+/// It can hold no `@`, so that a username can never shadow somebody's email address at sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
 #[diesel(sql_type = Text)]
 pub struct Username(String);

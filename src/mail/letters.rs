@@ -1,5 +1,19 @@
 //! One struct for each mail: what it needs to know, and what it says.
 
+/// Declares a mail: what it is called in the outbox and on a page, and what it needs to know.
+macro_rules! letter {
+    ($(#[$about:meta])* $mail:ident($kind:literal, $name:expr) { $($field:ident: $type:ty),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub struct $mail { $(#[doc = concat!("The ", stringify!($field), " that it names.")] pub $field: $type),* }
+
+        impl Letter for $mail {
+            const KIND: &str = $kind;
+            const NAME: crate::identity::Sentence = $name;
+        }
+    };
+}
+
 pub(super) mod account;
 pub(super) mod admin;
 pub(super) mod auth;

@@ -242,7 +242,7 @@ pub struct Filter {
     pub user: Whose,
     /// That this account did to somebody else.
     pub actor: Whose,
-    /// Of that kind.
+    /// Only those of this kind.
     pub kind: Option<Kind>,
     /// Then or later.
     pub from: Option<Moment>,

@@ -53,11 +53,11 @@ impl Budget {
     }
 }
 
-/// What was mailed to an address of late: a whole row, as it is read, inserted and copied.
+/// What was recently mailed to an address: a whole row, as it is read, inserted and copied.
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = mail_budgets)]
 pub(super) struct MailBudget {
-    /// In lower case.
+    /// The address, in lower case.
     pub(super) email: String,
     pub(super) kind: String,
     recent: String,

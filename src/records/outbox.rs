@@ -1,4 +1,4 @@
-//! Mail to be sent. A row is written in the same transaction as what it tells, so that the two never part;
+//! Mail to be sent. A row is written in the same transaction as what it reports, so that the two never part;
 //! couriers claim rows one at a time.
 
 use std::time::Duration;
@@ -290,7 +290,7 @@ pub fn count(conn: &mut Connection, state: State) -> QueryResult<i64> {
     outbox::table.filter(outbox::state.eq(state)).count().get_result(conn)
 }
 
-/// Cancels a mail that waits, and erases its secret; returns whether it was in time. A courier that has it in hand may
+/// Cancels a mail that waits, and erases its secret; returns whether it was in time. A courier that is sending it may
 /// still send it, and then it counts as sent.
 pub fn cancel(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
@@ -323,9 +323,9 @@ impl Cancelled {
 pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let Some(mail) = by_id(conn, id)?.filter(ListedMail::can_retry) else { return Ok(false) };
     let due = match mail.state {
-        // Due within a lease: a courier may have it in hand, and will come back to it by itself.
+        // Due within a lease: a courier may be sending it, and will come back to it by itself.
         State::Waiting if mail.due_at <= now.plus(LEASE) => return Ok(true),
-        // A courier may still have had it in hand when it was cancelled.
+        // A courier may still have been sending it when it was cancelled.
         State::Cancelled => now.plus(LEASE),
         _ => now,
     };

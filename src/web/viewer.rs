@@ -211,7 +211,7 @@ impl By {
     /// its transaction is done.
     ///
     /// # Errors
-    /// Sign in again, when the session ended meanwhile.
+    /// Sign in again, when the session has ended in the meantime.
     pub fn rotate(
         &self,
         conn: &mut Connection,

@@ -1,28 +1,15 @@
 //! Mails about one's own account.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Letter, Write};
-use crate::identity::{Moment, Sentence, t};
+use crate::identity::{Moment, t};
 use crate::mail::content::{Content, Enclosed, MailWriter};
 use crate::paths::HOME;
 use crate::paths::account::CHANGE_EMAIL;
 use crate::paths::auth::UNDO_EMAIL;
 
-/// The password has been changed. Carries no link that does anything.
-#[derive(Serialize, Deserialize)]
-pub struct PasswordChanged {
-    /// The name in the greeting.
-    pub username: String,
-    /// When it was changed.
-    pub at: Moment,
-    /// The IP address that it was changed from.
-    pub ip: String,
-}
-
-impl Letter for PasswordChanged {
-    const KIND: &str = "password-changed";
-    const NAME: Sentence = t("Password changed");
+letter! {
+    /// The password has been changed. Carries no link that does anything.
+    PasswordChanged("password-changed", t("Password changed")) { username: String, at: Moment, ip: String }
 }
 
 impl Write for PasswordChanged {
@@ -40,16 +27,9 @@ impl Write for PasswordChanged {
     }
 }
 
-/// The code that confirms another address of an account; its secret is the code.
-#[derive(Serialize, Deserialize)]
-pub struct ConfirmNewEmail {
-    /// The name in the greeting.
-    pub username: String,
-}
-
-impl Letter for ConfirmNewEmail {
-    const KIND: &str = "confirm-new-email";
-    const NAME: Sentence = t("Email change code");
+letter! {
+    /// The code that confirms another address of an account; its secret is the code.
+    ConfirmNewEmail("confirm-new-email", t("Email change code")) { username: String }
 }
 
 impl Write for ConfirmNewEmail {
@@ -65,20 +45,9 @@ impl Write for ConfirmNewEmail {
     }
 }
 
-/// The address has been changed: the notice to the old one. Its secret is the token of the link that undoes it.
-#[derive(Serialize, Deserialize)]
-pub struct EmailChanged {
-    /// The name in the greeting.
-    pub username: String,
-    /// The new address, masked: the old one's reader may not be its owner.
-    pub new_email: String,
-    /// The link.
-    pub link: String,
-}
-
-impl Letter for EmailChanged {
-    const KIND: &str = "email-changed";
-    const NAME: Sentence = t("Email changed");
+letter! {
+    /// The address has been changed: the notice to the old one. Its secret is the token of the link that undoes it.
+    EmailChanged("email-changed", t("Email changed")) { username: String, new_email: String, link: String }
 }
 
 impl Write for EmailChanged {

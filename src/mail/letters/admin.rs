@@ -1,26 +1,13 @@
 //! Mails about what administrators did, and the test mail of an operator.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Letter, Write};
-use crate::identity::{Role, Sentence, t};
+use crate::identity::{Role, t};
 use crate::mail::content::{Content, Enclosed, MailWriter};
 use crate::paths::auth::{RESET, SIGN_IN, SIGN_IN_ANY};
 
-/// A superuser created an account; its secret is the token of the link to choose a password.
-#[derive(Serialize, Deserialize)]
-pub struct Invitation {
-    /// The name in the greeting.
-    pub username: String,
-    /// Who created it.
-    pub inviter: String,
-    /// The link.
-    pub link: String,
-}
-
-impl Letter for Invitation {
-    const KIND: &str = "invitation";
-    const NAME: Sentence = t("Invitation");
+letter! {
+    /// A superuser created an account; its secret is the token of the link to choose a password.
+    Invitation("invitation", t("Invitation")) { username: String, inviter: String, link: String }
 }
 
 impl Write for Invitation {
@@ -44,18 +31,9 @@ impl Write for Invitation {
     }
 }
 
-/// A superuser blocked the account.
-#[derive(Serialize, Deserialize)]
-pub struct AccountBlocked {
-    /// The name in the greeting.
-    pub username: String,
-    /// Why.
-    pub reason: String,
-}
-
-impl Letter for AccountBlocked {
-    const KIND: &str = "account-blocked";
-    const NAME: Sentence = t("Account blocked");
+letter! {
+    /// A superuser blocked the account.
+    AccountBlocked("account-blocked", t("Account blocked")) { username: String, reason: String }
 }
 
 impl Write for AccountBlocked {
@@ -72,16 +50,9 @@ impl Write for AccountBlocked {
     }
 }
 
-/// A superuser unblocked the account.
-#[derive(Serialize, Deserialize)]
-pub struct AccountUnblocked {
-    /// The name in the greeting.
-    pub username: String,
-}
-
-impl Letter for AccountUnblocked {
-    const KIND: &str = "account-unblocked";
-    const NAME: Sentence = t("Account unblocked");
+letter! {
+    /// A superuser unblocked the account.
+    AccountUnblocked("account-unblocked", t("Account unblocked")) { username: String }
 }
 
 impl Write for AccountUnblocked {
@@ -94,18 +65,9 @@ impl Write for AccountUnblocked {
     }
 }
 
-/// A superuser changed the role of the account.
-#[derive(Serialize, Deserialize)]
-pub struct RoleChanged {
-    /// The name in the greeting.
-    pub username: String,
-    /// The new role, in its word.
-    pub role: String,
-}
-
-impl Letter for RoleChanged {
-    const KIND: &str = "role-changed";
-    const NAME: Sentence = t("Role changed");
+letter! {
+    /// A superuser changed the role of the account.
+    RoleChanged("role-changed", t("Role changed")) { username: String, role: String }
 }
 
 impl Write for RoleChanged {
@@ -119,18 +81,9 @@ impl Write for RoleChanged {
     }
 }
 
-/// A superuser deleted the account.
-#[derive(Serialize, Deserialize)]
-pub struct AccountDeleted {
-    /// The name in the greeting.
-    pub username: String,
-    /// Why.
-    pub reason: String,
-}
-
-impl Letter for AccountDeleted {
-    const KIND: &str = "account-deleted";
-    const NAME: Sentence = t("Account deleted");
+letter! {
+    /// A superuser deleted the account.
+    AccountDeleted("account-deleted", t("Account deleted")) { username: String, reason: String }
 }
 
 impl Write for AccountDeleted {
@@ -146,13 +99,9 @@ impl Write for AccountDeleted {
     }
 }
 
-/// A mail of `latchkey send-test-mail`, which shows that mail works at all.
-#[derive(Serialize, Deserialize)]
-pub struct TestMail {}
-
-impl Letter for TestMail {
-    const KIND: &str = "test";
-    const NAME: Sentence = t("Test email");
+letter! {
+    /// A mail of `latchkey send-test-mail`, which shows that mail works at all.
+    TestMail("test", t("Test email")) { }
 }
 
 impl Write for TestMail {

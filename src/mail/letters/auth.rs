@@ -1,24 +1,13 @@
 //! Mails about proving who you are.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Letter, Write};
-use crate::identity::{CodePurpose, Id, LinkToken, Role, Sentence, t};
+use crate::identity::{CodePurpose, Id, LinkToken, Role, t};
 use crate::mail::content::{Content, Enclosed, MailWriter};
 use crate::paths::auth::{RESET, SIGN_IN, VERIFY};
 
-/// The code that confirms the address of a new account; its secret is the code.
-#[derive(Serialize, Deserialize)]
-pub struct VerifyEmail {
-    /// The name in the greeting.
-    pub username: String,
-    /// The flow whose page takes the code.
-    pub flow: String,
-}
-
-impl Letter for VerifyEmail {
-    const KIND: &str = "verify-email";
-    const NAME: Sentence = t("Sign-up code");
+letter! {
+    /// The code that confirms the address of a new account; its secret is the code.
+    VerifyEmail("verify-email", t("Sign-up code")) { username: String, flow: String }
 }
 
 impl Write for VerifyEmail {
@@ -36,16 +25,9 @@ impl Write for VerifyEmail {
     }
 }
 
-/// Somebody tried to sign up with an address that already has an account.
-#[derive(Serialize, Deserialize)]
-pub struct AccountExists {
-    /// The name in the greeting.
-    pub username: String,
-}
-
-impl Letter for AccountExists {
-    const KIND: &str = "account-exists";
-    const NAME: Sentence = t("Account already exists");
+letter! {
+    /// Somebody tried to sign up with an address that already has an account.
+    AccountExists("account-exists", t("Account already exists")) { username: String }
 }
 
 impl Write for AccountExists {
@@ -60,18 +42,9 @@ impl Write for AccountExists {
     }
 }
 
-/// The way to a new password; its secret is the link's token.
-#[derive(Serialize, Deserialize)]
-pub struct ResetPassword {
-    /// The name in the greeting.
-    pub username: String,
-    /// The link.
-    pub link: String,
-}
-
-impl Letter for ResetPassword {
-    const KIND: &str = "reset-password";
-    const NAME: Sentence = t("Password link");
+letter! {
+    /// The way to a new password; its secret is the link's token.
+    ResetPassword("reset-password", t("Password link")) { username: String, link: String }
 }
 
 impl Write for ResetPassword {
@@ -86,14 +59,10 @@ impl Write for ResetPassword {
     }
 }
 
-/// Somebody asked for a new password. No mail: the courier answers it with one, or with nothing, so that the page did the
-/// same work for everybody. Its secret is what was typed.
-#[derive(Serialize, Deserialize)]
-pub struct RecoveryRequest {}
-
-impl Letter for RecoveryRequest {
-    const KIND: &str = "recovery-request";
-    const NAME: Sentence = t("Password reset request");
+letter! {
+    /// Somebody asked for a new password. No mail: the courier answers it with one, or with nothing, so that the page did the
+    /// same work for everybody. Its secret is what was typed.
+    RecoveryRequest("recovery-request", t("Password reset request")) { }
 }
 
 impl Write for RecoveryRequest {

@@ -22,7 +22,7 @@ type Query<'a> = users::BoxedQuery<'a, AnyBackend>;
 pub struct Filter {
     /// What is searched for, in lower case; empty for no search.
     pub search: String,
-    /// Of that role.
+    /// Only those with this role.
     pub role: Option<Role>,
     /// Of that status, whatever the reason of a block.
     pub status: Option<AccountStatus>,
@@ -52,7 +52,7 @@ pub enum Key {
 /// In which order accounts are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// By what.
+    /// The key.
     pub key: Key,
     /// Last first.
     pub descending: bool,
@@ -98,7 +98,7 @@ impl Cursor {
 
 /// Some of the accounts.
 pub struct Page {
-    /// In order.
+    /// The accounts, in the order that was asked for.
     pub users: Vec<User>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,

@@ -1,7 +1,7 @@
-//! Change one's email address: requested with the current password, confirmed with a code sent to the new address, told to
+//! Change one's email address: requested with the current password, confirmed with a code sent to the new address, reported to
 //! the old one with a link that undoes it for 72 hours.
 //!
-//! Nothing changes before the code is entered. Whether the new address has an account already is not told: then its owner is
+//! Nothing changes before the code is entered. Whether the new address already has an account is not shown: then its owner is
 //! mailed, and no code ever fits.
 
 use actix_web::HttpRequest;

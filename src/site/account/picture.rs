@@ -1,6 +1,6 @@
 //! Change or remove one's picture, and look at one.
 //!
-//! An upload has 2 MB at most, refused by its declared length before it is read. What is kept is drawn anew
+//! An upload has 2 MB at most, refused by its declared length before it is read. What is kept is drawn again
 //! (see [`crate::pictures`]). A picture is shown to its person and to staff; to others there is none.
 
 use std::time::Duration;
@@ -62,7 +62,7 @@ struct Upload {
 
 /// What the form asks for.
 enum Change {
-    /// Keep this file, drawn anew.
+    /// Keep this file, drawn again.
     New(Vec<u8>),
     /// Have no picture any more.
     Remove,
@@ -124,7 +124,7 @@ async fn set(app: &App, by: &By, new: Option<String>) -> Result<(), FormError> {
     let changed = app
         .db
         .write(move |conn| {
-            // Drawing takes its time: whoever was blocked meanwhile changes nothing more.
+            // Drawing takes its time: whoever has been blocked in the meantime changes nothing more.
             by.still_may(conn)?;
             let user = &by.user().id;
             let detail = if picture.is_some() { "changed" } else { "removed" };

@@ -53,7 +53,7 @@ struct BulkPage {
     count: usize,
     /// Some of them by name.
     names: String,
-    /// How many there are besides.
+    /// How many more there are.
     unnamed: usize,
     needs_reason: bool,
     reason: String,
@@ -206,7 +206,7 @@ impl BulkPage {
     }
 }
 
-/// What tells whether these are the accounts that were shown. Not a secret.
+/// Identifies the accounts that were shown, so that a changed list is noticed. Not a secret.
 fn fingerprint_of(users: &[User]) -> String {
     let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
     fingerprint(ids.join(",").as_bytes())

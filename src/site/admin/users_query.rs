@@ -31,7 +31,7 @@ pub struct Listing {
 }
 
 impl UsersQuery {
-    /// Reads what is asked for. A date that cannot be read is left out, and told.
+    /// Reads what is asked for. A date that cannot be read is left out and reported.
     ///
     /// # Errors
     /// Words that no page of ours has in its address.

@@ -1,4 +1,4 @@
-//! What the owner of a blocked account is told, and nobody else.
+//! What the owner of a blocked account is shown, and nobody else.
 
 use actix_web::http::StatusCode;
 

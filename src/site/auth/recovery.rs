@@ -1,7 +1,7 @@
 //! Forgot the password: request a link, choose a new password with it.
 //!
 //! A request has one answer for every input. The link works for twenty minutes and once, and is looked at by GET as often
-//! as scanners like. A new password ends every session and every other link, signs nobody in, and is told by mail.
+//! as scanners like. A new password ends every session and every other link, signs nobody in, and is reported by mail.
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};

@@ -1,7 +1,7 @@
 //! Sign in, at the page of one's role, with username or email and password.
 //!
 //! Whoever does not know the password learns nothing: unknown, unverified, blocked and other people's accounts get the same
-//! answer in the same time. Whoever knows it is told what is the matter. Five wrong passwords for an account, then one a
+//! answer in the same time. Those who know it are shown what is the matter. Five wrong passwords for an account, then one a
 //! minute; twenty from a network, then one a minute; right ones do not count.
 
 mod candidates;

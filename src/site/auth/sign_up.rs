@@ -1,7 +1,7 @@
 //! Create an account: for users and merchants, while sign-up is open.
 //!
-//! Whether an *address* has an account already is told to nobody: such a sign-up gets the same pages in the same time, a
-//! code that never fits, and the owner of the address is mailed. A taken *username* is told. Until its address is confirmed
+//! Whether an *address* already has an account is shown to nobody: such a sign-up gets the same pages in the same time, a
+//! code that never fits, and the owner of the address is mailed. A taken *username* is reported. Until its address is confirmed
 //! a sign-up holds its username only while its newest code works, and its address not at all. In the same browser a further
 //! sign-up corrects the one before.
 
@@ -128,7 +128,7 @@ async fn sign_up(app: &App, browser: &SignInRequest, role: Role, form: &SignUpFo
 
 /// The username is held. A double click is no stranger: the same address and the same password mean the same sign-up once
 /// more. The password is always checked, so that the time tells nothing about the holder, and a wrong one counts as at
-/// sign-in, so that this is no other door to guess at.
+/// sign-in, so that this is no other way to guess.
 async fn same_again(
     app: &App,
     client: &Client,

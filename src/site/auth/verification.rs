@@ -226,7 +226,7 @@ async fn try_code(
     let now = app.clock.now();
     app.db
         .write(move |conn| {
-            // Blocked, or given another role, since the password was looked at: its page tells.
+            // Blocked, or given another role, since the password was checked: its page says so.
             if !users::lock_if_unchanged(conn, &user)? {
                 return Ok(Tried::No(Attempt::NotTried(CodeState::Ended)));
             }

@@ -57,7 +57,7 @@ impl Store {
 }
 
 /// Never brings a session back: an update of one that is gone writes nothing (actix-session's own Redis store saves it
-/// anew, so that a request in flight undoes a sign-out).
+/// again, so that a request in flight undoes a sign-out).
 impl SessionStore for Store {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
         let store = match self {

@@ -1,6 +1,5 @@
 //! One's own profile: what can be changed, who may see the picture, what becomes of strange files.
 
-use std::io::Write as _;
 
 use image::ImageFormat;
 use latchkey::identity::Role;
@@ -17,26 +16,6 @@ async fn upload(visitor: &mut Visitor, name: &str, kind: &str, bytes: &[u8]) -> 
 async fn ask_for_address(visitor: &mut Visitor, address: &str) {
     visitor.visit("/user-profile/change-email/").await;
     visitor.fill("New email", address).fill("Current password", PASSWORD).press("Send the code").await;
-}
-
-/// A PNG of the head alone: it says how large it is, and holds next to nothing.
-fn png_bomb(width: u32, height: u32) -> Vec<u8> {
-    let chunk = |kind: &[u8; 4], data: &[u8]| {
-        let mut sum = flate2::Crc::new();
-        sum.update(kind);
-        sum.update(data);
-        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
-        [&length[..], kind, data, &sum.sum().to_be_bytes()].concat()
-    };
-    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
-    let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-    let row = vec![0; 1 + 3 * width as usize];
-    for _ in 0..height.min(6_000) {
-        zeros.write_all(&row).unwrap();
-    }
-    let pixels = zeros.finish().unwrap();
-    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &head), &chunk(b"IDAT", &pixels), &chunk(b"IEND", b"")]
-        .concat()
 }
 
 /// A JPEG that lies on its side and tells where it was taken.
@@ -253,7 +232,7 @@ async fn a_picture_is_turned_upright_and_tells_nothing_of_its_place(site: &Site)
 
 async fn bombs_and_what_only_looks_like_a_picture_are_refused_kindly(site: &Site) {
     let mut ann = site.member("annalee").await;
-    let bomb = png_bomb(20_000, 20_000);
+    let bomb = pictures::png_bomb(20_000, 20_000);
     assert!(bomb.len() < 500_000, "{} bytes", bomb.len());
     assert_eq!(upload(&mut ann, "bomb.png", "image/png", &bomb).await, 422);
     assert!(ann.problem("Picture").contains("4096 × 4096 pixels"), "{}", ann.problem("Picture"));

@@ -1,6 +1,6 @@
 //! Pictures, as people and attackers send them.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 
@@ -47,4 +47,24 @@ pub async fn file(visitor: &mut Visitor) -> Vec<u8> {
 pub async fn shown(visitor: &mut Visitor) -> DynamicImage {
     let file = file(visitor).await;
     image::load_from_memory_with_format(&file, ImageFormat::Jpeg).expect("a JPEG")
+}
+
+/// A PNG that says how large it is, and holds next to nothing.
+pub fn png_bomb(width: u32, height: u32) -> Vec<u8> {
+    let chunk = |kind: &[u8; 4], data: &[u8]| {
+        let mut sum = flate2::Crc::new();
+        sum.update(kind);
+        sum.update(data);
+        let length = u32::try_from(data.len()).expect("memory").to_be_bytes();
+        [&length[..], kind, data, &sum.sum().to_be_bytes()].concat()
+    };
+    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    let row = vec![0; 1 + 3 * width as usize];
+    for _ in 0..height.min(6_000) {
+        zeros.write_all(&row).expect("memory");
+    }
+    let pixels = zeros.finish().expect("memory");
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &head), &chunk(b"IDAT", &pixels), &chunk(b"IEND", b"")]
+        .concat()
 }

@@ -12,6 +12,13 @@ pub struct Program(Child);
 
 impl Program {
     pub fn serve(folder: &Path, port: u16, mail: &MailServer, more: &HashMap<&'static str, String>) -> Self {
+        let program = Self::spawn(folder, port, mail, more);
+        wait_for_port(port);
+        program
+    }
+
+    /// The same without waiting until it listens.
+    pub fn spawn(folder: &Path, port: u16, mail: &MailServer, more: &HashMap<&'static str, String>) -> Self {
         let settings = [
             ("SECRET_KEY", "k".repeat(64)),
             ("BIND", format!("127.0.0.1:{port}")),
@@ -33,7 +40,6 @@ impl Program {
             .stderr(std::fs::File::create(folder.join("log")).expect("a log"))
             .spawn()
             .expect("the program");
-        wait_for_port(port);
         Self(child)
     }
 

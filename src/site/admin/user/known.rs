@@ -1,4 +1,4 @@
-//! What hangs on an account: its sessions, codes, links, mails and events.
+//! Everything that belongs to an account: sessions, codes, links, mails and events.
 
 use diesel::QueryResult;
 
@@ -13,7 +13,7 @@ use crate::records::{links, outbox, verifications};
 /// How many of each the page shows; their lists have the rest.
 const LATEST: i64 = 20;
 
-/// The newest of everything that hangs on an account.
+/// The newest of everything that belongs to an account.
 pub struct Known {
     pub last_seen: Option<Moment>,
     pub sessions: Vec<Session>,
@@ -24,7 +24,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Finds an account with everything that hangs on it.
+    /// Finds an account with everything that belongs to it.
     pub fn find(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<Option<(User, Self)>> {
         let Some(user) = users::by_id(conn, user)? else { return Ok(None) };
         let whose = Filter { user: Whose::One(user.id.clone()), ..Filter::default() };
