@@ -47,7 +47,8 @@ pub(super) fn draw(upload: &[u8]) -> Result<Vec<u8>, DrawError> {
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| draw_error(&error))?;
     // Crop and shrink before turning: the same pixels with a fraction of the work.
     let side = picture.width().min(picture.height());
-    let (left, top) = ((picture.width() - side) / 2, (picture.height() - side) / 2);
+    let left = (picture.width() - side) / 2;
+    let top = (picture.height() - side) / 2;
     if picture.width() != picture.height() {
         picture = picture.crop_imm(left, top, side, side);
     }

@@ -327,7 +327,7 @@ pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
         State::Waiting if mail.due_at <= now.plus(LEASE) => return Ok(true),
         // A courier may still have been sending it when it was cancelled.
         State::Cancelled => now.plus(LEASE),
-        _ => now,
+        State::Waiting | State::Sent | State::Failed | State::Expired | State::Withheld => now,
     };
     let unchanged = outbox::table.find(id).filter(outbox::state.eq(mail.state));
     let again = (outbox::state.eq(State::Waiting), outbox::due_at.eq(due), outbox::tries.eq(0));

@@ -176,7 +176,15 @@ impl HttpError {
         match self {
             Self::Unavailable(_) | Self::CrossSite => Some((log::Level::Warn, self.to_string())),
             Self::Internal(_) => Some((log::Level::Error, self.to_string())),
-            _ => None,
+            Self::BadRequest
+            | Self::NotFound
+            | Self::NotAllowed(_)
+            | Self::Forbidden
+            | Self::Timeout
+            | Self::TooLarge
+            | Self::Explained(_)
+            | Self::Redirect(_)
+            | Self::TooMany(_) => None,
         }
     }
 
@@ -189,7 +197,16 @@ impl HttpError {
         match self {
             Self::TooMany(wait) => Some(wait.as_secs() + 1),
             Self::Unavailable(_) => Some(5),
-            _ => None,
+            Self::BadRequest
+            | Self::NotFound
+            | Self::NotAllowed(_)
+            | Self::Forbidden
+            | Self::Timeout
+            | Self::TooLarge
+            | Self::Explained(_)
+            | Self::Redirect(_)
+            | Self::CrossSite
+            | Self::Internal(_) => None,
         }
     }
 }

@@ -51,7 +51,7 @@ fn while_the_storage_is_away_only_pictures_have_to_wait() {
         bucket.stop();
         let started = std::time::Instant::now();
         assert_eq!(upload(&mut ann, 300).await, 503);
-        assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
         ann.see("Nothing has been lost.");
         ann.visit(&address).await;
         ann.status(503);

@@ -30,17 +30,17 @@ async fn through_an_outage(url: String, stop: &mut dyn FnMut(), go_on: &mut dyn 
         assert_eq!(look(&site.visitor(), "/").await.0, 200);
         let (status, took, says_when) = look(&ann, "/user-profile/").await;
         assert_eq!((status, says_when), (503, true));
-        assert!(took < Duration::from_secs(6), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
     }
     assert_eq!(look(&ann, "/readyz").await.0, 503);
     let mut bob = site.visitor();
     bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
-    bob.status(503).see("Nothing has been lost.");
+    bob.status(503).see("Nothing has been lost.").see("If you contact us, quote");
     go_on();
     assert_eq!(users_after_a_while(&site).await, 1, "what was refused did not happen later");
     let back = Instant::now();
     while !ann.is_signed_in().await {
-        assert!(back.elapsed() < Duration::from_secs(10), "still away after {:?}", back.elapsed());
+        assert!(back.elapsed() < Duration::from_secs(40), "still away after {:?}", back.elapsed());
     }
     bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
     bob.status(200);
@@ -56,7 +56,7 @@ async fn users_after_a_while(site: &Site) -> i64 {
         {
             return census.of(None, None);
         }
-        assert!(since.elapsed() < Duration::from_secs(15), "the database is not found again");
+        assert!(since.elapsed() < Duration::from_secs(60), "the database is not found again");
     }
 }
 
@@ -235,7 +235,7 @@ async fn while_locked(site: &Site, lock: &str, conn: &mut impl SimpleConnection,
     let mut bob = site.visitor();
     bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
     bob.status(503);
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(look(&ann, "/healthz").await.0, 200);
     conn.batch_execute(unlock).unwrap();
     // What was refused did not happen later.

@@ -264,11 +264,13 @@ fn filtered(filter: &Filter) -> Query<'static> {
 
 /// The accounts that a search finds by that key and by none of the keys before it; `None` where there can be none.
 fn searched(filter: &Filter, key: Key) -> Option<Query<'static>> {
-    let (from, query) = (filter.search.clone(), filtered(filter));
+    let from = filter.search.clone();
+    let query = filtered(filter);
     // Usernames and addresses are ASCII, and some databases cannot compare them with anything else.
     let is_ascii = from.is_ascii();
     // Nothing of a username or an address sorts behind this, and nothing at all behind the other.
-    let (ascii_end, end) = (format!("{from}\u{7f}"), format!("{from}\u{10ffff}"));
+    let ascii_end = format!("{from}\u{7f}");
+    let end = format!("{from}\u{10ffff}");
     let by_username = users::username_canon.ge(from.clone()).and(users::username_canon.lt(ascii_end.clone()));
     let by_email = users::email_canon.ge(from.clone()).and(users::email_canon.lt(ascii_end.clone()));
     let by_name = users::full_name_canon.ge(from.clone()).and(users::full_name_canon.lt(end));

@@ -1,6 +1,5 @@
 //! One's own profile: what can be changed, who may see the picture, what becomes of strange files.
 
-
 use image::ImageFormat;
 use latchkey::identity::Role;
 use reqwest::Method;

