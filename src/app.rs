@@ -16,21 +16,15 @@ use crate::statistics::Statistics;
 /// Everything that handlers work with. Cheap to clone; each worker has its own.
 #[derive(Clone)]
 pub struct App {
-    /// The settings.
     pub config: Arc<Config>,
-    /// All keys.
     pub keys: Arc<Keys>,
-    /// The database.
     pub db: Db,
     /// The hashing threads.
     pub hasher: Hasher,
-    /// What time it is.
     pub clock: Clock,
     /// How often things may be done.
     pub limits: Limits,
-    /// Where pictures are kept.
     pub pictures: Pictures,
-    /// Wakes the courier.
     pub wakeup: Wakeup,
     /// Knows when the process is to end.
     pub shutdown: Shutdown,

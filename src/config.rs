@@ -30,7 +30,6 @@ pub struct Config {
     pub secret_keys: Vec<SecretString>,
     /// `/dev/mail/`, and unsafe settings only warned about.
     pub debug: bool,
-    /// Where to listen.
     pub bind: SocketAddr,
     /// The origin of every link in a mail, and of the cross-site check.
     pub public_url: PublicUrl,
@@ -38,13 +37,10 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where things are kept.
     pub database: DatabaseConfig,
     /// Sessions and limits; `None` keeps both in this process and its cookies.
     pub redis: Option<RedisConfig>,
-    /// How mail leaves.
     pub mail: MailConfig,
-    /// Where pictures are kept.
     pub media: MediaConfig,
     /// How passwords are chosen and hashed.
     pub passwords: PasswordConfig,
@@ -100,25 +96,20 @@ pub struct SessionConfig {
 /// `RATE_LIMITS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimits {
-    /// As usual.
     On,
-    /// None at all.
     Off,
 }
 
 /// `SIGN_UP`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignUp {
-    /// Anybody may sign up.
     Open,
-    /// Only superusers add accounts.
     Closed,
 }
 
 /// `LOG_FORMAT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// A line for people.
     Text,
     /// One JSON object a line.
     Json,

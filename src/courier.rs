@@ -73,13 +73,10 @@ impl Shutdown {
 
 /// What a courier works with.
 pub struct CourierParts {
-    /// The outbox.
     pub db: Db,
-    /// What time it is.
     pub clock: Clock,
     /// When there is something to send.
     pub wakeup: Wakeup,
-    /// When to stop.
     pub shutdown: Shutdown,
     /// Gets a copy of each mail.
     pub sent: Option<SentMails>,

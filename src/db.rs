@@ -7,10 +7,8 @@
 //!   again, so it must not hash, send or decode.
 
 pub(crate) mod columns;
-#[expect(missing_docs, reason = "what the derive writes has none")]
 mod connection;
 mod error;
-#[expect(missing_docs, reason = "generated")]
 pub mod schema;
 
 use std::sync::Arc;

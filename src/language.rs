@@ -179,7 +179,7 @@ impl askama::Values for Language {
 }
 
 /// The filters of all templates.
-#[expect(missing_docs, clippy::inline_always, reason = "what the macro writes")]
+#[expect(clippy::inline_always, reason = "what the macro writes")]
 pub mod filters {
     use askama::Values;
 

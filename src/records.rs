@@ -15,7 +15,6 @@ use crate::identity::{Id, Moment};
 /// The last row of a page of a list that shows the newest first: what follows is older.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// Its time.
     pub at: Moment,
     /// Its identifier, for rows of the same time.
     pub id: Id,

@@ -29,13 +29,11 @@ const DAYS: u32 = 30;
 /// The numbers of a moment.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// When they were counted.
     pub at: Moment,
     /// How many accounts there are.
     pub census: Census,
     /// Day by day, the last one is today.
     pub days: Vec<Day>,
-    /// Mails to be sent.
     pub waiting: i64,
     /// Mails that were refused for good.
     pub failed: i64,
@@ -47,7 +45,6 @@ pub struct Snapshot {
 pub struct Day {
     /// Its beginning, in UTC.
     pub at: Moment,
-    /// New accounts.
     pub sign_ups: i64,
     /// Sign-ins.
     pub sessions: i64,

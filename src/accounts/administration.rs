@@ -31,7 +31,6 @@ const MAX_REASON: usize = 200;
 pub enum Act {
     /// Block it; the person is shown the reason.
     Block,
-    /// Unblock it.
     Unblock,
     /// Treat its email address as confirmed.
     Verify,
@@ -39,15 +38,11 @@ pub enum Act {
     SendCode,
     /// Mail a link to choose a new password.
     SendReset,
-    /// Change its role.
     SetRole(Role),
     /// End all of its sessions.
     EndSessions,
-    /// End one of them.
     EndSession(Id),
-    /// Remove its picture.
     RemovePicture,
-    /// Change its details.
     Edit(Details),
     /// Remove it, with everything that belongs to it.
     Delete,
@@ -58,7 +53,6 @@ pub enum Act {
 pub struct Actor {
     /// The superuser; none on the command line.
     pub id: Option<Id>,
-    /// Where it is done.
     pub source: Source,
     /// The reason that was given; may be empty for acts that are not against the person.
     pub reason: String,
@@ -83,13 +77,11 @@ impl Rules {
 pub enum ActError {
     /// There is no such account or mail any more.
     Gone,
-    /// Somebody has that username.
     UsernameTaken,
     /// An account has that email address.
     EmailTaken,
     /// It makes no sense for this account, as the message says.
     NotNow(Message),
-    /// The database's.
     Database(db::Error),
 }
 

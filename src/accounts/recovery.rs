@@ -18,9 +18,7 @@ use crate::records::verifications::{self, Verification};
 /// How long what is mailed here works, and how codes are made.
 #[derive(Clone, Copy)]
 pub struct RecoveryRules {
-    /// For codes.
     pub codes: CodeRules,
-    /// For reset links.
     pub reset_lifetime: Duration,
 }
 

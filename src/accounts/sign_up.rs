@@ -18,17 +18,13 @@ pub struct SignUp {
     pub role: Role,
     /// The hash of the chosen password.
     pub hash: PasswordHash,
-    /// The wanted username.
     pub username: Username,
-    /// The wanted email address.
     pub email: Email,
     /// Where to go after it is confirmed; empty for the usual place.
     pub next: String,
     /// The sign-up that this browser began before.
     pub own: Option<Id>,
-    /// Where it comes from.
     pub source: Source,
-    /// How codes are made.
     pub rules: CodeRules,
 }
 
@@ -36,13 +32,11 @@ pub struct SignUp {
 pub enum SignedUp {
     /// There is an account, or what looks like one, and its code is queued.
     Flow(Id),
-    /// Somebody has that username.
     UsernameHeld(Box<Holder>),
 }
 
 /// Who has the username.
 pub struct Holder {
-    /// Their account.
     pub user: User,
     /// The flow, where it is a sign-up that waits for its code.
     pub flow: Option<Verification>,

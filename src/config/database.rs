@@ -7,7 +7,6 @@ use super::reader::Reader;
 /// `DATABASE_URL`, `DATABASE_POOL_SIZE`.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
-    /// Which database it is.
     pub backend: Backend,
     /// The file of SQLite, else the whole URL; it may hold a password.
     pub place: SecretString,
@@ -18,11 +17,8 @@ pub struct DatabaseConfig {
 /// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// The embedded one.
     Sqlite,
-    /// PostgreSQL.
     Postgres,
-    /// MySQL or MariaDB.
     Mysql,
 }
 

@@ -11,7 +11,6 @@ use crate::identity::Email;
 /// How mail leaves, and from whom.
 #[derive(Debug, Clone)]
 pub struct MailConfig {
-    /// The back end.
     pub transport: TransportKind,
     /// The sender of every mail.
     pub from: Email,
@@ -22,9 +21,7 @@ pub struct MailConfig {
 /// `EMAIL_BACKEND`.
 #[derive(Debug, Clone)]
 pub enum TransportKind {
-    /// To a mail server.
     Smtp(Smtp),
-    /// To standard output.
     Console,
     /// One `.eml` file a mail, in this folder.
     File(PathBuf),
@@ -35,7 +32,6 @@ pub enum TransportKind {
 pub struct Smtp {
     /// Name of the server, also in its certificate.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// Plain, STARTTLS required, or TLS from the first byte.
     pub security: SmtpSecurity,
@@ -48,7 +44,6 @@ pub struct Smtp {
 /// How a connection to the mail server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpSecurity {
-    /// Not at all.
     Plain,
     /// `EMAIL_USE_TLS`: STARTTLS, or nothing is sent.
     StartTls,

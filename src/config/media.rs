@@ -19,7 +19,6 @@ pub enum MediaConfig {
 /// `s3://bucket/prefix`, and how to get there.
 #[derive(Debug, Clone)]
 pub struct BucketConfig {
-    /// Its name.
     pub bucket: String,
     /// In front of every object's name; may be empty.
     pub prefix: String,

@@ -13,17 +13,11 @@ const MAX_SENT_MAILS: usize = 200;
 pub struct SentMail {
     /// Its number, for its path.
     pub number: usize,
-    /// When it was sent.
     pub at: Moment,
-    /// Where it went.
     pub to: String,
-    /// Its subject line.
     pub subject: String,
-    /// Its headers.
     pub headers: String,
-    /// Its plain part.
     pub text: String,
-    /// Its HTML part.
     pub html: String,
 }
 

@@ -37,11 +37,8 @@ pub enum SendError {
 
 /// How mail leaves.
 pub enum Transport {
-    /// To a mail server.
     Smtp(AsyncSmtpTransport<Tokio1Executor>),
-    /// To standard output.
     Console,
-    /// To a folder.
     File(AsyncFileTransport<Tokio1Executor>),
 }
 

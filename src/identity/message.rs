@@ -49,13 +49,10 @@ pub(crate) enum Text {
 pub enum Argument {
     /// What somebody typed, or a name: shown as it is.
     Text(String),
-    /// A number.
     Count(u64),
     /// A waiting time or a lifetime.
     Span(Duration),
-    /// A point in time.
     Moment(Moment),
-    /// Another sentence.
     Message(Box<Message>),
 }
 

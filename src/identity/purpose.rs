@@ -20,7 +20,6 @@ pub enum CodePurpose {
 )]
 #[diesel(sql_type = Text)]
 pub enum LinkPurpose {
-    /// Choose a new password.
     ResetPassword,
     /// Restore the email address that an account had before.
     UndoEmail,

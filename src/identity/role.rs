@@ -10,7 +10,6 @@ use super::{Sentence, t};
 )]
 #[diesel(sql_type = Text)]
 pub enum Role {
-    /// An ordinary account.
     User,
     /// An account of somebody who sells.
     Merchant,

@@ -7,7 +7,6 @@ use super::{Sentence, t};
 pub enum AccountStatus {
     /// The address has not been confirmed yet.
     Unverified,
-    /// It may be used.
     Active,
     /// Blocked by a superuser, with the reason that the person is shown.
     Blocked(String),

@@ -5,7 +5,7 @@ macro_rules! letter {
     ($(#[$about:meta])* $mail:ident($kind:literal, $name:expr) { $($field:ident: $type:ty),* $(,)? }) => {
         $(#[$about])*
         #[derive(serde::Serialize, serde::Deserialize)]
-        pub struct $mail { $(#[doc = concat!("The ", stringify!($field), " that it names.")] pub $field: $type),* }
+        pub struct $mail { $(pub $field: $type),* }
 
         impl Letter for $mail {
             const KIND: &str = $kind;

@@ -1,7 +1,5 @@
 //! Paths of one's own account.
 
-#![expect(missing_docs, reason = "the names say it")]
-
 use super::Route;
 
 pub const PROFILE: Route<0> = Route::new("/user-profile/");

@@ -1,7 +1,5 @@
 //! Paths of the admin pages.
 
-#![expect(missing_docs, reason = "the names say it")]
-
 use super::Route;
 
 pub const ADMIN: Route<0> = Route::new("/admin/");

@@ -1,7 +1,5 @@
 //! Paths of proving who you are.
 
-#![expect(missing_docs, reason = "the names say it")]
-
 use super::Route;
 
 pub const SIGN_UP_ANY: Route<0> = Route::new("/auth/sign-up/");

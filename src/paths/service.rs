@@ -1,7 +1,5 @@
 //! Paths for programs and developers.
 
-#![expect(missing_docs, reason = "the names say it")]
-
 use super::Route;
 
 pub const HEALTHZ: Route<0> = Route::new("/healthz");

@@ -139,7 +139,6 @@ impl Source {
 
 /// Something that happened, to be written to the audit log. No part of it ever holds a secret.
 pub struct NewEvent<'a> {
-    /// What happened.
     pub kind: Kind,
     /// The account that it happened to.
     pub user: Option<&'a Id>,
@@ -149,9 +148,7 @@ pub struct NewEvent<'a> {
     pub source: &'a Source,
     /// The reason that was given, or what else there is to say.
     pub detail: &'a str,
-    /// What it was before.
     pub was: &'a str,
-    /// What it became.
     pub became: &'a str,
 }
 
@@ -187,9 +184,7 @@ pub fn insert(conn: &mut Connection, new: &NewEvent<'_>, now: Moment) -> QueryRe
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = events, treat_none_as_default_value = false)]
 pub struct Event {
-    /// Its identifier.
     pub id: Id,
-    /// When it happened.
     pub at: Moment,
     kind: String,
     /// The account that it happened to.
@@ -200,9 +195,7 @@ pub struct Event {
     pub source: String,
     /// The reason that was given, or what else there is to say.
     pub detail: String,
-    /// What it was before.
     pub was: String,
-    /// What it became.
     pub became: String,
 }
 

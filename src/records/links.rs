@@ -16,14 +16,11 @@ use crate::identity::{Email, Id, LinkPurpose, LinkToken, Moment, TokenDigest};
 pub struct Link {
     /// The `{uid}` in it.
     pub id: Id,
-    /// Whose it is.
     pub user_id: Id,
-    /// What it is for.
     pub purpose: LinkPurpose,
     token_digest: TokenDigest,
     /// Where it was mailed.
     pub email: Email,
-    /// When it was requested.
     pub created_at: Moment,
     /// Until when it works.
     pub expires_at: Moment,
@@ -34,13 +31,10 @@ pub struct Link {
 /// Whether a link works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// It works.
     Open,
-    /// It has been used.
     Used,
     /// A newer one, or a change of the account, took its place.
     Revoked,
-    /// Its time is over.
     Expired,
 }
 

@@ -14,7 +14,6 @@ use crate::identity::{Email, Moment};
 /// The kinds that are counted; notices of something done are never held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// One-time codes.
     Code,
     /// Links to choose a new password.
     Reset,

@@ -23,7 +23,6 @@ const ENDED_MAIL_KEPT: Duration = Duration::from_secs(30 * 86_400);
 )]
 #[diesel(sql_type = Text)]
 pub enum State {
-    /// To be sent.
     Waiting,
     /// The server took it.
     Sent,
@@ -80,11 +79,9 @@ impl State {
 pub struct OutboxMail {
     /// Also in its Message-ID, so that a repeat is recognised.
     pub id: Id,
-    /// Which mail it is.
     pub kind: String,
     /// The account that it is about.
     pub user_id: Option<Id>,
-    /// Where it goes.
     pub recipient: String,
     /// What it says, as JSON.
     pub fields: String,
@@ -103,11 +100,9 @@ pub struct OutboxMail {
 
 /// A mail to be written to the outbox.
 pub struct NewMail<'a> {
-    /// Which mail it is.
     pub kind: &'a str,
     /// The account that it is about.
     pub user: Option<&'a Id>,
-    /// Where it goes.
     pub recipient: &'a str,
     /// What it says, as JSON.
     pub fields: String,
@@ -215,21 +210,16 @@ pub fn postpone(
 #[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = outbox)]
 pub struct ListedMail {
-    /// Its identifier.
     pub id: Id,
-    /// Which mail it is.
     pub kind: String,
     /// The account that it is about.
     pub user_id: Option<Id>,
-    /// Where it goes.
     pub recipient: String,
     /// What it says, as JSON.
     pub fields: String,
-    /// What became of it.
     pub state: State,
     /// How often it was tried.
     pub tries: i32,
-    /// When it was written.
     pub created_at: Moment,
     /// When it is tried next.
     pub due_at: Moment,

@@ -25,9 +25,7 @@ pub const REMEMBERED_IDLE: Duration = Duration::from_secs(7 * 86_400);
 /// Whether "Stay signed in on this device" was ticked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remember {
-    /// It was.
     Yes,
-    /// It was not.
     No,
 }
 
@@ -94,7 +92,6 @@ pub struct Session {
     /// What the session pointer names; a pointer cannot be made of it.
     pub id: Id,
     user_id: Id,
-    /// How long it lasts.
     pub kind: SessionKind,
     /// Raised at every rotation; a pointer of another generation is dead.
     pub generation: i32,
@@ -102,7 +99,6 @@ pub struct Session {
     pub device: String,
     /// Its IP address at sign-in.
     pub ip: String,
-    /// Since when.
     pub created_at: Moment,
     /// When it was last seen, give or take a minute.
     pub last_seen_at: Moment,
@@ -136,7 +132,6 @@ impl Session {
 pub struct Device {
     /// The browser's name for itself, cut.
     pub agent: String,
-    /// Its IP address.
     pub ip: IpAddr,
 }
 

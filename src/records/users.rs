@@ -30,7 +30,6 @@ pub struct User {
     pub email_canon: Option<String>,
     /// See [`crate::hasher`].
     pub password_hash: PasswordHash,
-    /// What they may do.
     pub role: Role,
     /// When the email address was confirmed.
     pub verified_at: Option<Moment>,
@@ -48,7 +47,6 @@ pub struct User {
     pub about: String,
     /// The random name of the picture's file.
     pub picture: Option<String>,
-    /// When they signed up.
     pub created_at: Moment,
     /// When the password was chosen.
     pub password_changed_at: Moment,

@@ -23,7 +23,6 @@ pub const MAX_TRIES: i32 = 5;
 pub struct Verification {
     /// The `{uid}` of its page.
     pub id: Id,
-    /// Whose it is.
     pub user_id: Id,
     /// What its code is for.
     pub purpose: CodePurpose,
@@ -39,7 +38,6 @@ pub struct Verification {
     pub tries: i32,
     /// Where to go afterwards; empty for the usual place.
     pub next_path: String,
-    /// When it was requested.
     pub created_at: Moment,
     /// When it was used or cancelled.
     pub ended_at: Option<Moment>,
@@ -48,11 +46,9 @@ pub struct Verification {
 /// Whether the newest code of a flow can be entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeState {
-    /// It can be entered.
     Open,
     /// All tries are used up.
     Spent,
-    /// Its time is over.
     Expired,
     /// The flow was used or cancelled.
     Ended,

@@ -64,7 +64,6 @@ pub enum Redirect {
     SignInNeeded(Next, Role),
     /// To give the password again first, then on.
     ConfirmNeeded(Next),
-    /// To another page.
     Elsewhere(String),
     /// To the right address of the same page.
     Moved(String),
@@ -73,9 +72,7 @@ pub enum Redirect {
 /// What an error page says, and the way on from there.
 #[derive(Debug, Clone)]
 pub struct ErrorPage {
-    /// The answer's status.
     pub status: StatusCode,
-    /// What happened.
     pub title: Message,
     /// What it means and what to do.
     pub text: Message,

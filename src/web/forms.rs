@@ -96,7 +96,6 @@ pub struct Problems(Vec<Problem>);
 /// A message at a field.
 #[derive(Debug)]
 pub struct Problem {
-    /// The field's name.
     pub field: &'static str,
     /// What is wrong with it.
     pub message: Message,
@@ -159,7 +158,6 @@ pub fn require_same_twice(problems: &mut Problems, password: &str, again: &str) 
 pub enum FormError {
     /// Something is wrong in the form: it is shown again.
     Form(Problems),
-    /// Another page is shown.
     Http(HttpError),
     /// The database's, kept as it is so that a lost race can be run again.
     Database(db::Error),

@@ -10,9 +10,7 @@ use crate::identity::Message;
 
 /// What stands around a page.
 pub struct Layout {
-    /// Who is signed in.
     pub signed_in: Option<SignedInAs>,
-    /// What just happened.
     pub notice: Option<Message>,
 }
 

@@ -6,7 +6,6 @@ use crate::records::users::User;
 /// Who is signed in, as far as the header shows it.
 #[derive(Clone)]
 pub struct SignedInAs {
-    /// What to call them.
     pub name: String,
     /// The path of their picture.
     pub picture: Option<String>,

@@ -29,9 +29,7 @@ use crate::records::users::{self, User};
 /// Somebody signed in, confirmed and not blocked.
 #[derive(Clone)]
 pub struct Viewer {
-    /// Who they are.
     pub user: User,
-    /// With which browser.
     pub session: Session,
 }
 
@@ -50,11 +48,8 @@ pub struct Superuser(pub By);
 /// By whom, from where and when something is done: what a change of an account and its event need to know.
 #[derive(Clone)]
 pub struct By {
-    /// Who does it.
     pub viewer: Viewer,
-    /// From where.
     pub client: Client,
-    /// When.
     pub now: Moment,
 }
 
@@ -242,11 +237,9 @@ impl By {
 
 /// What a handler needs to know of a request in order to sign somebody in.
 pub struct SignInRequest {
-    /// The request itself.
     pub req: HttpRequest,
     /// What its cookie says.
     pub cookie_session: CookieSession,
-    /// Who sent it.
     pub client: Client,
 }
 

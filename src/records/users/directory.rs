@@ -37,9 +37,7 @@ pub struct Filter {
 /// What accounts are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// When they signed up.
     Joined,
-    /// Their username.
     Username,
     /// Their email address, of those who have one ([`Filter::has_email`]).
     Email,
@@ -52,7 +50,6 @@ pub enum Key {
 /// In which order accounts are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The key.
     pub key: Key,
     /// Last first.
     pub descending: bool,

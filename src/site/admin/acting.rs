@@ -12,16 +12,13 @@ use crate::web::viewer::By;
 /// An act with the reason that was given for it.
 #[derive(Clone)]
 pub struct Request {
-    /// What to do.
     pub act: Act,
-    /// Why.
     pub reason: String,
 }
 
 /// What becomes of the other accounts when an act does not happen to one.
 #[derive(Clone, Copy)]
 pub enum OnError {
-    /// It happens to none.
     Stop,
     /// It happens to them; only a database that is away stops it for all.
     Skip,

@@ -49,7 +49,6 @@ struct BulkPage {
     button: Message,
     /// What the form carries on to be confirmed.
     carried: BTreeMap<String, String>,
-    /// How many are meant.
     count: usize,
     /// Some of them by name.
     names: String,

@@ -71,7 +71,6 @@ async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> 
 
 /// Where somebody who gave the right password goes.
 enum Welcome {
-    /// In.
     In(Box<Session>),
     /// To the page where the address is confirmed first.
     Verify(Id),

@@ -22,9 +22,7 @@ pub(super) const REDIS_AWAY: &str = "redis_away";
 /// The session store of one worker.
 #[expect(clippy::large_enum_variant, reason = "there is one for each worker")]
 pub enum Store {
-    /// In the cookie.
     Cookie(CookieSessionStore),
-    /// In Redis.
     Redis(RedisStore),
 }
 
