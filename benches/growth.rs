@@ -54,7 +54,9 @@ async fn compare(world: World, places: [&Sandbox; 2]) {
     report(world, "sign-in", async |side| {
         sign_out(&mut visitors[side]).await;
         visitors[side].visit("/auth/sign-in/user/").await;
-        visitors[side].fill("Username or email", "annalee@example.org").fill("Password", OTHER_PASSWORD);
+        visitors[side]
+            .fill("Username or email address", "annalee@example.org")
+            .fill("Password", OTHER_PASSWORD);
         let started = Instant::now();
         visitors[side].press("Sign in").await;
         started.elapsed()

@@ -38,7 +38,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 #[command(
     name = "latchkey",
     version,
-    about = "Accounts as plain pages: sign-up, sign-in, recovery and profile"
+    about = "A self-hosted accounts service: sign-up, sign-in, password recovery and profiles"
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -47,7 +47,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Try it: serve with everything embedded under ./var/ and every mail at /dev/mail/
+    /// Try it: serve with everything embedded under ./var/ and every email at /dev/mail/
     Dev,
     /// Bring the database up to date, then serve, with the settings of the environment and of .env
     Serve,
@@ -61,9 +61,9 @@ enum Command {
     Courier,
     /// Copy a whole database to another one, which must be empty; stop all instances first
     MoveDatabase {
-        /// The database to copy from, like <sqlite://latchkey.sqlite3>
+        /// The database to copy from, for example `sqlite://latchkey.sqlite3`
         from: String,
-        /// The empty database to copy to, like <postgres://user:password@host/name>
+        /// The empty database to copy to, for example `postgres://user:password@host/name`
         to: String,
     },
     /// Manage accounts
@@ -72,9 +72,9 @@ enum Command {
     /// Manage the outbox
     #[command(subcommand)]
     Mail(mail::Command),
-    /// Send an email at once, to check the mail settings
+    /// Send a test email now, to check the email settings
     SendTestMail {
-        /// Where to
+        /// Email address to send the test to
         address: String,
     },
 }
@@ -143,7 +143,7 @@ fn operator(reason: String) -> Actor {
 /// Explains on the terminal why an act did not happen.
 fn explained(error: ActError) -> Box<dyn Error> {
     match error {
-        ActError::Gone => Exit::NotFound("this account or mail is gone".to_owned()).into(),
+        ActError::Gone => Exit::NotFound("this account or email no longer exists".to_owned()).into(),
         ActError::UsernameTaken => Exit::NotNow("that username is taken".to_owned()).into(),
         ActError::EmailTaken => Exit::NotNow("an account already has this email address".to_owned()).into(),
         ActError::NotNow(message) => Exit::NotNow(english(&message)).into(),
@@ -173,7 +173,7 @@ fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
 
 fn migrate(config: &Config) -> Outcome {
     let count = Db::open(&config.database).migrate()?;
-    say(format_args!("The database is up to date; {count} migrations ran."));
+    say(format_args!("The database is up to date. Migrations run: {count}."));
     Ok(())
 }
 
@@ -189,7 +189,7 @@ fn move_database(from: &str, to: &str) -> Outcome {
     for (table, count) in source.copy_to(&target, transfer::copy)? {
         say(format_args!("{count:>9} {table}"));
     }
-    say("Everything is there. Set DATABASE_URL to the new place, and start again.");
+    say("Everything has been copied. Set DATABASE_URL to the new database, then start Latchkey again.");
     Ok(())
 }
 
@@ -201,7 +201,7 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let test = writer.write(&TestMail {}.into(), "", Duration::ZERO).ok_or("there is no test mail")?;
     let message = courier::build(&test, &config.mail.from, to.as_str(), Id::new().as_str(), language)?;
     Transport::open(&config.mail)?.send(message).await?;
-    say(format_args!("A mail to {} is on its way.", to.as_str()));
+    say(format_args!("Test email sent to {}.", to.as_str()));
     Ok(())
 }
 

@@ -173,10 +173,10 @@ impl Config {
             warnings: Vec::new(),
         };
         if config.rate_limits == RateLimits::Off {
-            read.warn("RATE_LIMITS is off: nothing slows down somebody who guesses passwords");
+            read.warn("RATE_LIMITS is off: nothing slows down password guessing");
         }
         if debug {
-            read.warn("DEBUG is on: every mail can be read at /dev/mail/");
+            read.warn("DEBUG is on: every email can be read at /dev/mail/");
         }
         let warnings = read.finish()?;
         Ok(Self { warnings, ..config })
@@ -214,7 +214,7 @@ fn secret_keys(read: &mut Reader<'_>) -> Vec<SecretString> {
     } else if keys.iter().any(|key| key.chars().count() < 50 || key.contains([' ', '\t', '\n'])) {
         read.mistake(
             "SECRET_KEY",
-            "needs at least 50 characters without blank or comma; older ones may follow after a comma",
+            "must be at least 50 characters, without spaces or commas; older keys may follow, separated by commas",
         );
     } else if keys.iter().any(|key| key.starts_with("change-me")) {
         read.mistake("SECRET_KEY", "is still the example; make one with: openssl rand -base64 48");
@@ -226,7 +226,7 @@ fn redis(read: &mut Reader<'_>) -> Option<RedisConfig> {
     let url = read.text("REDIS_URL", "");
     let prefix = read.text("REDIS_KEY_PREFIX", "latchkey:");
     if !url.is_empty() && redis::Client::open(url.as_str()).is_err() {
-        read.mistake("REDIS_URL", "must be like redis://user:password@host:6379/0");
+        read.mistake("REDIS_URL", "must look like redis://user:password@host:6379/0");
     }
     (!url.is_empty()).then(|| RedisConfig { url: url.into(), prefix })
 }
@@ -234,7 +234,7 @@ fn redis(read: &mut Reader<'_>) -> Option<RedisConfig> {
 fn passwords(read: &mut Reader<'_>) -> PasswordConfig {
     let cost = read.number("BCRYPT_COST", 12, 4..=15);
     if cost < 10 {
-        read.warn("BCRYPT_COST is under 10: a stolen database would be guessed quickly");
+        read.warn("BCRYPT_COST is under 10: passwords in a stolen database could be guessed quickly");
     }
     PasswordConfig {
         cost,

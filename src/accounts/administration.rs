@@ -121,7 +121,7 @@ impl ActKind {
     pub fn reason(self, typed: &str) -> Result<String, Message> {
         let reason: String = typed.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if self.is_against_person() && reason.is_empty() {
-            return Err(t("Enter a reason. It's kept in the events and may be shown to the person.").into());
+            return Err(t("Enter a reason. It's recorded in Events, and the person may see it.").into());
         }
         if reason.chars().count() > MAX_REASON {
             return Err(t("Reason must be {limit} characters or fewer.").with("limit", MAX_REASON));

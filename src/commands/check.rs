@@ -10,7 +10,7 @@ use crate::redis_connection::RedisConnection;
 pub(super) async fn run(config: &Config) -> Outcome {
     say("ok      settings");
     for warning in &config.warnings {
-        say(format_args!("careful {warning}"));
+        say(format_args!("warning {warning}"));
     }
     let findings = [
         report("database", &database(config).await),
@@ -41,7 +41,7 @@ async fn database(config: &Config) -> Result<(), String> {
 async fn redis(config: &Config) -> Result<(), String> {
     let Some(redis) = &config.redis else { return Ok(()) };
     let connection = RedisConnection::new(redis).map_err(|error| error.to_string())?;
-    if connection.answers().await { Ok(()) } else { Err("it does not answer".to_owned()) }
+    if connection.answers().await { Ok(()) } else { Err("no answer".to_owned()) }
 }
 
 async fn pictures(config: &Config) -> Result<(), String> {

@@ -23,7 +23,7 @@ const SUPERUSER: &str = "keeper";
 
 pub(super) fn run() -> Outcome {
     let folder = Path::new(FOLDER);
-    fs::create_dir_all(folder).map_err(|error| format!("the folder {FOLDER} cannot be made: {error}"))?;
+    fs::create_dir_all(folder).map_err(|error| format!("cannot create the folder {FOLDER}: {error}"))?;
     let secret_key = kept_key(&folder.join("secret-key"))?;
     let lookup = move |name: &str| {
         environment::of_process(name).or_else(|| {
@@ -57,7 +57,7 @@ async fn first_superuser(config: &Config) -> Outcome {
     let email = Email::parse("keeper@localhost.invalid").map_err(|message| english(&message))?;
     superuser::create(&app, Username::from_stored(SUPERUSER.to_owned()), email, Password::entered(&password))
         .await?;
-    say(format_args!("\n  The first superuser is {SUPERUSER}, password {password} (shown only now)"));
+    say(format_args!("\n  First superuser: {SUPERUSER}, password: {password} (shown only once)"));
     Ok(())
 }
 
@@ -66,8 +66,8 @@ fn greet(app: &App) {
     say(format_args!("\n  Latchkey      {}", at(HOME)));
     say(format_args!("  Mailbox       {}", at(DEV_MAILS)));
     say(format_args!("  Admin         {}", at(ADMIN)));
-    say(format_args!("  Superuser     {SUPERUSER}, with the password shown at the first run"));
-    say(format_args!("\n  All is kept in ./{FOLDER}/; remove it to begin anew. Stop with Ctrl+C.\n"));
+    say(format_args!("  Superuser     {SUPERUSER}, with the password shown on the first run"));
+    say(format_args!("\n  Everything is kept in ./{FOLDER}/. Delete it to start again. Stop with Ctrl+C.\n"));
 }
 
 /// Reads the key in a file, made at the first run.

@@ -16,7 +16,7 @@ pub(super) fn of_process(name: &str) -> Option<String> {
 pub(super) fn with_env_file() -> Result<impl Fn(&str) -> Option<String>, Box<dyn Error>> {
     let file = match dotenv::from_path_iter(".env") {
         Ok(lines) => lines.collect::<Result<HashMap<_, _>, _>>().map_err(|_| {
-            ".env has a line that cannot be read; write NAME=value, with '…' around a value that holds blanks, # or $"
+            ".env has a line that cannot be read; write NAME=value, with '…' around a value that contains spaces, # or $"
         })?,
         Err(error) if error.not_found() => HashMap::new(),
         Err(_) => return Err(".env cannot be opened".into()),

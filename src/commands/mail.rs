@@ -21,15 +21,15 @@ pub(super) enum Command {
         /// waiting, sent, failed, expired or cancelled
         #[arg(long, value_parser = state)]
         status: Option<State>,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Try an email again at once
+    /// Try to send an email again now
     Retry {
-        /// Its identifier
+        /// ID of the email
         id: String,
-        /// A JSON object
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },

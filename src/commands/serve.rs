@@ -24,10 +24,10 @@ pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
     System::new().block_on(async move {
         let app = App::new(config, Clock::system())?;
         let ready = app.pictures.prepare().await;
-        ready.map_err(|error| format!("pictures cannot be kept: {error}; see MEDIA_ROOT and MEDIA_URL"))?;
+        ready.map_err(|error| format!("cannot store pictures: {error}; check MEDIA_ROOT and MEDIA_URL"))?;
         let migrated = app.db.migrate()?;
         if migrated > 0 {
-            log::info!("the database was brought up to date by {migrated} migrations");
+            log::info!("the database is up to date; migrations run: {migrated}");
         }
         when_ready(&app);
         log::info!("listening on {bind} for {url}");
@@ -60,7 +60,7 @@ async fn stop_on_signal(server: ServerHandle, app: App) {
         log::error!("signals cannot be received: {error}");
         return;
     }
-    log::info!("stopping; what is under way is finished first");
+    log::info!("stopping after finishing requests in progress");
     app.begin_shutdown();
     server.stop(true).await;
 }

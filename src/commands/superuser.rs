@@ -27,7 +27,7 @@ pub(super) struct Given {
 
 pub(super) fn run(config: &Config, given: Given) -> Outcome {
     if !given.password_stdin && !io::stdin().is_terminal() {
-        return Err("this is no terminal: give --username, --email and --password-stdin".into());
+        return Err("standard input is not a terminal: use --username, --email and --password-stdin".into());
     }
     let username = Username::parse(&given.username.map_or_else(|| ask("Username"), Ok)?)
         .map_err(|message| english(&message))?;

@@ -24,10 +24,10 @@ pub(super) enum Command {
         /// user, merchant, staff or superuser
         #[arg(long, value_parser = role)]
         role: Option<Role>,
-        /// active, unverified or blocked
+        /// active, unverified (email not confirmed) or blocked
         #[arg(long, value_parser = status)]
         status: Option<AccountStatus>,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
@@ -59,7 +59,7 @@ pub(super) enum Command {
 pub(super) struct Whom {
     /// Username, email address or ID
     person: String,
-    /// A JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -68,7 +68,7 @@ pub(super) struct Whom {
 pub(super) struct Against {
     #[command(flatten)]
     whom: Whom,
-    /// Why; the person may be shown it
+    /// Reason; the person may see it
     #[arg(long)]
     reason: String,
 }

@@ -52,15 +52,15 @@ fn parse(url: &str) -> Result<(Backend, &str), &'static str> {
         }
         Some(("mysql", server)) if !server.is_empty() && cfg!(feature = "mysql") => Ok((Backend::Mysql, url)),
         Some(("sqlite", _)) if !cfg!(feature = "sqlite") => Err(
-            "names SQLite, which this binary is not built for; get one with: cargo build --features sqlite",
+            "names SQLite, but this binary was built without it; build one with: cargo build --features sqlite",
         ),
         Some(("postgres" | "postgresql", _)) if !cfg!(feature = "postgres") => Err(
-            "names PostgreSQL, which this binary is not built for; get one with: cargo build --features postgres",
+            "names PostgreSQL, but this binary was built without it; build one with: cargo build --features postgres",
         ),
-        Some(("mysql", _)) if !cfg!(feature = "mysql") => {
-            Err("names MySQL, which this binary is not built for; get one with: cargo build --features mysql")
-        }
-        _ => Err("must be like sqlite://relative.sqlite3, sqlite:///absolute.sqlite3, \
+        Some(("mysql", _)) if !cfg!(feature = "mysql") => Err(
+            "names MySQL, but this binary was built without it; build one with: cargo build --features mysql",
+        ),
+        _ => Err("must look like sqlite://relative.sqlite3, sqlite:///absolute.sqlite3, \
                   postgres://user:password@host/name or mysql://user:password@host/name"),
     }
 }

@@ -55,7 +55,7 @@ impl MediaConfig {
             _ => {
                 read.mistake(
                     "MEDIA_URL",
-                    "must be like file:///var/lib/latchkey/media or s3://bucket/prefix",
+                    "must look like file:///var/lib/latchkey/media or s3://bucket/prefix",
                 );
                 Self::Folder(root.into())
             }
@@ -72,7 +72,9 @@ impl BucketConfig {
             let value = read.text(name, "");
             if key == AmazonS3ConfigKey::Endpoint && value.starts_with("http://") {
                 allow_http = true;
-                read.warn(&format!("{name} is without TLS: anyone on the way can see every picture"));
+                read.warn(&format!(
+                    "{name} does not use TLS: anyone on the network path can see every picture"
+                ));
             }
             if !value.is_empty() {
                 access.push((key, value.into()));

@@ -69,7 +69,13 @@ impl<'a> Reader<'a> {
             || {
                 // Longer names of the same are not worth a word.
                 let words = choices.iter().map(|(known, _)| *known).filter(|known| !known.contains('.'));
-                self.mistake(name, &format!("must be {}", words.collect::<Vec<_>>().join(" or ")));
+                let words: Vec<&str> = words.collect();
+                let listed = match words.split_last() {
+                    Some((last, [])) => (*last).to_owned(),
+                    Some((last, before)) => format!("{} or {last}", before.join(", ")),
+                    None => String::new(),
+                };
+                self.mistake(name, &format!("must be {listed}"));
                 default
             },
             |(_, choice)| *choice,

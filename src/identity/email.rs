@@ -19,7 +19,7 @@ impl Email {
             return Err(t("Enter an email address.").into());
         }
         if !address.is_ascii() {
-            return Err(t("Use only unaccented letters, numbers and symbols in the email address.").into());
+            return Err(t("Use only letters A to Z, numbers and common symbols in the email address.").into());
         }
         if address.len() > 254 {
             return Err(t("Email address must be 254 characters or fewer.").into());

@@ -72,48 +72,62 @@ impl Password {
         }
         let lower = self.expose().to_lowercase();
         if words.iter().any(|word| word.len() >= 4 && lower.contains(&word.to_lowercase())) {
-            return Err(t("Too easy to guess: it contains your name, your email address or our name.").into());
+            return Err(t(
+                "This password is too easy to guess: it contains your name, your email address or our name.",
+            )
+            .into());
         }
         let warning = estimate.feedback().and_then(zxcvbn::feedback::Feedback::warning);
         Err(warning.map_or(TOO_EASY, reason).into())
     }
 }
 
-const TOO_EASY: Sentence = t("Too easy to guess. Add another word or two – unusual ones are best.");
+const TOO_EASY: Sentence =
+    t("This password is too easy to guess. Add another word or two – unusual ones are best.");
 
 /// Says in our own words what zxcvbn found.
 fn reason(warning: Warning) -> Sentence {
     match warning {
         Warning::StraightRowsOfKeysAreEasyToGuess => {
-            t("Too easy to guess: it's a row of keys on the keyboard.")
+            t("This password is too easy to guess: it's a row of keys on the keyboard.")
         }
         Warning::ShortKeyboardPatternsAreEasyToGuess => {
-            t("Too easy to guess: it's a short pattern on the keyboard.")
+            t("This password is too easy to guess: it's a short pattern on the keyboard.")
         }
-        Warning::RepeatsLikeAaaAreEasyToGuess => t("Too easy to guess: it repeats one character."),
+        Warning::RepeatsLikeAaaAreEasyToGuess => {
+            t("This password is too easy to guess: it repeats one character.")
+        }
         Warning::RepeatsLikeAbcAbcAreOnlySlightlyHarderToGuess => {
-            t("Too easy to guess: it repeats the same few characters.")
+            t("This password is too easy to guess: it repeats the same few characters.")
         }
-        Warning::ThisIsATop10Password => t("Too easy to guess: it's one of the ten most used passwords."),
+        Warning::ThisIsATop10Password => {
+            t("This password is too easy to guess: it's one of the ten most used passwords.")
+        }
         Warning::ThisIsATop100Password => {
-            t("Too easy to guess: it's one of the hundred most used passwords.")
+            t("This password is too easy to guess: it's one of the hundred most used passwords.")
         }
-        Warning::ThisIsACommonPassword => t("Too easy to guess: many people use this password."),
+        Warning::ThisIsACommonPassword => {
+            t("This password is too easy to guess: many people use this password.")
+        }
         Warning::ThisIsSimilarToACommonlyUsedPassword => {
-            t("Too easy to guess: it's similar to a password that many people use.")
+            t("This password is too easy to guess: it's similar to a password that many people use.")
         }
         Warning::SequencesLikeAbcAreEasyToGuess => {
-            t("Too easy to guess: it contains a sequence like abc or 6543.")
+            t("This password is too easy to guess: it contains a sequence like abc or 6543.")
         }
-        Warning::RecentYearsAreEasyToGuess => t("Too easy to guess: it contains a recent year."),
+        Warning::RecentYearsAreEasyToGuess => {
+            t("This password is too easy to guess: it contains a recent year.")
+        }
         Warning::AWordByItselfIsEasyToGuess => {
-            t("Too easy to guess: it's a single word. Add another word or two.")
+            t("This password is too easy to guess: it's a single word. Add another word or two.")
         }
-        Warning::DatesAreOftenEasyToGuess => t("Too easy to guess: it's a date."),
+        Warning::DatesAreOftenEasyToGuess => t("This password is too easy to guess: it's a date."),
         Warning::NamesAndSurnamesByThemselvesAreEasyToGuess => {
-            t("Too easy to guess: it's a name. Add another word or two.")
+            t("This password is too easy to guess: it's a name. Add another word or two.")
         }
-        Warning::CommonNamesAndSurnamesAreEasyToGuess => t("Too easy to guess: it's a common name."),
+        Warning::CommonNamesAndSurnamesAreEasyToGuess => {
+            t("This password is too easy to guess: it's a common name.")
+        }
     }
 }
 

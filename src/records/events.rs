@@ -73,9 +73,9 @@ kinds! {
     /// An account was made from the command line.
     SuperuserCreated: "superuser-created", t("Superuser created");
     /// An account was blocked.
-    Blocked: "blocked", t("Blocked");
+    Blocked: "blocked", t("Account blocked");
     /// An account was unblocked.
-    Unblocked: "unblocked", t("Unblocked");
+    Unblocked: "unblocked", t("Account unblocked");
     /// A role was changed.
     RoleChanged: "role-changed", t("Role changed");
     /// An account was added by a superuser.
@@ -91,7 +91,7 @@ kinds! {
     /// A password link was cancelled by a superuser.
     ResetCancelled: "reset-cancelled", t("Password link cancelled");
     /// A mail was sent to the courier again.
-    MailRetried: "mail-retried", t("Email retried");
+    MailRetried: "mail-retried", t("Email queued again");
     /// A mail was cancelled.
     MailCancelled: "mail-cancelled", t("Email cancelled");
 }
@@ -131,7 +131,7 @@ impl Source {
     pub fn name(stored: &str) -> Message {
         match stored {
             COMMAND_LINE => t("Command line").into(),
-            PROGRAM => t("Latchkey itself").into(),
+            PROGRAM => t("Latchkey (automatic)").into(),
             ip => Message::verbatim(ip),
         }
     }

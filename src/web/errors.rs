@@ -119,7 +119,7 @@ impl HttpError {
             Self::NotFound => page(
                 StatusCode::NOT_FOUND,
                 t("Page not found"),
-                t("Check the web address, or start from the beginning."),
+                t("Check the web address, or go to the start page."),
             ),
             Self::NotAllowed(_) => page(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -130,7 +130,7 @@ impl HttpError {
                 StatusCode::FORBIDDEN,
                 t("We couldn't check where that form came from"),
                 t(
-                    "For your safety we only accept forms from this site. Nothing was changed. Go back, reload and send it again.",
+                    "For your safety, we only accept forms from this site. Nothing has changed. Go back, reload the page and try again.",
                 ),
             ),
             Self::Forbidden => page(
@@ -141,15 +141,15 @@ impl HttpError {
             Self::Timeout => page(
                 StatusCode::REQUEST_TIMEOUT,
                 t("That took too long"),
-                t("We didn't receive everything in time. Nothing was changed; please try again."),
+                t("We didn't receive everything in time. Nothing has changed. Please try again."),
             ),
             Self::TooLarge => page(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                t("That file is too big"),
-                t("Pictures can be up to 2 MB."),
+                t("That file is too large"),
+                t("Pictures can be up to 2 MB. Go back and choose a smaller one."),
             ),
             Self::TooMany(wait) => {
-                let text = t("To protect accounts we limit how often you can try. Try again in {wait}.");
+                let text = t("To protect accounts, we limit how often you can try. Try again in {wait}.");
                 let text = text.with("wait", *wait);
                 Some(ErrorPage::new(StatusCode::TOO_MANY_REQUESTS, t("Too many attempts"), text))
             }
@@ -161,7 +161,7 @@ impl HttpError {
             Self::Internal(_) => page(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 t("Something went wrong"),
-                t("It's our fault, and it has been logged. Please try again."),
+                t("Sorry, this is our fault. We've recorded the problem. Please try again."),
             ),
             Self::Explained(page) => Some((**page).clone()),
             Self::Redirect(_) => None,

@@ -52,7 +52,7 @@ fn settings_come_from_a_file_too_and_the_environment_outweighs_it() {
     std::fs::write(folder.path().join(".env"), format!("SECRET_KEY='{}'\nDATABASE_URL=nonsense\n", key()))
         .unwrap();
     let output = latchkey(folder.path(), &["migrate"], &[], "");
-    assert!(said(&output).contains("DATABASE_URL must be like"), "{}", said(&output));
+    assert!(said(&output).contains("DATABASE_URL must look like"), "{}", said(&output));
     let output = latchkey(folder.path(), &["migrate"], &[("DATABASE_URL", "sqlite://here.sqlite3")], "");
     assert!(output.status.success(), "{}", said(&output));
     assert!(folder.path().join("here.sqlite3").exists());
@@ -75,7 +75,7 @@ fn a_database_newer_than_the_program_is_left_alone() {
     let key = key();
     let settings = [("SECRET_KEY", key.as_str())];
     assert!(latchkey(folder.path(), &["migrate"], &settings, "").status.success());
-    assert!(said(&latchkey(folder.path(), &["migrate"], &settings, "")).contains("0 migrations ran"));
+    assert!(said(&latchkey(folder.path(), &["migrate"], &settings, "")).contains("Migrations run: 0."));
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')";
     let mut database = <diesel::sqlite::SqliteConnection as diesel::Connection>::establish(
         folder.path().join("latchkey.sqlite3").to_str().unwrap(),
@@ -103,7 +103,11 @@ fn the_first_superuser_comes_from_the_command_line() {
             latchkey(folder.path(), &arguments, &settings, &format!("{password}\n"))
         };
         let weak = create("supervisor", "boss@example.org", "password");
-        assert!(!weak.status.success() && said(&weak).contains("Too easy to guess"), "{}", said(&weak));
+        assert!(
+            !weak.status.success() && said(&weak).contains("This password is too easy to guess"),
+            "{}",
+            said(&weak)
+        );
         let made = create("supervisor", "boss@example.org", PASSWORD);
         assert!(made.status.success(), "{}", said(&made));
         assert!(said(&create("Supervisor", "other@example.org", PASSWORD)).contains("username is taken"));
@@ -235,7 +239,7 @@ fn dev_needs_no_file_no_service_and_no_question_and_stops_cleanly() {
         let code = loop {
             ann.visit("/dev/mail/").await;
             let text = ann.page().text();
-            if let Some(at) = text.find(" is your code for Latchkey") {
+            if let Some(at) = text.find(" is your Latchkey code") {
                 break text[at - 6..at].to_owned();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -252,7 +256,7 @@ fn dev_needs_no_file_no_service_and_no_question_and_stops_cleanly() {
         });
         let (status, said) = status.await.unwrap();
         assert_eq!(status.code(), Some(0));
-        let password = said.split("password ").nth(1).unwrap().split(' ').next().unwrap();
+        let password = said.split("password: ").nth(1).unwrap().split(' ').next().unwrap();
         assert!(password.len() >= 20, "{said}");
         assert!(
             folder.path().join("var/latchkey.sqlite3").exists() && folder.path().join("var/mails").exists()

@@ -30,11 +30,14 @@ async fn look_around(settings: HashMap<&'static str, String>) {
     ann.press("Sign out").await;
     ann.sign_in("annalee@example.org", PASSWORD).await;
     ann.visit("/user-profile/change-email/").await;
-    ann.fill("New email", "lee@example.org").fill("Current password", PASSWORD).press("Send the code").await;
+    ann.fill("New email address", "lee@example.org")
+        .fill("Current password", PASSWORD)
+        .press("Send the code")
+        .await;
     let code = site.code_to("lee@example.org").await;
     ann.fill("Code", &code).press("Confirm").await;
     ann.visit("/auth/forgot-password/").await;
-    ann.fill("Username or email", "annalee").press("Send the link").await;
+    ann.fill("Username or email address", "annalee").press("Send the link").await;
     site.mail_to("lee@example.org").await;
     site.stop().await;
 }

@@ -57,7 +57,7 @@ fn a_journey_alternates_between_two_instances() {
         ann.go_to(other).press("Sign out").await;
         assert!(!ann.go_to(one).is_signed_in().await);
         ann.visit("/auth/forgot-password/").await;
-        ann.go_to(other).fill("Username or email", "annalee").press("Send the link").await;
+        ann.go_to(other).fill("Username or email address", "annalee").press("Send the link").await;
         let link = one.mail_to("ann@example.org").await.link("/auth/reset-password/");
         ann.go_to(one).visit(&link).await;
         ann.go_to(other).fill("New password", OTHER_PASSWORD).fill("Repeat the new password", OTHER_PASSWORD);

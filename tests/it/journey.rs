@@ -11,7 +11,7 @@ async fn from_sign_up_to_a_new_address_and_password(site: &Site) {
     let mut ann = site.visitor();
     ann.visit("/").await;
     ann.follow("Create an account").await;
-    ann.fill("Username", "annalee").fill("Email", "Ann@example.org");
+    ann.fill("Username", "annalee").fill("Email address", "Ann@example.org");
     ann.fill("Password", PASSWORD).fill("Repeat the password", PASSWORD).press("Create account").await;
     ann.status(200).see("We sent a 6-digit code to Ann@example.org");
 
@@ -42,11 +42,11 @@ async fn from_sign_up_to_a_new_address_and_password(site: &Site) {
 
     ann.visit("/auth/sign-in/user/").await;
     ann.follow("Forgot your password?").await;
-    ann.fill("Username or email", "ann@EXAMPLE.org").press("Send the link").await;
+    ann.fill("Username or email address", "ann@EXAMPLE.org").press("Send the link").await;
     ann.see("Check your inbox");
     let link = site.mail_to("Ann@example.org").await.link("/auth/reset-password/");
     ann.visit(&link).await;
-    ann.see("For the account annalee.");
+    ann.see("This is for the account annalee.");
     ann.fill("New password", OTHER_PASSWORD)
         .fill("Repeat the new password", OTHER_PASSWORD)
         .press("Change password")
@@ -61,7 +61,7 @@ async fn from_sign_up_to_a_new_address_and_password(site: &Site) {
     ann.status(200).see("Ann Lee");
 
     ann.follow("Change email").await;
-    ann.fill("New email", "lee@example.org")
+    ann.fill("New email address", "lee@example.org")
         .fill("Current password", OTHER_PASSWORD)
         .press("Send the code")
         .await;
@@ -75,7 +75,7 @@ async fn from_sign_up_to_a_new_address_and_password(site: &Site) {
     ann.fill("Current password", OTHER_PASSWORD);
     ann.fill("New password", "marble thunder fig").fill("Repeat the new password", "marble thunder fig");
     ann.press("Change password").await;
-    ann.see("Your password has been changed and your other devices signed out.");
+    ann.see("Your password has been changed. You've been signed out on your other devices.");
     assert!(site.mail_to("lee@example.org").await.subject.contains("Your password has been changed"));
 
     ann.press("Sign out").await;

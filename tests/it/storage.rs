@@ -23,7 +23,7 @@ fn neither_passwords_nor_links_can_be_read_in_the_database() {
         let site = Site::start(HashMap::new()).await;
         let mut ann = site.member("annalee").await;
         ann.visit("/auth/forgot-password/").await;
-        ann.fill("Username or email", "annalee").press("Send the link").await;
+        ann.fill("Username or email address", "annalee").press("Send the link").await;
         let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
         let token = link.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
         ann.change_password(PASSWORD, OTHER_PASSWORD).await;
@@ -32,7 +32,7 @@ fn neither_passwords_nor_links_can_be_read_in_the_database() {
         for text in &typed {
             let mut visitor = site.visitor();
             visitor.visit("/auth/forgot-password/").await;
-            visitor.fill("Username or email", text).press("Send the link").await;
+            visitor.fill("Username or email address", text).press("Send the link").await;
         }
         site.wait(minutes(1)).await;
         let (folder, _) = site.stop().await;
@@ -80,7 +80,7 @@ fn no_line_of_the_log_holds_a_secret_however_much_it_tells() {
         boss.visit("/admin/users/?q=annalee").await;
         boss.visit("/admin/users.csv").await;
         ann.visit("/auth/forgot-password/").await;
-        ann.fill("Username or email", "annalee").press("Send the link").await;
+        ann.fill("Username or email address", "annalee").press("Send the link").await;
         mail.next_to("ann@example.org").await;
         let link = mail.next_to("ann@example.org").await.link("/auth/reset-password/");
         let mut other = visitor();

@@ -48,7 +48,9 @@ impl MailAct {
         if !is_done {
             return Err(not_now(match self {
                 Self::Retry => t("This email can't be sent again: its code or link has expired."),
-                Self::Cancel => t("Nothing to cancel: this email has already been sent or given up."),
+                Self::Cancel => t(
+                    "This email can't be cancelled: it has already been sent, or we've stopped trying to send it.",
+                ),
             }));
         }
         let event = NewEvent {

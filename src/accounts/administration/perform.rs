@@ -108,7 +108,7 @@ impl ActContext<'_> {
         if ended == 0 {
             return Err(not_now(t("This person is already signed out.")));
         }
-        self.note(Kind::SessionsEnded, &format!("{ended} signed in"), "signed out")
+        self.note(Kind::SessionsEnded, &format!("sessions: {ended}"), "signed out")
     }
 
     pub fn remove_picture(self) -> Result<Done, ActError> {
@@ -116,7 +116,7 @@ impl ActContext<'_> {
             return Err(not_now(t("This person has no picture.")));
         }
         let picture = users::set_picture(self.conn, &self.user.id, None)?;
-        self.note(Kind::PictureChanged, "a picture", "none")?;
+        self.note(Kind::PictureChanged, "picture", "none")?;
         Ok(Done { picture })
     }
 

@@ -16,7 +16,7 @@ impl Write for PasswordChanged {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let changed = t("Your password was changed on {when} from IP address {ip}.");
         let not_you = t(
-            "Not you? Go to {site} now and choose “Forgot your password?” on the sign-in page. That signs out every device.",
+            "Not you? Go to {site} now and choose “Forgot your password?” on the sign-in page. Choosing a new password signs you out everywhere.",
         );
         let content = writer
             .content(&self.username, t("Your password has been changed"))
@@ -35,12 +35,12 @@ letter! {
 impl Write for ConfirmNewEmail {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.username, t("{code} is your code for Latchkey").with("code", secret))
-            .say(t("Enter this code on your profile page to make this your new email address:"))
+            .content(&self.username, t("{code} is your Latchkey code").with("code", secret))
+            .say(t("Enter this code to confirm this as your new email address:"))
             .code(secret)
-            .button(t("Go to your profile"), writer.url(CHANGE_EMAIL.path()))
+            .button(t("Enter the code"), writer.url(CHANGE_EMAIL.path()))
             .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))
-            .note(t("Not you? Ignore this email: without the code nothing happens. Never share this code."));
+            .note(t("Not you? You can ignore this email. Nothing changes without the code. Never share this code."));
         Some(content)
     }
 }
@@ -53,12 +53,12 @@ letter! {
 impl Write for EmailChanged {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let changed =
-            t("The email address of your account is now {email}. From now on we'll write to that address.");
+            t("The email address for your account is now {email}. From now on, we'll send emails there.");
         let content = writer
             .content(&self.username, t("Your email address has been changed"))
             .say(changed.with("email", &self.new_email))
             .say(t("If this was you, you don't need to do anything."))
-            .say(t("Not you? Restore this address. That signs out every device, and you'll choose a new password."))
+            .say(t("Not you? Restore this address now. This signs you out everywhere, and you'll need to choose a new password."))
             .button(t("Restore this address"), writer.url(&UNDO_EMAIL.to([&self.link, secret])))
             .note(t("The link works for {lifetime}.").with("lifetime", left));
         Some(content)

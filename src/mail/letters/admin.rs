@@ -13,11 +13,11 @@ letter! {
 impl Write for Invitation {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let created = t(
-            "{inviter} created an account for you at {site}. Your username is {username}. Choose a password to get started:",
+            "{inviter} has created an account for you on {site}. Your username is {username}. Choose a password to get started:",
         );
         let created = created.with("inviter", &self.inviter).with("username", &self.username);
         let lifetime = t(
-            "The link works once, for {lifetime}. After that, choose “Forgot your password?” on the sign-in page to get a new one.",
+            "You can use the link once. It works for {lifetime}. After that, choose “Forgot your password?” on the sign-in page to get a new one.",
         );
         let content = writer
             .content(&self.username, t("Your new account"))
@@ -40,10 +40,8 @@ impl Write for AccountBlocked {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let content = writer
             .content(&self.username, t("Your account has been blocked"))
-            .say(
-                t("An administrator has blocked your account. Reason: “{reason}”.")
-                    .with("reason", &self.reason),
-            )
+            .say(t("An administrator has blocked your account."))
+            .say(t("Reason: {reason}").with("reason", &self.reason))
             .say(t("You've been signed out everywhere, and you can't sign in for now."))
             .note(t("If you think this is a mistake, contact the site's administrators."));
         Some(content)
@@ -90,10 +88,8 @@ impl Write for AccountDeleted {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let content = writer
             .content(&self.username, t("Your account has been deleted"))
-            .say(
-                t("An administrator has deleted your account. Reason: “{reason}”.")
-                    .with("reason", &self.reason),
-            )
+            .say(t("An administrator has deleted your account."))
+            .say(t("Reason: {reason}").with("reason", &self.reason))
             .note(t("If you think this is a mistake, contact the site's administrators."));
         Some(content)
     }

@@ -15,12 +15,12 @@ impl Write for VerifyEmail {
         let flow = Id::parse(&self.flow)?;
         let token = LinkToken::of_flow(&writer.keys.link, &flow, CodePurpose::SignUp).expose();
         let content = writer
-            .content(&self.username, t("{code} is your code for Latchkey").with("code", secret))
+            .content(&self.username, t("{code} is your Latchkey code").with("code", secret))
             .say(t("Enter this code to confirm your email address and finish signing up:"))
             .code(secret)
             .button(t("Enter the code"), writer.url(&VERIFY.to([flow.as_str(), &token])))
             .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))
-            .note(t("Didn't sign up? Ignore this email: without the code nothing happens and the account is removed. Never share this code."));
+            .note(t("Didn't sign up? You can ignore this email. Without the code, the account can't be used and will be deleted. Never share this code."));
         Some(content)
     }
 }
@@ -53,7 +53,7 @@ impl Write for ResetPassword {
             .content(&self.username, t("Choose a new password"))
             .say(t("Someone asked to reset your password. If it was you, choose a new one:"))
             .button(t("Choose a new password"), writer.url(&RESET.to([&self.link, secret])))
-            .note(t("The link works once, for {lifetime}.").with("lifetime", left))
+            .note(t("You can use the link once. It works for {lifetime}.").with("lifetime", left))
             .note(t("Not you? Ignore this email: your password stays the same."));
         Some(content)
     }

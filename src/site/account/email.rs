@@ -153,7 +153,8 @@ async fn pending_again(app: &App, viewer: &Viewer, problems: Problems) -> Result
 }
 
 fn nothing_pending() -> ErrorPage {
-    let text = t("The change was confirmed or cancelled. Your profile shows your current address.");
+    let text =
+        t("This change has already been confirmed or cancelled. Your profile shows your current address.");
     ErrorPage::new(StatusCode::GONE, t("There's nothing to confirm"), text)
         .way_on(t("Go to your profile"), PROFILE.path())
 }

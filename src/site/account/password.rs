@@ -21,8 +21,10 @@ use crate::web::routes;
 use crate::web::viewer::{By, SignInRequest, Viewer};
 
 /// On the profile page.
-pub const CHANGED: Notice =
-    Notice::new("password-changed", t("Your password has been changed and your other devices signed out."));
+pub const CHANGED: Notice = Notice::new(
+    "password-changed",
+    t("Your password has been changed. You've been signed out on your other devices."),
+);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::form(PASSWORD, show, submit));

@@ -57,25 +57,25 @@ macro_rules! notices {
 
 notices! {
     Block: "Account blocked and signed out everywhere.",
-        "1 account blocked. See the events.", "{count} accounts blocked. See the events.";
+        "1 account blocked. Details are in Events.", "{count} accounts blocked. Details are in Events.";
     Unblock: "Account unblocked.",
-        "1 account unblocked. See the events.", "{count} accounts unblocked. See the events.";
+        "1 account unblocked. Details are in Events.", "{count} accounts unblocked. Details are in Events.";
     Verify: "Email address confirmed.",
-        "1 email address confirmed. See the events.", "{count} email addresses confirmed. See the events.";
+        "1 email address confirmed. Details are in Events.", "{count} email addresses confirmed. Details are in Events.";
     SendCode: "A new code is on its way.",
         "1 new code is on its way.", "{count} new codes are on their way.";
     SendReset: "A password link is on its way.",
         "1 password link is on its way.", "{count} password links are on their way.";
     SetRole: "Role changed; the account has been signed out everywhere.",
-        "1 role changed. See the events.", "{count} roles changed. See the events.";
+        "1 role changed. Details are in Events.", "{count} roles changed. Details are in Events.";
     EndSessions: "Signed out.",
-        "1 account signed out. See the events.", "{count} accounts signed out. See the events.";
+        "1 account signed out. Details are in Events.", "{count} accounts signed out. Details are in Events.";
     RemovePicture: "Picture removed.",
-        "1 picture removed. See the events.", "{count} pictures removed. See the events.";
+        "1 picture removed. Details are in Events.", "{count} pictures removed. Details are in Events.";
     Edit: "Details saved.",
-        "1 account changed. See the events.", "{count} accounts changed. See the events.";
+        "1 account changed. Details are in Events.", "{count} accounts changed. Details are in Events.";
     Delete: "Account deleted.",
-        "1 account deleted. See the events.", "{count} accounts deleted. See the events.";
+        "1 account deleted. Details are in Events.", "{count} accounts deleted. Details are in Events.";
 }
 
 /// Does an act to each of these accounts in one transaction; returns to how many it happened.

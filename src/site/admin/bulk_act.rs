@@ -41,11 +41,11 @@ bulk_acts! {
     Block:
         "Block 1 account?", "Block {count} accounts?",
         "Block 1 account", "Block {count} accounts",
-        "They're signed out everywhere at once and can't sign in. People with a confirmed address are emailed the reason.";
+        "They're signed out everywhere straight away and can't sign in. We'll email the reason to people with a confirmed address.";
     Unblock:
         "Unblock 1 account?", "Unblock {count} accounts?",
         "Unblock 1 account", "Unblock {count} accounts",
-        "They can sign in again. People with a confirmed address are told by email.";
+        "They can sign in again. We'll email people with a confirmed address.";
     Verify:
         "Confirm 1 email address?", "Confirm {count} email addresses?",
         "Confirm 1 email address", "Confirm {count} email addresses",
@@ -57,11 +57,11 @@ bulk_acts! {
     EndSessions:
         "Sign out 1 account?", "Sign out {count} accounts?",
         "Sign out 1 account", "Sign out {count} accounts",
-        "They're signed out on every device. They can sign in again.";
+        "They're signed out everywhere. They can sign in again.";
     Delete:
         "Delete 1 account?", "Delete {count} accounts?",
         "Delete 1 account", "Delete {count} accounts",
-        "This permanently deletes the accounts, their pictures and their sessions. Their events stay. People with a confirmed address are emailed the reason.";
+        "This permanently deletes the accounts, their pictures and their sessions. Their events are kept. We'll email the reason to people with a confirmed address.";
 }
 
 impl BulkAct {

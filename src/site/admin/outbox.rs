@@ -30,8 +30,10 @@ const CANCELLED: Notice =
     Notice::new("mail-cancelled", t("Email cancelled. It won't be sent unless it was already on its way."));
 const CANNOT_RETRY: Notice =
     Notice::new("mail-not-retried", t("This email can't be sent again: its code or link has expired."));
-const TOO_LATE: Notice =
-    Notice::new("mail-not-cancelled", t("Nothing to cancel: this email has already been sent or given up."));
+const TOO_LATE: Notice = Notice::new(
+    "mail-not-cancelled",
+    t("This email can't be cancelled: it has already been sent, or we've stopped trying to send it."),
+);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config

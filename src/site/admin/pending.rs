@@ -28,7 +28,7 @@ use crate::web::viewer::{By, Staff, Superuser, Viewer};
 const CODE_CANCELLED: Notice = Notice::new("code-cancelled", t("Code cancelled. It no longer works."));
 const LINK_CANCELLED: Notice = Notice::new("link-cancelled", t("Link cancelled. It no longer works."));
 const TOO_LATE: Notice =
-    Notice::new("cancelled-too-late", t("Nothing to cancel: it had already been used or had expired."));
+    Notice::new("cancelled-too-late", t("Too late to cancel: it has already been used or has expired."));
 const NOTICES: &[&Notice] = &[&CODE_CANCELLED, &LINK_CANCELLED, &TOO_LATE];
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -88,8 +88,8 @@ impl Row {
         // A sign-up that only looks like one: no code was sent, and none fits.
         let has_code = flow.code_digest.is_some();
         let name = match state {
-            _ if !has_code => t("No code: the address already has an account"),
-            CodeState::Open => t("Waiting"),
+            _ if !has_code => t("No code sent: this address already has an account"),
+            CodeState::Open => t("Not used yet"),
             CodeState::Spent => t("Too many wrong codes"),
             CodeState::Expired => t("Expired or cancelled"),
             CodeState::Ended => t("Used or cancelled"),
@@ -127,7 +127,7 @@ impl Row {
             expires: link.expires_at,
             tries: None,
             state: match state {
-                LinkState::Open => t("Waiting"),
+                LinkState::Open => t("Not used yet"),
                 LinkState::Used => t("Used"),
                 LinkState::Revoked => t("Cancelled"),
                 LinkState::Expired => t("Expired"),
@@ -236,8 +236,10 @@ impl Pending {
 
     fn about(self) -> Sentence {
         match self {
-            Self::Code => t("Codes sent in the last 72 hours. The codes themselves are never shown."),
-            Self::Link => t("Password links. Each works once; entries are kept for 3 days after they end."),
+            Self::Code => t("Codes sent in the last 3 days. The codes themselves are never shown."),
+            Self::Link => t(
+                "Each link works once. Links stay in this list for 3 days after they're used, cancelled or expired.",
+            ),
         }
     }
 }

@@ -11,7 +11,7 @@ pub fn blocked(reason: &str) -> ErrorPage {
         t("An administrator has blocked your account. If you think this is a mistake, contact the site's administrators.")
             .into()
     } else {
-        t("An administrator has blocked your account. Reason: “{reason}”. If you think this is a mistake, contact the site's administrators.")
+        t("An administrator has blocked your account. If you think this is a mistake, contact the site's administrators. Reason: {reason}")
             .with("reason", reason)
     };
     ErrorPage::new(StatusCode::FORBIDDEN, t("Your account is blocked"), text)

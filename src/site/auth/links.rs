@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 
 use crate::app::App;
-use crate::identity::{AccountStatus, Id, LinkPurpose, LinkToken, t};
+use crate::identity::{AccountStatus, Id, LinkPurpose, LinkToken, Sentence, t};
 use crate::paths::auth::{FORGOT, SIGN_IN_ANY};
 use crate::records::links::{self, Link, LinkState};
 use crate::records::users::User;
@@ -15,11 +15,7 @@ pub async fn open_link(
     (uid, token): &(String, String),
     purpose: LinkPurpose,
 ) -> Result<(Link, User), HttpError> {
-    let unknown = || {
-        let text = t("Part of it may be missing. Copy the whole link from the email, or request a new one.");
-        ErrorPage::new(StatusCode::NOT_FOUND, t("This link doesn't work"), text)
-            .way_on(t("Request a new link"), FORGOT.path())
-    };
+    let unknown = || unknown_link(purpose);
     let (id, token) = Id::parse(uid).zip(LinkToken::parse(token)).ok_or_else(unknown)?;
     let found = app.db.find(move |conn| links::find(conn, &id, &token, purpose)).await?;
     let (link, user) = found.ok_or_else(unknown)?;
@@ -37,29 +33,59 @@ pub async fn open_link(
     }
 }
 
+fn unknown_link(purpose: LinkPurpose) -> ErrorPage {
+    let title = t("This link doesn't work");
+    match purpose {
+        LinkPurpose::ResetPassword => {
+            let text =
+                t("Part of it may be missing. Copy the whole link from the email, or request a new one.");
+            ErrorPage::new(StatusCode::NOT_FOUND, title, text).way_on(t("Request a new link"), FORGOT.path())
+        }
+        LinkPurpose::UndoEmail => {
+            let text = t("Part of it may be missing. Copy the whole link from the email.");
+            ErrorPage::new(StatusCode::NOT_FOUND, title, text)
+        }
+    }
+}
+
 /// The page of a link that does not work.
 pub fn dead_link(state: LinkState, purpose: LinkPurpose) -> ErrorPage {
-    let (title, text) = match state {
-        LinkState::Used => (
-            t("This link has already been used"),
-            t("Each link works once. Request a new one if you need it."),
-        ),
-        LinkState::Expired => (
-            t("This link has expired"),
-            t(
-                "To keep your account safe, links only work for a limited time. Request a new one if you need it.",
-            ),
-        ),
-        LinkState::Open | LinkState::Revoked => (
-            t("This link no longer works"),
-            t(
-                "A newer link has replaced it, or the account has changed since. Use the latest email or request a new link.",
-            ),
-        ),
+    let title = match state {
+        LinkState::Used => t("This link has already been used"),
+        LinkState::Expired => t("This link has expired"),
+        LinkState::Open | LinkState::Revoked => t("This link no longer works"),
     };
-    let page = ErrorPage::new(StatusCode::GONE, title, text);
     match purpose {
-        LinkPurpose::ResetPassword => page.way_on(t("Request a new link"), FORGOT.path()),
-        LinkPurpose::UndoEmail => page.way_on(t("Sign in"), SIGN_IN_ANY.path()),
+        LinkPurpose::ResetPassword => ErrorPage::new(StatusCode::GONE, title, why_no_reset(state))
+            .way_on(t("Request a new link"), FORGOT.path()),
+        LinkPurpose::UndoEmail => ErrorPage::new(StatusCode::GONE, title, why_no_undo(state))
+            .way_on(t("Sign in"), SIGN_IN_ANY.path()),
+    }
+}
+
+fn why_no_reset(state: LinkState) -> Sentence {
+    match state {
+        LinkState::Used => t("Each link works once. Request a new one if you need it."),
+        LinkState::Expired => t(
+            "To keep your account safe, links only work for a limited time. Request a new one if you need it.",
+        ),
+        LinkState::Open | LinkState::Revoked => t(
+            "A newer link has replaced it, or the account has changed since. Use the latest email or request a new link.",
+        ),
+    }
+}
+
+/// Nobody can request another link of this kind.
+fn why_no_undo(state: LinkState) -> Sentence {
+    match state {
+        LinkState::Used => {
+            t("You can't use this link again. If you can't sign in, contact the site's administrators.")
+        }
+        LinkState::Expired => t(
+            "To keep your account safe, links only work for a limited time. If you can't sign in, contact the site's administrators.",
+        ),
+        LinkState::Open | LinkState::Revoked => t(
+            "Your account has changed since we sent this link. Look for a newer email from us, or contact the site's administrators.",
+        ),
     }
 }

@@ -36,8 +36,8 @@ pub const PASSWORD_RESET: Notice =
 /// Makes the page where links are requested say that one may be on its way.
 const REQUESTED: Notice = Notice::counted(
     "reset-requested",
-    "If we know that username or email address, we've just sent it a link. The link works for 1 minute.",
-    "If we know that username or email address, we've just sent it a link. The link works for {count} minutes.",
+    "If there's an account with that username or email address, we've just emailed it a link to choose a new password. The link works for 1 minute.",
+    "If there's an account with that username or email address, we've just emailed it a link to choose a new password. The link works for {count} minutes.",
 );
 
 pub(super) fn routes(config: &mut ServiceConfig) {

@@ -26,7 +26,9 @@ use crate::web::routes;
 /// On the page where a password link is requested.
 pub const EMAIL_RESTORED: Notice = Notice::new(
     "email-restored",
-    t("Your old email address is back and every device has been signed out. Now choose a new password."),
+    t(
+        "Your old email address has been restored and you've been signed out everywhere. Next, request a link to choose a new password.",
+    ),
 );
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -72,6 +74,8 @@ async fn undo(app: Data<App>, client: Client, at: Path<(String, String)>) -> Res
 }
 
 fn belongs_to_another() -> ErrorPage {
-    let text = t("Someone confirmed it in the meantime. Contact the site's administrators if you need help.");
+    let text = t(
+        "Someone else has confirmed this address for their account. Contact the site's administrators if you need help.",
+    );
     ErrorPage::new(StatusCode::GONE, t("This address is now used by another account"), text)
 }

@@ -167,7 +167,7 @@ async fn find(
 
 fn expired() -> ErrorPage {
     let text = t(
-        "It wasn't confirmed in time, or a newer sign-up replaced it. Sign up again, or sign in if you confirmed it before.",
+        "The email address wasn't confirmed in time, or a newer sign-up has replaced this one. Sign up again, or sign in if you've already confirmed your address.",
     );
     ErrorPage::new(StatusCode::GONE, t("This sign-up has expired"), text)
         .way_on(t("Sign up again"), SIGN_UP_ANY.path())
@@ -304,8 +304,8 @@ impl CodeField {
         let state = flow.state(now);
         let hint = match state {
             CodeState::Open => tn(
-                "It works for another {left}. You have 1 try.",
-                "It works for another {left}. You have {count} tries.",
+                "The code works for another {left}. You have 1 try.",
+                "The code works for another {left}. You have {count} tries.",
                 MAX_TRIES - flow.tries,
             )
             .with("left", left),

@@ -14,7 +14,11 @@ async fn upload(visitor: &mut Visitor, name: &str, kind: &str, bytes: &[u8]) -> 
 
 async fn ask_for_address(visitor: &mut Visitor, address: &str) {
     visitor.visit("/user-profile/change-email/").await;
-    visitor.fill("New email", address).fill("Current password", PASSWORD).press("Send the code").await;
+    visitor
+        .fill("New email address", address)
+        .fill("Current password", PASSWORD)
+        .press("Send the code")
+        .await;
 }
 
 /// A JPEG that lies on its side and tells where it was taken.
@@ -70,13 +74,13 @@ async fn details_are_checked_and_kept_as_typed(site: &Site) {
 async fn a_new_address_counts_once_it_is_confirmed_and_can_be_cancelled(site: &Site) {
     let mut ann = site.member("annalee").await;
     ann.visit("/user-profile/change-email/").await;
-    ann.fill("New email", "lee@example.org")
+    ann.fill("New email address", "lee@example.org")
         .fill("Current password", OTHER_PASSWORD)
         .press("Send the code")
         .await;
     ann.status(422);
     assert_eq!(ann.problem("Current password"), "That isn't your current password.");
-    assert_eq!(ann.written("New email"), "lee@example.org");
+    assert_eq!(ann.written("New email address"), "lee@example.org");
     ann.fill("Current password", PASSWORD).press("Send the code").await;
     ann.see("We've sent a code to your new address.");
     let code = site.code_to("lee@example.org").await;
@@ -109,11 +113,11 @@ async fn the_old_address_can_undo_a_change_for_three_days(site: &Site) {
     ann.visit(&undo).await;
     ann.status(200).see("annalee@example.org");
     ann.press("Restore this address").await;
-    ann.see("Your old email address is back and every device has been signed out.");
+    ann.see("Your old email address has been restored and you've been signed out everywhere.");
     assert!(!thief.is_signed_in().await);
     thief.visit(&newer).await;
     thief.status(410);
-    ann.fill("Username or email", "annalee@example.org").press("Send the link").await;
+    ann.fill("Username or email address", "annalee@example.org").press("Send the link").await;
     let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
     ann.visit(&link).await;
     ann.status(200);
@@ -139,7 +143,7 @@ async fn asking_again_for_an_address_gives_no_more_guesses(site: &Site) {
     let mut guesses = 0;
     for _ in 0..4 {
         ask_for_address(&mut ann, "stranger@example.org").await;
-        while ann.page().sees("It works for another") {
+        while ann.page().sees("The code works for another") {
             ann.fill("Code", "000000").press("Confirm").await;
             guesses += 1;
         }
@@ -174,7 +178,7 @@ async fn a_new_password_needs_the_current_one_and_signs_others_out(site: &Site) 
         .fill("Repeat the new password", OTHER_PASSWORD)
         .press("Change password")
         .await;
-    ann.see("Your password has been changed and your other devices signed out.");
+    ann.see("Your password has been changed. You've been signed out on your other devices.");
     assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your password has been changed");
     assert!(!phone.is_signed_in().await);
     assert!(ann.is_signed_in().await);

@@ -30,7 +30,7 @@ async fn a_person_added_chooses_their_password_by_a_link(site: &Site) {
     chief.visit("/admin/users/new/").await;
     chief
         .fill("Username", "chief")
-        .fill("Email", "merle@example.org")
+        .fill("Email address", "merle@example.org")
         .fill("Role", "merchant")
         .press("Create and send the invitation")
         .await;
@@ -132,9 +132,9 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
     chief.visit(&format!("/admin/events/?person={id}")).await;
     for told in [
         "Picture changed A deleted account chief",
-        "because of a test a picture none",
+        "because of a test picture none",
         "username “annalee”; name “” username “annabel”; name “Ann Bel”",
-        "because of a test 1 signed in signed out",
+        "because of a test sessions: 1 signed out",
         "Password link sent",
         "because of a test user merchant",
         "because of a test active blocked",
@@ -154,7 +154,7 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
 async fn nobody_acts_on_themselves_and_the_last_superuser_stays(site: &Site) {
     let mut chief = superuser(site).await;
     let own = open(&mut chief, "chief").await;
-    assert!(!chief.page().sees("What you can do"));
+    assert!(!chief.page().sees("Actions"));
     for (what, fields) in
         [("block", vec![]), ("role", vec![("role", "user")]), ("delete", vec![]), ("end-sessions", vec![])]
     {
@@ -244,7 +244,7 @@ async fn those_ticked_are_helped_and_nobody_else(site: &Site) {
         for name in whom {
             chief.tick_box(&format!("Select {name}"));
         }
-        chief.fill("With selected", what).press("Continue").await;
+        chief.fill("Action for selected accounts", what).press("Continue").await;
         chief.status(200).see(&format!("{} selected", whom.len()));
         if what == "end-sessions" {
             chief.fill("Reason", "x");
@@ -328,7 +328,7 @@ async fn many_are_blocked_at_once_after_a_look_at_what_will_happen(site: &Site) 
     chief.status(422).see("No accounts selected.");
     chief.visit("/admin/users/?role=user").await;
     chief
-        .fill("With selected", "block")
+        .fill("Action for selected accounts", "block")
         .tick("All accounts in this list, on every page")
         .press("Continue")
         .await;
@@ -336,7 +336,7 @@ async fn many_are_blocked_at_once_after_a_look_at_what_will_happen(site: &Site) 
         .status(200)
         .see("Block 2 accounts?")
         .see("2 selected annalee, bobbob")
-        .see("are emailed the reason");
+        .see("We'll email the reason");
     assert!(ann.is_signed_in().await, "nothing has happened yet");
     chief.press("Block 2 accounts").await;
     chief.status(422).see("Enter a reason.");
@@ -347,7 +347,7 @@ async fn many_are_blocked_at_once_after_a_look_at_what_will_happen(site: &Site) 
         .see("The list has changed since you opened it.")
         .see("3 selected annalee, bobbob, carolus");
     chief.press("Block 3 accounts").await;
-    chief.status(200).see("3 accounts blocked. See the events.");
+    chief.status(200).see("3 accounts blocked. Details are in Events.");
     for visitor in [&mut ann, &mut bob] {
         assert!(!visitor.is_signed_in().await);
     }
@@ -358,7 +358,7 @@ async fn many_are_blocked_at_once_after_a_look_at_what_will_happen(site: &Site) 
     chief.visit("/admin/users/?status=blocked").await;
     chief.see("3 accounts");
     chief
-        .fill("With selected", "delete")
+        .fill("Action for selected accounts", "delete")
         .tick("All accounts in this list, on every page")
         .press("Continue")
         .await;
@@ -449,7 +449,7 @@ fn more_than_two_thousand_at_once_are_refused_also_when_confirmed_by_hand() {
         let mut chief = superuser(&site).await;
         chief.visit("/admin/users/?role=user").await;
         chief
-            .fill("With selected", "end-sessions")
+            .fill("Action for selected accounts", "end-sessions")
             .tick("All accounts in this list, on every page")
             .press("Continue")
             .await;

@@ -89,7 +89,7 @@ async fn people_are_found_by_the_beginning_of_anything_else_by_any_part(site: &S
         ("zzz", vec![]),
     ] {
         chief.visit("/admin/users/").await;
-        chief.fill("Search", search).press("Show").await;
+        chief.fill("Search", search).press("Apply filters").await;
         chief.status(200);
         for name in ["annalee", "bobbob", "chief"] {
             let is_listed = chief.page().body.contains(&format!("Select {name}"));
@@ -114,7 +114,7 @@ async fn codes_links_and_mails_can_be_stopped_and_are_never_shown(site: &Site) {
     let mut chief = superuser(site).await;
     let mut ann = site.member("annalee").await;
     ann.visit("/auth/forgot-password/").await;
-    ann.fill("Username or email", "annalee").press("Send the link").await;
+    ann.fill("Username or email address", "annalee").press("Send the link").await;
     let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
     let mut late = site.visitor();
     late.sign_up("lateral", "late@example.org", PASSWORD).await;
@@ -131,7 +131,7 @@ async fn codes_links_and_mails_can_be_stopped_and_are_never_shown(site: &Site) {
         }
     }
     chief.visit("/admin/password-resets/").await;
-    chief.see("annalee").see("Waiting");
+    chief.see("annalee").see("Not used yet");
     chief.press("Cancel").await;
     chief.see("Link cancelled. It no longer works.");
     ann.visit(&link).await;
@@ -360,13 +360,13 @@ fn no_page_shows_what_must_stay_secret() {
         let mut chief = superuser(&site).await;
         let mut ann = site.member("annalee").await;
         ann.visit("/user-profile/change-email/").await;
-        ann.fill("New email", "lee@example.org")
+        ann.fill("New email address", "lee@example.org")
             .fill("Current password", PASSWORD)
             .press("Send the code")
             .await;
         let code = site.code_to("lee@example.org").await;
         ann.visit("/auth/forgot-password/").await;
-        ann.fill("Username or email", "annalee").press("Send the link").await;
+        ann.fill("Username or email address", "annalee").press("Send the link").await;
         site.mail_to("annalee@example.org").await;
         let mut seen = BTreeSet::new();
         let mut ahead = vec!["/admin/".to_owned(), "/admin/users.csv".to_owned()];

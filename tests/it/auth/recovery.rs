@@ -6,7 +6,7 @@ use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, at_once, hours, mi
 
 async fn forget(visitor: &mut Visitor, login: &str) {
     visitor.visit("/auth/forgot-password/").await;
-    visitor.fill("Username or email", login).press("Send the link").await;
+    visitor.fill("Username or email address", login).press("Send the link").await;
 }
 
 async fn reset(visitor: &mut Visitor, link: &str, password: &str) {

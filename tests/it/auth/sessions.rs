@@ -225,7 +225,7 @@ fn remembered_sessions_last_for_weeks() {
         site.member("annalee").await;
         let mut ann = site.visitor();
         ann.visit("/auth/sign-in/user/").await;
-        ann.fill("Username or email", "annalee")
+        ann.fill("Username or email address", "annalee")
             .fill("Password", PASSWORD)
             .tick("Stay signed in on this device");
         ann.press("Sign in").await;
@@ -251,7 +251,7 @@ fn nobody_is_signed_out_by_another_secret_key() {
             let mut lasting = site.visitor();
             lasting.visit("/auth/sign-in/user/").await;
             lasting
-                .fill("Username or email", "annalee")
+                .fill("Username or email address", "annalee")
                 .fill("Password", PASSWORD)
                 .tick("Stay signed in on this device");
             lasting.press("Sign in").await;

@@ -44,7 +44,11 @@ async fn each_role_has_its_door_and_the_wrong_one_leads_to_it(site: &Site) {
     visitor.status(422).see("This is a staff account.");
     visitor.follow("Sign in as staff").await;
     assert!(!visitor.page().sees("Stay signed in"), "staff is not remembered");
-    visitor.fill("Username or email", "stafford").fill("Password", OTHER_PASSWORD).press("Sign in").await;
+    visitor
+        .fill("Username or email address", "stafford")
+        .fill("Password", OTHER_PASSWORD)
+        .press("Sign in")
+        .await;
     assert_eq!(visitor.path(), "/admin/");
     let mut visitor = site.visitor();
     visitor.sign_in_at("/auth/sign-in/superuser/", "supervisor", OTHER_PASSWORD).await;

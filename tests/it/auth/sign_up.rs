@@ -42,15 +42,15 @@ async fn what_is_wrong_is_told_at_once_and_nothing_typed_is_lost_but_passwords(s
     let mut ann = site.visitor();
     ann.visit("/auth/sign-up/user/").await;
     ann.fill("Username", "a b")
-        .fill("Email", "<ann>")
+        .fill("Email address", "<ann>")
         .fill("Password", "short")
         .fill("Repeat the password", "other");
     ann.press("Create account").await;
     ann.status(422).see("There is a problem");
     assert_eq!(ann.written("Username"), "a b");
-    assert_eq!(ann.written("Email"), "<ann>");
+    assert_eq!(ann.written("Email address"), "<ann>");
     assert_eq!(ann.written("Password"), "");
-    for label in ["Username", "Email", "Password", "Repeat the password"] {
+    for label in ["Username", "Email address", "Password", "Repeat the password"] {
         assert_ne!(ann.problem(label), "", "{label}");
     }
     assert!(!ann.page().body.contains("short"));
@@ -73,7 +73,7 @@ async fn a_merchant_signs_up_at_a_door_of_their_own(site: &Site) {
     let mut mia = site.visitor();
     mia.visit("/auth/sign-up/merchant/").await;
     mia.see("Create your merchant account");
-    mia.fill("Username", "mialee").fill("Email", "mia@example.org");
+    mia.fill("Username", "mialee").fill("Email address", "mia@example.org");
     mia.fill("Password", PASSWORD).fill("Repeat the password", PASSWORD).press("Create account").await;
     let code = site.code_to("mia@example.org").await;
     mia.fill("Code", &code).press("Confirm").await;
@@ -132,8 +132,8 @@ async fn an_address_with_an_account_looks_like_any_other_and_its_owner_is_told_o
 async fn who_mistyped_corrects_it_in_the_same_browser(site: &Site) {
     let mut ann = site.visitor();
     ann.sign_up("annalee", "ann@exmaple.org", PASSWORD).await;
-    ann.follow("Change it").await;
-    ann.fill("Username", "annalee").fill("Email", "ann@example.org");
+    ann.follow("Sign up again").await;
+    ann.fill("Username", "annalee").fill("Email address", "ann@example.org");
     ann.fill("Password", OTHER_PASSWORD)
         .fill("Repeat the password", OTHER_PASSWORD)
         .press("Create account")
@@ -210,7 +210,7 @@ async fn what_happens_after_a_sign_up_does_not_tell_whether_its_address_has_an_a
             site.wait(minutes(2)).await;
             let mut other = site.visitor();
             other.visit("/auth/forgot-password/").await;
-            other.fill("Username or email", login).press("Send the link").await;
+            other.fill("Username or email address", login).press("Send the link").await;
             site.wait(seconds(1)).await;
             eve.visit(&page).await;
             seen.push(eve.page().text().replace(address, "-"));

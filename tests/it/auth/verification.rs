@@ -135,7 +135,7 @@ async fn where_to_go_next_survives_sign_up(site: &Site) {
     ann.visit("/user-profile/update/").await;
     assert_eq!(ann.path(), "/auth/sign-in/user/?next=/user-profile/update/");
     ann.follow("Create an account").await;
-    ann.fill("Username", "annalee").fill("Email", "ann@example.org");
+    ann.fill("Username", "annalee").fill("Email address", "ann@example.org");
     ann.fill("Password", PASSWORD).fill("Repeat the password", PASSWORD).press("Create account").await;
     let code = site.code_to("ann@example.org").await;
     ann.fill("Code", &code).press("Confirm").await;

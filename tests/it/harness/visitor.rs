@@ -306,7 +306,7 @@ impl Visitor {
 
     pub async fn sign_up(&mut self, name: &str, address: &str, password: &str) -> &Page {
         self.visit("/auth/sign-up/user/").await;
-        self.fill("Username", name).fill("Email", address);
+        self.fill("Username", name).fill("Email address", address);
         self.fill("Password", password).fill("Repeat the password", password);
         self.press("Create account").await
     }
@@ -317,7 +317,7 @@ impl Visitor {
 
     pub async fn sign_in_at(&mut self, door: &str, name: &str, password: &str) -> &Page {
         self.visit(door).await;
-        self.fill("Username or email", name).fill("Password", password).press("Sign in").await
+        self.fill("Username or email address", name).fill("Password", password).press("Sign in").await
     }
 
     /// Changes one's password on the profile.

@@ -320,7 +320,7 @@ fn the_mailbox_of_developers_is_nowhere_without_debug() {
         ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
         let code = site.code_to("ann@example.org").await;
         ann.visit("/dev/mail/").await;
-        ann.follow(&format!("{code} is your code for Latchkey")).await;
+        ann.follow(&format!("{code} is your Latchkey code")).await;
         ann.see("To: ann@example.org").see("Enter this code");
         let html = ann.request(Method::GET, "/dev/mail/1/html/").send().await.unwrap();
         assert_eq!(
