@@ -226,12 +226,20 @@ fn told_apart(known: &[Duration], unknown: &[Duration]) -> f64 {
 enum About {
     SignInByName,
     SignInByEmail,
+    /// Known is an address that a sign-up waits for.
+    SignInByClaimedEmail,
     ForgotPassword,
     SignUp,
 }
 
 impl About {
-    const ALL: [Self; 4] = [Self::SignInByName, Self::SignInByEmail, Self::ForgotPassword, Self::SignUp];
+    const ALL: [Self; 5] = [
+        Self::SignInByName,
+        Self::SignInByEmail,
+        Self::SignInByClaimedEmail,
+        Self::ForgotPassword,
+        Self::SignUp,
+    ];
 
     async fn ask(self, visitor: &Visitor, number: usize, is_known: bool) -> Duration {
         let name = if is_known { "supervisor" } else { "superviser" };
@@ -240,6 +248,10 @@ impl About {
         match self {
             Self::SignInByName => timed(visitor, SIGN_IN, &[("username", name), wrong]).await,
             Self::SignInByEmail => timed(visitor, SIGN_IN, &[("username", &email), wrong]).await,
+            Self::SignInByClaimedEmail => {
+                let email = if is_known { "claimed@example.org" } else { "claimad@example.org" };
+                timed(visitor, SIGN_IN, &[("username", email), wrong]).await
+            }
             Self::ForgotPassword => timed(visitor, "/auth/forgot-password/", &[("username", name)]).await,
             Self::SignUp => {
                 let username = format!("u{number}{}", if is_known { "k" } else { "n" });
@@ -259,6 +271,7 @@ impl About {
         match self {
             Self::SignInByName => "sign-in by name",
             Self::SignInByEmail => "sign-in by email",
+            Self::SignInByClaimedEmail => "sign-in by the email of a sign-up",
             Self::ForgotPassword => "forgot-password",
             Self::SignUp => "sign-up",
         }
@@ -270,6 +283,8 @@ impl About {
 async fn silence() {
     const TIMES: usize = 600;
     let server = Server::start(4).await;
+    let mut visitor = server.visitor();
+    visitor.sign_up("claimer", "claimed@example.org", OTHER_PASSWORD).await;
     let visitor = server.visitor();
     let mut pairs = About::ALL.map(|about| (about, Vec::new(), Vec::new()));
     for number in 0..TIMES {

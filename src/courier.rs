@@ -240,7 +240,8 @@ impl Courier {
             .db
             .write(move |conn| {
                 recovery::answer(conn, asked.secret.as_deref().unwrap_or_default(), &rules, now)?;
-                Ok::<_, db::Error>(outbox::finish(conn, &asked.id, State::Sent, None, now)?)
+                outbox::finish(conn, &asked.id, State::Sent, None, now)?;
+                Ok(())
             })
             .await
     }
@@ -262,8 +263,9 @@ impl Courier {
         self.parts
             .db
             .write(move |conn| {
-                outbox::finish(conn, &id, state, trouble.as_deref(), now)?;
-                if let Some(why) = &trouble {
+                // Another worker may have ended it, where a lease ran out too early.
+                let has_ended = outbox::finish(conn, &id, state, trouble.as_deref(), now)?;
+                if let Some(why) = trouble.as_ref().filter(|_| has_ended) {
                     events::note(conn, Kind::MailGivenUp, user.as_ref(), &Source::Program, why, now)?;
                 }
                 Ok(())

@@ -163,23 +163,30 @@ pub fn next_due(conn: &mut Connection) -> QueryResult<Option<Moment>> {
         .optional()
 }
 
-/// Ends a mail, and erases its secret.
+/// Ends a mail, and erases its secret; returns whether it had not ended before. One that was cancelled while a courier was
+/// sending it has been sent all the same.
 pub fn finish(
     conn: &mut Connection,
     id: &Id,
     state: State,
     trouble: Option<&str>,
     now: Moment,
-) -> QueryResult<()> {
-    diesel::update(outbox::table.find(id))
+) -> QueryResult<bool> {
+    let open: &[State] = match state {
+        State::Sent => &[State::Waiting, State::Cancelled],
+        State::Waiting | State::Failed | State::Expired | State::Cancelled | State::Withheld => {
+            &[State::Waiting]
+        }
+    };
+    let rows = diesel::update(outbox::table.find(id).filter(outbox::state.eq_any(open)))
         .set((
             outbox::state.eq(state),
             outbox::secret.eq(None::<String>),
             outbox::ended_at.eq(now),
             outbox::trouble.eq(trouble),
         ))
-        .execute(conn)
-        .map(drop)
+        .execute(conn)?;
+    Ok(rows == 1)
 }
 
 /// Why a mail goes back to the outbox.

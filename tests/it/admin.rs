@@ -1,6 +1,7 @@
 //! The admin pages.
 
 mod acts;
+mod guards;
 mod lists;
 
 use latchkey::identity::Role;

@@ -1,5 +1,6 @@
 //! Proving who you are.
 
+mod limits;
 mod recovery;
 mod sessions;
 mod sign_in;

@@ -93,6 +93,21 @@ fn what_a_crash_left_in_the_bucket_is_swept_up_and_nothing_else() {
 }
 
 #[test]
+fn a_folder_that_looks_like_another_sites_is_left_alone() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let file = site.folder.path().join("media").join("AAAAAAAAAAAAAAAAAAAAAA.jpg");
+        std::fs::write(&file, "somebody's picture").unwrap();
+        let two_hours_ago = SystemTime::now() - Duration::from_secs(7200);
+        std::fs::File::options().append(true).open(&file).unwrap().set_modified(two_hours_ago).unwrap();
+        // Nobody here has a picture: a fresh database, or the wrong one.
+        latchkey::housekeeping::sweep(&site.app).await.unwrap();
+        assert!(file.exists());
+        site.stop().await;
+    });
+}
+
+#[test]
 fn a_bucket_that_cannot_be_written_to_is_told_before_anybody_needs_it() {
     run_alone(async || {
         let bucket = Bucket::start().await;

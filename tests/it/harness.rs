@@ -10,7 +10,7 @@ mod site;
 mod visitor;
 mod world;
 
-pub use burst::at_once;
+pub use burst::{at_once, first_line_of_answer};
 pub use crowd::fill;
 pub use mailbox::{MailServer, Mood};
 pub use program::Program;

@@ -92,6 +92,36 @@ fn one_bad_address_holds_nobody_up() {
 }
 
 #[test]
+fn a_mail_that_is_put_off_again_and_again_is_given_up_in_the_end() {
+    embedded(async |site: &Site| {
+        site.member("annalee").await;
+        site.wait(minutes(2)).await;
+        site.mail.be(Mood::Later("annalee@example.org"));
+        // A notice, which is worth sending whenever it can be.
+        site.visitor().sign_up("another", "annalee@example.org", PASSWORD).await;
+        let tries = "SELECT tries FROM outbox WHERE kind = 'account-exists'";
+        for _ in 0..200 {
+            if site.count(GIVEN_UP).await > 0 {
+                break;
+            }
+            let before = site.count(tries).await;
+            site.app.clock.advance(hours(1));
+            site.app.wakeup.wake();
+            let patience = Instant::now() + minutes(1);
+            while site.count(tries).await == before && site.count(GIVEN_UP).await == 0 {
+                assert!(Instant::now() < patience, "the courier does not try");
+                tokio::time::sleep(seconds(1) / 100).await;
+            }
+        }
+        assert_eq!(site.count(GIVEN_UP).await, 1);
+        let count = site.count(tries).await;
+        assert!((20..=40).contains(&count), "{count}");
+        let noted = "SELECT COUNT(*) FROM events WHERE kind = 'mail-given-up' AND source = 'program'";
+        assert_eq!(site.count(noted).await, 1);
+    });
+}
+
+#[test]
 fn a_mail_has_two_parts_and_nothing_from_elsewhere() {
     embedded(async |site: &Site| {
         site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;

@@ -13,6 +13,7 @@ mod crowds;
 mod database_faults;
 mod databases;
 mod deploy;
+mod events;
 mod instances;
 mod journey;
 mod layers;

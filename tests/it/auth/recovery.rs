@@ -21,6 +21,7 @@ async fn reset(visitor: &mut Visitor, link: &str, password: &str) {
 stories! {
     one_and_the_same_page_for_every_input,
     a_link_works_once_and_ends_every_session,
+    of_two_hundred_uses_of_a_link_at_once_one_counts,
     a_link_runs_out_and_the_newest_one_counts,
     a_link_for_one_thing_is_worth_nothing_for_another,
     an_unconfirmed_person_gets_the_link_to_confirm_and_a_blocked_one_nothing,
@@ -95,6 +96,20 @@ async fn a_link_works_once_and_ends_every_session(site: &Site) {
     visitor.status(422);
     visitor.sign_in("annalee", OTHER_PASSWORD).await;
     visitor.status(200);
+}
+
+async fn of_two_hundred_uses_of_a_link_at_once_one_counts(site: &Site) {
+    site.member("annalee").await;
+    forget(&mut site.visitor(), "annalee").await;
+    let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
+    let uses = (0..200).map(|number| {
+        let password = format!("{PASSWORD} {number}");
+        site.visitor().posting(&link, &[("password", &password), ("confirm_password", &password)])
+    });
+    let answers = at_once(uses.collect::<Vec<_>>()).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 303).count(), 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| matches!(answer.status, 303 | 410 | 503)), "{answers:?}");
+    assert_eq!(site.count("SELECT COUNT(*) FROM events WHERE kind = 'password-reset'").await, 1);
 }
 
 async fn a_link_runs_out_and_the_newest_one_counts(site: &Site) {

@@ -23,6 +23,7 @@ stories! {
     every_sign_in_gets_an_id_of_its_own,
     an_idle_session_ends_and_one_in_use_ends_after_a_day,
     staff_sessions_are_short,
+    one_account_has_twenty_sessions_at_most,
     giving_the_password_again_leads_on_and_counts_wrong_ones,
     two_session_cookies_are_none,
 }
@@ -114,6 +115,27 @@ async fn staff_sessions_are_short(site: &Site) {
     site.wait(minutes(16)).await;
     visitor.visit("/admin/").await;
     assert_eq!(visitor.path(), "/auth/sign-in/staff/?next=/admin/");
+    visitor.sign_in_at("/auth/sign-in/superuser/", "supervisor", OTHER_PASSWORD).await;
+    for _ in 0..47 {
+        site.wait(minutes(10)).await;
+        visitor.visit("/user-profile/").await;
+        visitor.status(200).see("@supervisor");
+        site.until_seen().await;
+    }
+    site.wait(minutes(10)).await;
+    assert!(!visitor.is_signed_in().await, "eight hours are the end, however busy");
+}
+
+async fn one_account_has_twenty_sessions_at_most(site: &Site) {
+    let mut first = site.member("annalee").await;
+    let mut second = site.visitor();
+    second.sign_in("annalee", PASSWORD).await;
+    for _ in 0..19 {
+        site.visitor().sign_in("annalee", PASSWORD).await;
+    }
+    assert_eq!(site.count("SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL").await, 20);
+    assert!(!first.is_signed_in().await, "the oldest makes room");
+    assert!(second.is_signed_in().await);
 }
 
 async fn giving_the_password_again_leads_on_and_counts_wrong_ones(site: &Site) {

@@ -31,6 +31,7 @@ stories! {
     an_unconfirmed_sign_up_does_not_hold_its_address,
     what_happens_after_a_sign_up_does_not_tell_whether_its_address_has_an_account,
     wrong_passwords_before_a_sign_up_do_not_tell_either,
+    a_corrected_sign_up_is_confirmed_with_the_corrected_password,
     who_came_too_early_gets_a_code_by_sending_the_form_again_later,
     signing_up_is_no_way_around_a_block,
     a_taken_name_is_no_other_door_to_guess_at,
@@ -242,6 +243,23 @@ async fn wrong_passwords_before_a_sign_up_do_not_tell_either(site: &Site) {
         seen.push(last.page().status);
     }
     assert_eq!(seen[0], seen[1]);
+}
+
+async fn a_corrected_sign_up_is_confirmed_with_the_corrected_password(site: &Site) {
+    let mut ann = site.visitor();
+    ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+    // Within the minute: the code that is on its way stays the only one.
+    ann.sign_up("annabel", "ann@example.org", OTHER_PASSWORD).await;
+    let code = site.code_to("ann@example.org").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    ann.see("Welcome!").see("@annabel");
+    let mut phone = site.visitor();
+    phone.sign_in("annabel", PASSWORD).await;
+    phone.status(422);
+    phone.sign_in("annabel", OTHER_PASSWORD).await;
+    phone.status(200);
+    assert_eq!(site.mail.all_to("ann@example.org").len(), 1);
+    assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
 }
 
 async fn who_came_too_early_gets_a_code_by_sending_the_form_again_later(site: &Site) {

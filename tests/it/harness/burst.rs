@@ -61,3 +61,14 @@ async fn read(mut stream: TcpStream) -> Answer {
     let has_notice = text.lines().any(|line| line.starts_with("set-cookie: latchkey-notice="));
     Answer { status, location, has_notice }
 }
+
+/// Sends bytes as they are; the first line of what comes back.
+pub async fn first_line_of_answer(site: &super::Site, request: &str) -> String {
+    let address = site.url.strip_prefix("http://").expect("a URL").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("the server listens");
+    stream.write_all(request.as_bytes()).await.expect("the server listens");
+    let mut answer = Vec::new();
+    // It may close on us: what came until then counts.
+    stream.read_to_end(&mut answer).await.unwrap_or_default();
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}

@@ -4,25 +4,13 @@ use std::collections::HashMap;
 
 use reqwest::Method;
 use reqwest::header::HeaderValue;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{PASSWORD, Site, Visitor, minutes, run_alone, stories};
+use crate::harness::{PASSWORD, Site, Visitor, World, first_line_of_answer, minutes, run_alone, stories};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 async fn status(visitor: &Visitor, method: Method, path: &str) -> u16 {
     visitor.request(method, path).send().await.unwrap().status().as_u16()
-}
-
-/// Sends bytes as they are; the first line of what comes back.
-async fn raw(site: &Site, request: &str) -> String {
-    let address = site.url.strip_prefix("http://").unwrap().to_owned();
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    // It may close on us: what came until then counts.
-    stream.read_to_end(&mut answer).await.unwrap_or_default();
-    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
 }
 
 stories! {
@@ -32,6 +20,7 @@ stories! {
     only_our_own_pages_can_post,
     only_our_own_hosts_are_answered,
     strange_forms_are_refused,
+    a_cookie_of_ours_that_comes_twice_or_in_disguise_was_planted,
     files_are_served_with_their_hash_for_ever,
     health_is_told,
     too_many_requests_from_one_address_are_told_to_wait,
@@ -58,6 +47,11 @@ async fn every_answer_carries_the_headers_that_keep_people_safe(site: &Site) {
             assert!(header("content-security-policy").contains("default-src 'none'"), "{path}");
             assert!(header("content-security-policy").contains("script-src 'none'"), "{path}");
             assert!(header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+            assert!(header("content-security-policy").contains("form-action 'self'"), "{path}");
+            assert!(header("content-security-policy").contains("base-uri 'none'"), "{path}");
+            assert_eq!(header("cross-origin-resource-policy"), "same-origin", "{path}");
+            assert_eq!(header("x-permitted-cross-domain-policies"), "none", "{path}");
+            assert!(header("permissions-policy").contains("camera=()"), "{path}");
             assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
             assert_eq!(header("x-frame-options"), "DENY", "{path}");
             assert_eq!(header("referrer-policy"), "same-origin", "{path}");
@@ -116,8 +110,11 @@ async fn methods_and_lost_slashes(site: &Site) {
     for path in
         ["//evil.example", "/\\evil.example/..", "/%2f%2fevil.example", "/auth/sign-in/x%0d%0aSet-Cookie:a=b"]
     {
-        let first =
-            raw(site, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await;
+        let first = first_line_of_answer(
+            site,
+            &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+        )
+        .await;
         assert!(first.contains(" 404 ") || first.contains(" 400 "), "{path}: {first}");
     }
 }
@@ -174,21 +171,50 @@ async fn only_our_own_hosts_are_answered(site: &Site) {
         (format!("localhost:{port}@evil.example"), "400"),
         ("localhost.evil.example".to_owned(), "400"),
     ] {
-        let first = raw(site, &format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        let first = first_line_of_answer(
+            site,
+            &format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        )
+        .await;
         assert!(first.contains(expected), "{host}: {first}");
     }
-    let first =
-        raw(site, "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    let first = first_line_of_answer(
+        site,
+        "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    )
+    .await;
     assert!(first.contains("400"), "{first}");
-    let first = raw(site, "GET /healthz HTTP/1.1\r\nHost: 10.0.0.9\r\nConnection: close\r\n\r\n").await;
+    let first =
+        first_line_of_answer(site, "GET /healthz HTTP/1.1\r\nHost: 10.0.0.9\r\nConnection: close\r\n\r\n")
+            .await;
     assert!(first.contains("200"), "{first}");
+}
+
+async fn a_cookie_of_ours_that_comes_twice_or_in_disguise_was_planted(site: &Site) {
+    let ann = site.member("annalee").await;
+    let session = format!("latchkey={}", ann.cookie("latchkey").unwrap());
+    let get = async |cookies: String| {
+        let request = site.visitor().request(Method::GET, "/user-profile/").header("Cookie", cookies);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(get(session.clone()).await, 200);
+    assert_eq!(get(format!("{session}; theme=dark; theme=light")).await, 200, "others may");
+    for planted in [
+        "latchkey=x",
+        "latchkey-flow=x; latchkey-flow=y",
+        "latchkey-notice=x; latchkey-notice=y",
+        "latchkey%2Dflow=x",
+        "%6catchkey-notice=x",
+    ] {
+        assert_eq!(get(format!("{session}; {planted}")).await, 303, "{planted}");
+    }
 }
 
 async fn strange_forms_are_refused(site: &Site) {
     let visitor = site.visitor();
     let post = async |kind: &str, body: Vec<u8>| {
         let request = visitor.request(Method::POST, "/auth/sign-in/user/").header("Content-Type", kind);
-        request.body(body).send().await.map_or(413, |answer| answer.status().as_u16())
+        request.body(body).send().await.expect("an answer").status().as_u16()
     };
     assert_eq!(post(FORM, b"username=a%00b&password=x".to_vec()).await, 400);
     assert_eq!(post(FORM, b"username=%ff&password=x".to_vec()).await, 400);
@@ -275,6 +301,16 @@ async fn what_was_done_is_said_once_and_only_to_the_browser_that_did_it(site: &S
     ann.set_cookie("latchkey-notice", &value);
     ann.visit("/user-profile/").await;
     assert!(!ann.page().body.contains("role=\"status\""), "not after its minute");
+}
+
+#[test]
+fn a_form_that_never_ends_is_answered_all_the_same() {
+    crate::harness::run(World::Embedded, async |site: &Site| {
+        let head = "POST /auth/sign-in/user/ HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n\
+                    Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 30\r\n\r\nusername=a";
+        let first = first_line_of_answer(site, head).await;
+        assert!(first.contains(" 408 "), "{first}");
+    });
 }
 
 #[test]

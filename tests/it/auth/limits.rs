@@ -1,0 +1,114 @@
+//! How often things may be done, and that each form says when to come back.
+
+use reqwest::{Method, RequestBuilder};
+
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, World, pictures, run, stories};
+
+stories! {
+    one_network_gets_twenty_wrong_passwords_whatever_the_accounts,
+    a_wrong_password_inside_counts_for_the_network_too,
+}
+
+async fn one_network_gets_twenty_wrong_passwords_whatever_the_accounts(site: &Site) {
+    for name in ["anna", "berta", "carla", "dora", "emma", "frida"] {
+        site.member(&format!("{name}lee")).await;
+    }
+    let visitor = site.visitor();
+    let mut evaluated = 0;
+    // Four for each: fewer than an account allows, at fewer accounts than a network may try.
+    for name in ["anna", "berta", "carla", "dora", "emma", "frida"] {
+        for _ in 0..4 {
+            let fields = [("username", format!("{name}lee")), ("password", OTHER_PASSWORD.to_owned())];
+            let fields = fields.each_ref().map(|(field, value)| (*field, value.as_str()));
+            let answer = visitor.posting("/auth/sign-in/user/", &fields).send().await.unwrap();
+            evaluated += u32::from(answer.status().as_u16() == 422);
+        }
+    }
+    assert_eq!(evaluated, 20);
+}
+
+async fn a_wrong_password_inside_counts_for_the_network_too(site: &Site) {
+    let mut evaluated = 0;
+    for name in ["anna", "berta", "carla", "dora", "emma", "frida"] {
+        let ann = site.member(&format!("{name}lee")).await;
+        for _ in 0..4 {
+            let request = ann.posting("/auth/confirm-password/", &[("current_password", OTHER_PASSWORD)]);
+            let request = request.header("X-Forwarded-For", "10.200.0.1");
+            evaluated += u32::from(request.send().await.unwrap().status().as_u16() == 422);
+        }
+    }
+    assert_eq!(evaluated, 20);
+}
+
+/// Sends the same request until it is refused; returns how often it was not.
+async fn until_refused(request: impl Fn() -> RequestBuilder) -> u32 {
+    for count in 0..100 {
+        let answer = request().send().await.unwrap();
+        if answer.status().as_u16() == 429 {
+            let wait = answer.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
+            assert!((1..=3600).contains(&wait), "{wait}");
+            return count;
+        }
+    }
+    panic!("never refused");
+}
+
+#[test]
+fn every_form_that_costs_something_says_when_to_come_back() {
+    run(World::Embedded, async |site: &Site| {
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/change-email/").await;
+        ann.fill("New email address", "lee@example.org").fill("Current password", PASSWORD);
+        ann.press("Send the code").await;
+        let mut waiting = site.visitor();
+        waiting.sign_up("lateral", "late@example.org", PASSWORD).await;
+        let verify = waiting.path().to_owned();
+        let resend = verify.replace("verify-otp", "resend-otp");
+        let from = |network: u32, visitor: &Visitor, path: &str, fields: &[(&str, &str)]| {
+            visitor.posting(path, fields).header("X-Forwarded-For", format!("10.210.{network}.1"))
+        };
+        let someone = site.visitor();
+        let sign_up =
+            [("username", "x"), ("email", "a@b.cd"), ("password", PASSWORD), ("confirm_password", PASSWORD)];
+        let sign_up = |number: u32| {
+            let name = format!("person{number}");
+            let mut fields = sign_up;
+            fields[0].1 = &name;
+            from(1, &someone, "/auth/sign-up/user/", &fields)
+        };
+        let number = std::cell::Cell::new(0);
+        let next = || {
+            number.set(number.get() + 1);
+            sign_up(number.get())
+        };
+        assert_eq!(until_refused(next).await, 10, "sign-ups");
+        let code = [("otp", "nonsense")];
+        assert_eq!(until_refused(|| from(2, &waiting, &verify, &code)).await, 60, "codes");
+        assert_eq!(until_refused(|| from(3, &waiting, &resend, &[])).await, 60, "further codes");
+        let pending = "/user-profile/change-email/verify/";
+        assert_eq!(until_refused(|| from(4, &ann, pending, &code)).await, 60, "codes for a new address");
+        let further = "/user-profile/change-email/resend/";
+        assert_eq!(until_refused(|| from(5, &ann, further, &[])).await, 60, "further ones");
+        let begin = [("email", "x@example.org"), ("current_password", PASSWORD)];
+        assert_eq!(until_refused(|| from(6, &ann, "/user-profile/change-email/", &begin)).await, 60);
+        let forgot = [("username", "nobody1")];
+        assert_eq!(until_refused(|| from(7, &someone, "/auth/forgot-password/", &forgot)).await, 20);
+        for (network, link) in [(8, "/auth/reset-password/x/y/"), (9, "/auth/undo-email/x/y/")] {
+            assert_eq!(until_refused(|| from(network, &someone, link, &[])).await, 20, "{link}");
+        }
+    });
+}
+
+#[test]
+fn one_account_sends_twenty_pictures_and_then_waits_before_its_next_is_read() {
+    run(World::Embedded, async |site: &Site| {
+        let ann = site.member("annalee").await;
+        let picture = pictures::png(8, 8);
+        let upload = || {
+            let part = reqwest::multipart::Part::bytes(picture.clone()).file_name("a.png");
+            let form = reqwest::multipart::Form::new().part("profile_picture", part);
+            ann.request(Method::POST, "/user-profile/change-picture/").multipart(form)
+        };
+        assert_eq!(until_refused(upload).await, 20);
+    });
+}

@@ -1,0 +1,146 @@
+//! The audit log: nothing of what it is for is missing in it.
+
+use std::collections::BTreeSet;
+
+use latchkey::accounts::administration::{Act, Actor, Rules};
+use latchkey::identity::{Email, PasswordHash, Role, Username};
+use latchkey::records::events::{Kind, Source};
+use latchkey::records::users;
+
+use crate::admin::{act, open, superuser};
+use crate::harness::{Mood, OTHER_PASSWORD, PASSWORD, Site, World, minutes, pictures, run};
+
+/// What a person leaves: from the sign-up to the undoing of a change of address.
+async fn by_a_person(site: &Site) {
+    let mut ann = site.visitor();
+    ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+    let code = site.code_to("ann@example.org").await;
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    ann.fill("Code", wrong).press("Confirm").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    ann.status(200);
+    ann.visit("/user-profile/update/").await;
+    ann.fill("Name", "Ann Lee").press("Save").await;
+    ann.visit("/user-profile/change-picture/").await;
+    ann.choose_file("Picture", "a.png", "image/png", &pictures::png(9, 9)).press("Save").await;
+    ann.visit("/auth/confirm-password/").await;
+    ann.fill("Current password", PASSWORD).press("Confirm").await;
+    ann.change_password(PASSWORD, OTHER_PASSWORD).await;
+    ann.visit("/user-profile/change-email/").await;
+    ann.fill("New email address", "lee@example.org").fill("Current password", OTHER_PASSWORD);
+    ann.press("Send the code").await;
+    let code = site.code_to("lee@example.org").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    ann.press("Sign out").await;
+    ann.status(200);
+    site.visitor().sign_in("annalee", "wrong password here").await;
+    let undo = loop {
+        let mail = site.mail_to("ann@example.org").await;
+        if mail.text.contains("/auth/undo-email/") {
+            break mail.link("/auth/undo-email/");
+        }
+    };
+    ann.visit(&undo).await;
+    ann.press("Restore this address").await;
+    ann.fill("Username or email address", "annalee").press("Send the link").await;
+    let link = site.mail_to("ann@example.org").await.link("/auth/reset-password/");
+    ann.visit(&link).await;
+    ann.fill("New password", PASSWORD).fill("Repeat the new password", PASSWORD);
+    ann.press("Change password").await;
+    ann.status(200);
+}
+
+/// What a superuser leaves on other people's accounts.
+async fn by_a_superuser(site: &Site) {
+    let mut chief = superuser(site).await;
+    let why = ("reason", "because");
+    chief
+        .post("/admin/users/new/", &[("username", "merle"), ("email", "merle@example.org"), ("role", "user")])
+        .await;
+    chief.status(200);
+    site.mail_to("merle@example.org").await;
+    let merle = open(&mut chief, "merle").await;
+    chief.visit("/admin/password-resets/").await;
+    chief.press("Cancel").await;
+    site.visitor().sign_up("lateral", "late@example.org", PASSWORD).await;
+    site.wait(minutes(2)).await;
+    let late = open(&mut chief, "lateral").await;
+    assert_eq!(act(&mut chief, &late, "send-code", &[]).await, 200);
+    chief.visit("/admin/otp-verifications/").await;
+    chief.press("Cancel").await;
+    assert_eq!(act(&mut chief, &late, "verify", &[]).await, 200);
+    site.visitor().sign_in("lateral", PASSWORD).await;
+    assert_eq!(act(&mut chief, &late, "end-sessions", &[why]).await, 200);
+    assert_eq!(act(&mut chief, &late, "block", &[why]).await, 200);
+    site.visitor().sign_in("lateral", PASSWORD).await;
+    assert_eq!(act(&mut chief, &late, "unblock", &[]).await, 200);
+    site.mail.be(Mood::Never("late@example.org"));
+    assert_eq!(act(&mut chief, &late, "role", &[why, ("role", "merchant")]).await, 200);
+    site.until("SELECT COUNT(*) FROM events WHERE kind = 'mail-given-up'", 1).await;
+    chief.visit("/admin/mails/?state=failed").await;
+    chief.follow("Role changed").await;
+    site.mail.be(Mood::Later("late@example.org"));
+    chief.press("Try again now").await;
+    chief.see("We'll try again within 30 seconds.");
+    site.until("SELECT COUNT(*) FROM outbox WHERE state = 'waiting' AND tries > 0", 1).await;
+    let page = chief.path().to_owned();
+    chief.visit(&page).await;
+    chief.press("Cancel this email").await;
+    chief.see("Email cancelled.");
+    assert_eq!(act(&mut chief, &merle, "delete", &[why]).await, 200);
+}
+
+/// What the command line leaves.
+async fn by_the_operator(site: &Site) {
+    let actor = Actor { id: None, source: Source::CommandLine, reason: "because".to_owned() };
+    let rules = Rules::new(&site.app.config, &site.app.keys);
+    let now = site.app.clock.now();
+    let new = latchkey::accounts::new_user::NewAccount {
+        username: Username::parse("operated").unwrap(),
+        email: Email::parse("operated@example.org").unwrap(),
+        role: Role::Superuser,
+        hash: PasswordHash::from_stored("v1$".to_owned()),
+    };
+    let made = site.app.db.write(move |conn| {
+        let user = latchkey::accounts::new_user::create(conn, &new, Kind::SuperuserCreated, &actor, now)?;
+        Act::Block.perform(conn, &user.id, &actor, rules, now)?;
+        Ok::<_, latchkey::accounts::administration::ActError>(users::by_id(conn, &user.id)?)
+    });
+    assert!(made.await.unwrap().unwrap().blocked_at.is_some());
+}
+
+#[test]
+fn every_kind_of_event_is_left_by_what_it_is_for() {
+    run(World::Embedded, async |site: &Site| {
+        by_a_person(site).await;
+        by_a_superuser(site).await;
+        by_the_operator(site).await;
+        let left = site.texts("SELECT DISTINCT kind AS text FROM events").await;
+        let left: BTreeSet<&str> = left.iter().map(String::as_str).collect();
+        let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(left, all);
+        let by_chief = "SELECT DISTINCT e.kind AS text FROM events e JOIN users u ON u.id = e.actor_id WHERE u.username = 'chief' ORDER BY e.kind";
+        let by_chief = site.texts(by_chief).await;
+        let acts = [
+            "account-added",
+            "account-removed",
+            "blocked",
+            "code-cancelled",
+            "code-sent",
+            "mail-cancelled",
+            "mail-retried",
+            "reset-cancelled",
+            "role-changed",
+            "sessions-ended",
+            "unblocked",
+            "verified",
+        ];
+        assert_eq!(by_chief, acts);
+        let sources = site
+            .texts("SELECT DISTINCT source AS text FROM events WHERE source NOT LIKE '10.%' ORDER BY source")
+            .await;
+        assert_eq!(sources, ["command-line", "program"]);
+        let nobody = "SELECT COUNT(*) FROM events WHERE user_id IS NULL";
+        assert_eq!(site.count(nobody).await, 0, "each of these happened to somebody");
+    });
+}
