@@ -318,8 +318,12 @@ mod tests {
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let busy = u32::try_from(hasher.threads.free.available_permits()).unwrap();
         let _all = hasher.threads.free.try_acquire_many(busy).unwrap();
-        let answer = runtime.block_on(hasher.verify(Password::entered("violet canyon"), None));
+        let (answer, waited) = runtime.block_on(async {
+            let began = tokio::time::Instant::now();
+            (hasher.verify(Password::entered("violet canyon"), None).await, began.elapsed())
+        });
         assert_eq!(answer, Err(HashError::Busy));
+        assert!(waited < Duration::from_secs(6), "{waited:?}");
     }
 
     proptest! {
