@@ -24,16 +24,13 @@ pub enum OnError {
     Skip,
 }
 
+/// What is said of an act that happened.
 macro_rules! notices {
-    ($($kind:ident: $sentence:literal, $one:literal, $other:literal;)+) => {
-        /// What the page of an account may say of an act.
-        pub const NOTICES: &[&Notice] = &[$(&Notice::new(concat!("act-", stringify!($kind)), t($sentence))),+];
+    ($($kind:ident: $sentence:literal;)+) => {
+        /// What the page of an account may say.
+        pub const NOTICES: &[&Notice] = &[$(notice(ActKind::$kind)),+];
 
-        /// What the list of accounts may say of an act on several.
-        pub const BULK_NOTICES: &[&Notice] =
-            &[$(&Notice::counted(concat!("bulk-", stringify!($kind)), $one, $other)),+];
-
-        /// What is said of an act that happened to one account.
+        /// What is said of an act that happened.
         pub const fn notice(kind: ActKind) -> &'static Notice {
             match kind {
                 $(ActKind::$kind => {
@@ -42,40 +39,20 @@ macro_rules! notices {
                 })+
             }
         }
-
-        /// What is said of an act that happened to several.
-        pub const fn bulk_notice(kind: ActKind) -> &'static Notice {
-            match kind {
-                $(ActKind::$kind => {
-                    const NOTICE: Notice = Notice::counted(concat!("bulk-", stringify!($kind)), $one, $other);
-                    &NOTICE
-                })+
-            }
-        }
     };
 }
 
 notices! {
-    Block: "Account blocked and signed out everywhere.",
-        "1 account blocked. Details are in Events.", "{count} accounts blocked. Details are in Events.";
-    Unblock: "Account unblocked.",
-        "1 account unblocked. Details are in Events.", "{count} accounts unblocked. Details are in Events.";
-    Verify: "Email address confirmed.",
-        "1 email address confirmed. Details are in Events.", "{count} email addresses confirmed. Details are in Events.";
-    SendCode: "A new code is on its way.",
-        "1 new code is on its way.", "{count} new codes are on their way.";
-    SendReset: "A password link is on its way.",
-        "1 password link is on its way.", "{count} password links are on their way.";
-    SetRole: "Role changed; the account has been signed out everywhere.",
-        "1 role changed. Details are in Events.", "{count} roles changed. Details are in Events.";
-    EndSessions: "Signed out.",
-        "1 account signed out. Details are in Events.", "{count} accounts signed out. Details are in Events.";
-    RemovePicture: "Picture removed.",
-        "1 picture removed. Details are in Events.", "{count} pictures removed. Details are in Events.";
-    Edit: "Details saved.",
-        "1 account changed. Details are in Events.", "{count} accounts changed. Details are in Events.";
-    Delete: "Account deleted.",
-        "1 account deleted. Details are in Events.", "{count} accounts deleted. Details are in Events.";
+    Block: "Account blocked and signed out everywhere.";
+    Unblock: "Account unblocked.";
+    Verify: "Email address confirmed.";
+    SendCode: "A new code is on its way.";
+    SendReset: "A password link is on its way.";
+    SetRole: "Role changed; the account has been signed out everywhere.";
+    EndSessions: "Signed out.";
+    RemovePicture: "Picture removed.";
+    Edit: "Details saved.";
+    Delete: "Account deleted.";
 }
 
 /// Does an act to each of these accounts in one transaction; returns to how many it happened.

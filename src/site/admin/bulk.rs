@@ -7,7 +7,7 @@ use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use diesel::QueryResult;
 
-use super::acting::{OnError, Request, act_on, bulk_notice};
+use super::acting::{OnError, Request, act_on};
 use super::bulk_act::BulkAct;
 use super::listing::id;
 use super::users_query::UsersQuery;
@@ -90,7 +90,7 @@ async fn submit(
     } else {
         match run(&app, &by, &bulk, &users).await {
             Ok(count) => {
-                let notice = bulk_notice(bulk.act.kind()).of(count);
+                let notice = bulk.act.notice().of(count);
                 return Ok(page::see_other(bulk.query.path()).saying(notice));
             }
             Err(error) => error.problems()?,

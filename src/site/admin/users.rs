@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use futures_util::stream::try_unfold;
 
-use super::acting::{BULK_NOTICES, notice};
+use super::acting::notice;
 use super::bulk;
 use super::bulk_act::BulkAct;
 use super::listing::ROWS;
@@ -110,7 +110,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
             Ok(Found { rows, next: page.next, counted })
         })
         .await?;
-    let notices = [BULK_NOTICES, &[notice(ActKind::Delete)]].concat();
+    let notices = [BulkAct::NOTICES, &[notice(ActKind::Delete)]].concat();
     let page = UsersPage {
         layout: Layout::of(&viewer).showing(&req, &notices),
         total: total(&app, &filter, found.counted).await?,
