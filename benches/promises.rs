@@ -37,6 +37,7 @@ fn main() {
         pages_during_sign_ins().await;
         memory_of_a_bomb().await;
         silence().await;
+        judging();
     });
 }
 
@@ -209,6 +210,36 @@ async fn memory_of_a_bomb() {
     );
     assert!(after - before < 20.0);
     server.stop();
+}
+
+/// What it takes at most to judge passwords that are made to be costly, next to one hash.
+fn judging() {
+    use latchkey::config::PasswordConfig;
+    use latchkey::identity::{Password, PasswordRules};
+    const ALPHABET: &[u8] = b"4@8({[<369!1|70$5+7%2";
+    let mut random = 1_u32;
+    let mut times = Vec::new();
+    for _ in 0..500 {
+        let mut next = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(ALPHABET[(random >> 16) as usize % ALPHABET.len()])
+        };
+        let costly: String = (0..128).map(|_| next()).collect();
+        let password = Password::choose(&costly, PasswordRules { min_length: 8 }).expect("a password");
+        let began = Instant::now();
+        drop(password.refuse_if_guessable(&[]));
+        times.push(began.elapsed());
+    }
+    let slowest = quantile(&mut times, 1.0);
+    println!("500 passwords of 128 characters: the slowest was judged in {slowest:.1} ms (goal: 20)");
+    let config = PasswordConfig { cost: 12, rules: PasswordRules { min_length: 8 }, pepper: "".into() };
+    let hasher = latchkey::hasher::Hasher::start(&config).expect("threads");
+    let hash = actix_web::rt::System::new().block_on(async {
+        let began = Instant::now();
+        hasher.hash(Password::entered("violet canyon umbrella")).await.expect("a hash");
+        began.elapsed().as_secs_f64() * 1000.0
+    });
+    assert!(slowest < hash, "judging costs less than hashing: {slowest:.1} and {hash:.1} ms");
 }
 
 /// How well the times of two kinds of request tell them apart: 0.5 is not at all, 1 is always.

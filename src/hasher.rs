@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
 use crate::config::PasswordConfig;
-use crate::identity::{Password, PasswordHash, fingerprint};
+use crate::identity::{Message, Password, PasswordHash, fingerprint};
 
 /// The longest wait for a free thread.
 const MAX_QUEUE_WAIT: Duration = Duration::from_secs(5);
@@ -97,6 +97,27 @@ impl Hasher {
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let recipe = Arc::clone(&self.recipe);
         self.threads.run(move || recipe.hash(&password)).await?.ok_or(HashError::Failed)
+    }
+
+    /// Makes the hash to store for a new password, unless it can be guessed: then says why. Judging costs what the sender
+    /// of a password chooses, so it is done here and not where pages are served.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when it would take too long.
+    pub async fn hash_new(
+        &self,
+        password: Password,
+        own_words: Vec<String>,
+    ) -> Result<Result<PasswordHash, Message>, HashError> {
+        let recipe = Arc::clone(&self.recipe);
+        let judge_and_hash = move || {
+            password.refuse_if_guessable(&own_words)?;
+            Ok(recipe.hash(&password))
+        };
+        match self.threads.run(judge_and_hash).await? {
+            Ok(hash) => hash.map(Ok).ok_or(HashError::Failed),
+            Err(message) => Ok(Err(message)),
+        }
     }
 
     /// Checks whether `password` is the one of `stored`. Takes the same work when there is none.

@@ -34,9 +34,9 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
     let email =
         Email::parse(&given.email.map_or_else(|| ask("Email"), Ok)?).map_err(|message| english(&message))?;
     let typed = if given.password_stdin { first_line()? } else { ask_password()? };
-    let own_words = [username.as_str(), email.as_str()];
-    let password =
-        Password::choose(&typed, config.passwords.rules, &own_words).map_err(|message| english(&message))?;
+    let own_words = [username.to_string(), email.to_string()];
+    let password = Password::choose(&typed, config.passwords.rules).map_err(|message| english(&message))?;
+    password.refuse_if_guessable(&own_words).map_err(|message| english(&message))?;
     in_runtime(async move {
         let app = App::new(config.clone(), Clock::system())?;
         app.db.migrate()?;

@@ -11,7 +11,7 @@ use crate::language::filters;
 use crate::paths::account::{PASSWORD, PROFILE};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
-use crate::site::auth::password_check::{choose_password, require_current_password};
+use crate::site::auth::password_check::{choose_password, hash_new, own_words, require_current_password};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::layout::Layout;
@@ -70,12 +70,12 @@ async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, Form
     if form.current_password.is_empty() {
         return Err(FormError::at("current_password", t("Enter your current password.")));
     }
-    let password = choose_password(app, by.user(), &form.password, &form.confirm_password)?;
+    let password = choose_password(app, &form.password, &form.confirm_password)?;
     if form.password == form.current_password {
         return Err(FormError::at("password", t("That's your current password. Choose a different one.")));
     }
     require_current_password(app, by, &form.current_password).await?;
-    let hash = app.hasher.hash(password).await?;
+    let hash = hash_new(app, password, own_words(by.user())).await?;
     let by = by.clone();
     let config = app.config.sessions;
     let session = app

@@ -4,7 +4,7 @@
 
 use crate::app::App;
 use crate::hasher::Verdict;
-use crate::identity::{Password, Sentence, t};
+use crate::identity::{Password, PasswordHash, Sentence, t};
 use crate::limits::Limit;
 use crate::records::users::User;
 use crate::web::client::Client;
@@ -44,15 +44,32 @@ pub async fn check_password(
     verdict.map(drop).map_err(FormError::from)
 }
 
-/// Reads a new password for an account, typed twice.
+/// Reads a new password, typed twice.
 ///
 /// # Errors
-/// Everything that is wrong with it.
-pub fn choose_password(app: &App, user: &User, typed: &str, again: &str) -> Result<Password, Problems> {
+/// Everything that is wrong with it at first sight.
+pub fn choose_password(app: &App, typed: &str, again: &str) -> Result<Password, Problems> {
     let mut problems = Problems::default();
-    let email = user.email.as_ref().map_or("", |email| email.as_str());
-    let own_words = [user.username.as_str(), email, user.full_name.as_str()];
-    let password = problems.take("password", Password::choose(typed, app.config.passwords.rules, &own_words));
+    let password = problems.take("password", Password::choose(typed, app.config.passwords.rules));
     require_same_twice(&mut problems, typed, again);
     password.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// Hashes a new password. Asked last, when everything else in the form is right.
+///
+/// # Errors
+/// At the password, when it can be guessed.
+pub async fn hash_new(
+    app: &App,
+    password: Password,
+    own_words: Vec<String>,
+) -> Result<PasswordHash, FormError> {
+    let hashed = app.hasher.hash_new(password, own_words).await?;
+    hashed.map_err(|message| FormError::at("password", message))
+}
+
+/// The words of an account that make a password guessable.
+pub fn own_words(user: &User) -> Vec<String> {
+    let email = user.email.as_ref().map_or_else(String::new, ToString::to_string);
+    vec![user.username.to_string(), email, user.full_name.clone()]
 }

@@ -9,7 +9,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::links::{dead_link, open_link};
-use super::password_check::choose_password;
+use super::password_check::{choose_password, hash_new, own_words};
 use super::undo_email::EMAIL_RESTORED;
 use crate::accounts::passwords;
 use crate::app::App;
@@ -139,8 +139,8 @@ async fn set_password(
     user: &User,
     form: &ResetForm,
 ) -> Result<(), FormError> {
-    let password = choose_password(app, user, &form.password, &form.confirm_password)?;
-    let hash = app.hasher.hash(password).await?;
+    let password = choose_password(app, &form.password, &form.confirm_password)?;
+    let hash = hash_new(app, password, own_words(user)).await?;
     let user = user.clone();
     let source = client.source();
     let now = app.clock.now();

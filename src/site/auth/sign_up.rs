@@ -10,7 +10,7 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
-use super::password_check::check_password;
+use super::password_check::{check_password, hash_new};
 use super::verification;
 use crate::accounts::codes::CodeRules;
 use crate::accounts::sign_up::{Holder, SignUp, SignedUp};
@@ -104,9 +104,10 @@ fn open_role(app: &App, word: &str) -> Result<Role, HttpError> {
 async fn sign_up(app: &App, browser: &SignInRequest, role: Role, form: &SignUpForm) -> Result<Id, FormError> {
     let wanted = form.parse(app.config.passwords.rules)?;
     app.limits.take(Limit::SignUp, &browser.client.network()).await?;
+    let own_words = vec![wanted.username.to_string(), wanted.email.to_string()];
     let sign_up = SignUp {
         role,
-        hash: app.hasher.hash(wanted.password.clone()).await?,
+        hash: hash_new(app, wanted.password.clone(), own_words).await?,
         username: wanted.username,
         email: wanted.email,
         next: Next::parse(&form.next).as_str().to_owned(),
@@ -167,9 +168,7 @@ impl SignUpForm {
         let mut problems = Problems::default();
         let username = problems.take("username", Username::parse(&self.username));
         let email = problems.take("email", Email::parse(&self.email));
-        let own_words =
-            [self.username.as_str(), self.email.as_str()].map(|word| word.get(..254).unwrap_or(word));
-        let password = problems.take("password", Password::choose(&self.password, rules, &own_words));
+        let password = problems.take("password", Password::choose(&self.password, rules));
         require_same_twice(&mut problems, &self.password, &self.confirm_password);
         match (username, email, password) {
             (Some(username), Some(email), Some(password)) if problems.is_empty() => {

@@ -7,6 +7,7 @@ use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, World, pictures, r
 stories! {
     one_network_gets_twenty_wrong_passwords_whatever_the_accounts,
     a_wrong_password_inside_counts_for_the_network_too,
+    guessable_passwords_are_judged_only_within_the_limit_of_sign_ups,
 }
 
 async fn one_network_gets_twenty_wrong_passwords_whatever_the_accounts(site: &Site) {
@@ -38,6 +39,31 @@ async fn a_wrong_password_inside_counts_for_the_network_too(site: &Site) {
         }
     }
     assert_eq!(evaluated, 20);
+}
+
+async fn guessable_passwords_are_judged_only_within_the_limit_of_sign_ups(site: &Site) {
+    let visitor = site.visitor();
+    let guessable = "4@8({[<369!1|70$5+7%2".repeat(6);
+    let fields = [
+        ("username", "annalee"),
+        ("email", "ann@example.org"),
+        ("password", "password1"),
+        ("confirm_password", "password1"),
+    ];
+    let answer = visitor.posting("/auth/sign-up/user/", &fields).send().await.unwrap();
+    assert!(answer.text().await.unwrap().contains("This password is too easy to guess"));
+    let mut costly = fields;
+    (costly[2].1, costly[3].1) = (&guessable, &guessable);
+    // Whatever else is wrong is said first, and nothing is judged for it.
+    costly[1].1 = "nonsense";
+    let answer = visitor.posting("/auth/sign-up/user/", &costly).send().await.unwrap();
+    let page = answer.text().await.unwrap();
+    assert!(page.contains("Enter an email address") && !page.contains("too easy to guess"), "{page}");
+    for _ in 0..9 {
+        let answer = visitor.posting("/auth/sign-up/user/", &fields).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 422);
+    }
+    assert_eq!(visitor.posting("/auth/sign-up/user/", &fields).send().await.unwrap().status().as_u16(), 429);
 }
 
 /// Sends the same request until it is refused; returns how often it was not.
