@@ -2,7 +2,7 @@
 //!
 //! actix's own `realip_remote_addr` believes any client's word; this believes only proxies that we trust.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HeaderMap, USER_AGENT};
@@ -72,6 +72,9 @@ fn network(ip: IpAddr) -> String {
     }
 }
 
+/// Who an address that cannot be read belongs to: never the proxy, which may be trusted with more.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// The right-most IP address of `X-Forwarded-For` that is none of our proxies, when the peer is one of them.
 fn ip(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
@@ -79,19 +82,22 @@ fn ip(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     if !is_trusted(&peer) {
         return peer;
     }
-    let mut hops: Vec<Option<IpAddr>> = headers
-        .get_all("x-forwarded-for")
-        .flat_map(|line| line.to_str().unwrap_or("?").split(','))
-        .map(|hop| hop.trim().parse().ok())
-        .collect();
+    let hops = headers.get_all("x-forwarded-for").flat_map(|line| line.to_str().unwrap_or("?").split(','));
     let mut nearest = peer;
-    while let Some(Some(hop)) = hops.pop() {
-        nearest = hop.to_canonical();
+    for hop in hops.collect::<Vec<_>>().into_iter().rev() {
+        nearest = parse_hop(hop.trim()).unwrap_or(NOBODY);
         if !is_trusted(&nearest) {
             break;
         }
     }
     nearest
+}
+
+/// Reads an address as proxies write it: alone, with a port, or in brackets.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let alone = hop.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(hop);
+    let address = alone.parse().or_else(|_| hop.parse().map(|address: SocketAddr| address.ip()));
+    address.ok().map(|ip| ip.to_canonical())
 }
 
 #[cfg(test)]
@@ -113,7 +119,16 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", &["1.2.3.4, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", &["1.2.3.4", "203.0.113.9"]), "203.0.113.9");
-        assert_eq!(seen("10.0.0.1", &["203.0.113.9, nonsense"]), "10.0.0.1");
+        for unreadable in ["203.0.113.9, nonsense", "203.0.113.9, 10.0.0.2:x", "[203.0.113.9", "_hidden", "é"]
+        {
+            assert_eq!(seen("10.0.0.1", &[unreadable]), "0.0.0.0", "{unreadable}");
+        }
+        for written in ["203.0.113.9:4711", "203.0.113.9, 10.0.0.2:443", "::ffff:203.0.113.9"] {
+            assert_eq!(seen("10.0.0.1", &[written]), "203.0.113.9", "{written}");
+        }
+        for written in ["[2001:db8::1]:443", "[2001:db8::1]", "2001:db8::1"] {
+            assert_eq!(seen("10.0.0.1", &[written]), "2001:db8::1", "{written}");
+        }
         assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
     }
 

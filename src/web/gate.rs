@@ -107,7 +107,9 @@ fn is_planted(ours: &str, headers: &HeaderMap) -> bool {
             let Ok(cookie) = Cookie::parse_encoded(pair.trim()) else { continue };
             if cookie.name() == ours {
                 seen += 1;
-                if pair.trim().split('=').next().map(str::trim) != Some(ours) {
+                // As browsers read it (RFC 6265, 5.2): only these two are blanks around a name.
+                let name = pair.split('=').next().unwrap_or_default().trim_matches([' ', '\t']);
+                if name != ours {
                     return true;
                 }
             }
@@ -133,6 +135,21 @@ mod tests {
         assert!(planted(b"%5F%5FHost-latchkey=x"));
         assert!(planted(b"__Host-latchkey=x; a=b;%5f_Host-latchkey=y"));
         assert!(planted(b"__Host-latchkey=x; a=\xff"));
+        assert!(!planted(b"a=b;\t __Host-latchkey=x"));
+    }
+
+    #[test]
+    fn a_blank_of_unicode_makes_another_name_to_a_browser() {
+        let mut blanks =
+            vec!['\u{85}', '\u{a0}', '\u{1680}', '\u{2028}', '\u{2029}', '\u{202f}', '\u{205f}', '\u{3000}'];
+        blanks.extend('\u{2000}'..='\u{200a}');
+        for blank in blanks {
+            for line in [format!("a=b; {blank}__Host-latchkey=x"), format!("__Host-latchkey{blank}=x")] {
+                let mut headers = HeaderMap::new();
+                headers.append(header::COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+                assert!(is_planted("__Host-latchkey", &headers), "{line:?}");
+            }
+        }
     }
 
     fn passes(headers: &[(&'static str, &'static str)]) -> bool {
