@@ -63,10 +63,30 @@ impl Redis {
         for word in words {
             command.arg(word);
         }
-        let mut conn =
-            redis::Client::open(self.url()).and_then(|client| client.get_connection()).expect("a connection");
-        let answer: redis::Value = command.query(&mut conn).expect(line);
+        let answer: redis::Value = command.query(&mut self.connection()).expect(line);
         redis::from_redis_value::<String>(answer).unwrap_or_default()
+    }
+
+    /// Everything that it holds, as it dumps it.
+    pub fn back_up(&self) -> Vec<(String, Vec<u8>)> {
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).expect("keys");
+        let dump = |key: &String| redis::cmd("DUMP").arg(key).query(&mut self.connection()).expect("a dump");
+        keys.iter().map(|key| (key.clone(), dump(key))).collect()
+    }
+
+    /// Puts all of that in the place of what it holds now.
+    pub fn restore(&self, backup: &[(String, Vec<u8>)]) {
+        self.command("FLUSHALL");
+        for (key, dump) in backup {
+            let mut restore = redis::cmd("RESTORE");
+            let answer: String =
+                restore.arg(key).arg(0).arg(dump).query(&mut self.connection()).expect("room");
+            assert_eq!(answer, "OK");
+        }
+    }
+
+    fn connection(&self) -> redis::Connection {
+        redis::Client::open(self.url()).and_then(|client| client.get_connection()).expect("a connection")
     }
 
     /// Sends the server a signal.
