@@ -26,6 +26,7 @@ mod role;
 mod status;
 mod token;
 mod username;
+mod visible;
 
 pub use details::{About, Details, FullName, Phone};
 pub use email::Email;
@@ -40,3 +41,4 @@ pub use role::Role;
 pub use status::AccountStatus;
 pub use token::{Id, LinkToken, TokenDigest, fingerprint, keyed_mac, random_name};
 pub use username::Username;
+pub use visible::visible_line;

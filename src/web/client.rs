@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::errors::HttpError;
 use crate::app::App;
+use crate::identity::visible_line;
 use crate::records::events::Source;
 use crate::records::sessions::Device;
 
@@ -47,7 +48,7 @@ impl FromRequest for Client {
         let trusted = req.app_data::<web::Data<App>>().map(|app| app.config.trusted_proxies.as_slice());
         let peer = req.peer_addr().map(|peer| peer.ip());
         let agent = req.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
-        let agent = agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
+        let agent = visible_line(&agent.unwrap_or_default()).chars().take(200).collect();
         let ip = ip(peer, req.headers(), trusted.unwrap_or_default());
         std::future::ready(Ok(Self { ip, agent }))
     }

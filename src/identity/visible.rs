@@ -1,0 +1,75 @@
+//! What can be seen of a text: characters that hide, or turn its direction around, are left out (Unicode TR 36).
+
+/// Leaves out what cannot be seen, but for line breaks and tabs where a text has them.
+pub fn visible_text(text: &str) -> String {
+    keep_visible(text, &['\n', '\t'])
+}
+
+/// Leaves out what cannot be seen; for what stands on one line.
+pub fn visible_line(text: &str) -> String {
+    keep_visible(text, &[])
+}
+
+fn keep_visible(text: &str, also: &[char]) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut before = None;
+    for c in text.chars() {
+        // Scripts and emoji join their letters with these; beside plain letters they only hide.
+        let joins =
+            matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}') && before.is_some_and(|c: char| !c.is_ascii());
+        if also.contains(&c) || joins || !is_hidden(c) {
+            kept.push(c);
+            before = Some(c);
+        }
+    }
+    kept
+}
+
+/// Control characters, those that turn a text around, and those that nobody draws (`Default_Ignorable_Code_Point`, the fillers,
+/// the empty braille cell, annotations).
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hides_is_left_out() {
+        for hidden in [
+            '\0',
+            '\u{1b}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{feff}',
+            '\u{fff9}',
+            '\u{e0041}',
+        ] {
+            assert_eq!(visible_line(&format!("a{hidden}b")), "ab", "{:x}", u32::from(hidden));
+        }
+        assert_eq!(visible_line("a\nb\tc"), "abc");
+        assert_eq!(visible_text("a\nb\tc\r"), "a\nb\tc");
+    }
+
+    #[test]
+    fn what_joins_letters_stays() {
+        for written in ["علی‌رضا", "👩\u{200d}🌾", "☀\u{fe0f}", "éva", "한국어"] {
+            assert_eq!(visible_line(written), written);
+        }
+    }
+}
