@@ -90,6 +90,8 @@ kinds! {
     CodeCancelled: "code-cancelled", t("Code cancelled");
     /// A password link was cancelled by a superuser.
     ResetCancelled: "reset-cancelled", t("Password link cancelled");
+    /// The list of accounts was saved as a file.
+    AccountsDownloaded: "accounts-downloaded", t("Accounts downloaded");
     /// A mail was sent to the courier again.
     MailRetried: "mail-retried", t("Email queued again");
     /// A mail was cancelled.

@@ -102,7 +102,7 @@ async fn submit(
 
 /// Does it, for all of them or for none; whom it does not apply to is skipped. Returns to how many it was done.
 async fn run(app: &App, by: &By, bulk: &Bulk, users: &[User]) -> Result<usize, FormError> {
-    if bulk.field("confirmed") != fingerprint_of(users) || !(1..=MAX_BULK_USERS).contains(&users.len()) {
+    if bulk.field("confirmed") != bulk.fingerprint_of(users) || !(1..=MAX_BULK_USERS).contains(&users.len()) {
         return Err(FormError::at(
             "acts",
             t("The list has changed since you opened it. Check it and confirm again."),
@@ -138,6 +138,13 @@ impl Bulk {
             Whom::Everybody(listing.filter)
         };
         Ok(Self { fields, act, query, whom })
+    }
+
+    /// Identifies the act and the accounts that were shown, so that a change of either is noticed. Not a secret.
+    fn fingerprint_of(&self, users: &[User]) -> String {
+        let mut shown = vec![self.act.kind().word()];
+        shown.extend(users.iter().map(|user| user.id.as_str()));
+        fingerprint(shown.join(",").as_bytes())
     }
 
     fn field(&self, name: &str) -> &str {
@@ -185,7 +192,7 @@ impl BulkPage {
         let heading = if can_go_on { bulk.act.question(count) } else { bulk.act.kind().name().into() };
         let mut carried = bulk.fields.clone();
         carried.remove("reason");
-        carried.insert("confirmed".to_owned(), fingerprint_of(users));
+        carried.insert("confirmed".to_owned(), bulk.fingerprint_of(users));
         let names: Vec<&str> = users.iter().take(NAMED).map(|user| user.username.as_str()).collect();
         Self {
             layout: Layout::of(&by.viewer),
@@ -203,10 +210,4 @@ impl BulkPage {
             problems,
         }
     }
-}
-
-/// Identifies the accounts that were shown, so that a changed list is noticed. Not a secret.
-fn fingerprint_of(users: &[User]) -> String {
-    let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
-    fingerprint(ids.join(",").as_bytes())
 }

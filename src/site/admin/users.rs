@@ -4,6 +4,7 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use diesel::QueryResult;
 use futures_util::stream::try_unfold;
 
 use super::acting::notice;
@@ -13,9 +14,11 @@ use super::listing::ROWS;
 use super::users_query::{Listing, UsersQuery};
 use crate::accounts::administration::ActKind;
 use crate::app::App;
+use crate::db::{self, Connection};
 use crate::identity::{AccountStatus, Email, Id, Message, Moment, Role, Username, t, tn};
 use crate::language::filters;
 use crate::paths::admin::{USER, USERS, USERS_CSV};
+use crate::records::events::{self, Kind, NewEvent};
 use crate::records::sessions;
 use crate::records::users::User;
 use crate::records::users::directory::{self, Filter};
@@ -25,7 +28,7 @@ use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
 use crate::web::signed_in::{initials, picture_path};
-use crate::web::viewer::Staff;
+use crate::web::viewer::{By, Staff};
 
 /// Up to so many accounts are counted for a page.
 const COUNTED: usize = 10_000;
@@ -155,13 +158,14 @@ struct Rest {
 }
 
 /// The same accounts as a file, read and sent a few at a time.
-async fn save(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<HttpResponse, HttpError> {
+async fn save(app: Data<App>, _: Staff, by: By, req: HttpRequest) -> Result<HttpResponse, HttpError> {
     let query: UsersQuery = forms::query(&req)?;
     let (listing, problems) = query.parse()?;
     if !problems.is_empty() {
         return Err(HttpError::BadRequest);
     }
-    log::info!("{} saves the list of accounts as a file", viewer.user.id.as_str());
+    let asked = req.query_string().chars().take(200).collect::<String>();
+    app.db.write(move |conn| note_download(conn, &by, &asked).map_err(db::Error::from)).await?;
     let head = super::csv::line(&["id", "username", "email", "name", "phone", "role", "status", "joined"]);
     let lines = try_unfold(Some(Rest { app, listing, head }), |rest| async move {
         match rest {
@@ -173,6 +177,20 @@ async fn save(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
         .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8; header=present"))
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"accounts.csv\""))
         .streaming(lines))
+}
+
+/// Logs who took which list of personal data out of the program.
+fn note_download(conn: &mut Connection, by: &By, asked: &str) -> QueryResult<()> {
+    let event = NewEvent {
+        kind: Kind::AccountsDownloaded,
+        user: None,
+        actor: Some(&by.user().id),
+        source: &by.source(),
+        detail: asked,
+        was: "",
+        became: "",
+    };
+    events::insert(conn, &event, by.now)
 }
 
 impl Rest {
