@@ -46,7 +46,7 @@ impl App {
         let db = Db::open(&config.database);
         Ok(Self {
             hasher: Hasher::start(&config.passwords)?,
-            limits: Limits::new(config.rate_limits, keys.limit, clock.clone()),
+            limits: Limits::new(config.limits.clone(), keys.limit, clock.clone()),
             pictures: Pictures::new(&config.media)?,
             wakeup: Wakeup::default(),
             shutdown: Shutdown::default(),

@@ -3,18 +3,20 @@
 //! No part of the program reads the environment for itself. Secrets are kept in types whose `Debug` hides them.
 
 mod database;
+mod limits;
 mod mail;
 mod media;
 mod origin;
 mod reader;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use database::{Backend, DatabaseConfig};
+pub use limits::{Limit, LimitsConfig, Rate, RateLimits};
 pub use mail::{MailConfig, Smtp, SmtpSecurity, TransportKind};
 pub use media::{BucketConfig, MediaConfig};
 pub use origin::PublicUrl;
@@ -50,8 +52,8 @@ pub struct Config {
     pub reset_lifetime: Duration,
     /// How long a session lasts.
     pub sessions: SessionConfig,
-    /// Off only for a load test.
-    pub rate_limits: RateLimits,
+    /// How often things may be done.
+    pub limits: LimitsConfig,
     /// Whether strangers may sign up.
     pub sign_up: SignUp,
     /// From where the admin pages and the sign-in pages of staff may be used; empty: from anywhere.
@@ -91,13 +93,6 @@ pub struct SessionConfig {
     pub idle: Duration,
     /// How long it lasts at most.
     pub absolute: Duration,
-}
-
-/// `RATE_LIMITS`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RateLimits {
-    On,
-    Off,
 }
 
 /// `SIGN_UP`.
@@ -150,13 +145,13 @@ impl Config {
             mail: MailConfig::read(&mut read, &public_url),
             media: MediaConfig::read(&mut read),
             passwords: passwords(&mut read),
-            otp_lifetime: read.seconds("OTP_LIFETIME_SECONDS", 600),
+            otp_lifetime: Duration::from_secs(read.number("OTP_LIFETIME_SECONDS", 600, 1..=3600).into()),
             reset_lifetime: read.seconds("RESET_LIFETIME_SECONDS", 1200),
             sessions: SessionConfig {
                 idle: read.seconds("SESSION_IDLE_SECONDS", 3600),
                 absolute: read.seconds("SESSION_ABSOLUTE_SECONDS", 86_400),
             },
-            rate_limits: if read.flag("RATE_LIMITS", true) { RateLimits::On } else { RateLimits::Off },
+            limits: LimitsConfig::read(&mut read),
             sign_up: read.one_of(
                 "SIGN_UP",
                 SignUp::Open,
@@ -172,9 +167,6 @@ impl Config {
             public_url,
             warnings: Vec::new(),
         };
-        if config.rate_limits == RateLimits::Off {
-            read.warn("RATE_LIMITS is off: nothing slows down password guessing");
-        }
         if debug {
             read.warn("DEBUG is on: every email can be read at /dev/mail/");
         }
@@ -190,6 +182,11 @@ impl Config {
         } else {
             self.allowed_hosts.contains(&name)
         }
+    }
+
+    /// Whether the admin pages, and the sign-in of those who see them, are open to that IP address.
+    pub fn admits_admins_from(&self, ip: IpAddr) -> bool {
+        self.admin_networks.is_empty() || self.admin_networks.iter().any(|network| network.contains(&ip))
     }
 
     /// The name of a cookie: with `__Host-` a browser takes it only over TLS and from this very host.

@@ -29,7 +29,7 @@ use crate::db::{self, Db};
 use crate::identity::{Email, Moment};
 use crate::keys::Keys;
 use crate::language::Language;
-use crate::mail::{Mail, MailWriter};
+use crate::mail::{Mail, MailWriter, RecoveryRequest};
 use crate::records::events::{self, Kind, Source};
 use crate::records::outbox::{self, OutboxMail, PutOff, State};
 
@@ -143,7 +143,9 @@ impl Courier {
 
     async fn step(&self) -> Result<Next, db::Error> {
         let now = self.parts.clock.now();
-        if let Some((until, _)) = self.away().filter(|(until, _)| now < *until) {
+        if let Some((until, _)) =
+            self.away().filter(|(until, _)| now < *until && until.since(now) <= MAX_PROBE_DELAY)
+        {
             return Ok(Next::Rest(until.since(now)));
         }
         let claimed = self.parts.db.write(move |conn| Ok::<_, db::Error>(outbox::claim(conn, now)?)).await?;
@@ -167,8 +169,8 @@ impl Courier {
         let Some(mail) = Mail::read(&outgoing.kind, &outgoing.fields) else {
             return self.give_up(outgoing, State::Failed, "it cannot be read").await;
         };
-        if matches!(mail, Mail::RecoveryRequest(_)) {
-            return self.answer_recovery(outgoing).await;
+        if let Mail::RecoveryRequest(request) = mail {
+            return self.answer_recovery(outgoing, request).await;
         }
         match self.send(&outgoing, &mail, now).await {
             Ok(()) => {
@@ -233,14 +235,15 @@ impl Courier {
         }
     }
 
-    async fn answer_recovery(&self, asked: OutboxMail) -> Result<(), db::Error> {
+    async fn answer_recovery(&self, asked: OutboxMail, request: RecoveryRequest) -> Result<(), db::Error> {
         let rules = self.rules;
         let now = self.parts.clock.now();
         self.parts
             .db
             .write(move |conn| {
-                recovery::answer(conn, asked.secret.as_deref().unwrap_or_default(), &rules, now)?;
-                outbox::finish(conn, &asked.id, State::Sent, None, now)?;
+                recovery::answer(conn, &request, asked.secret.as_deref().unwrap_or_default(), &rules, now)?;
+                // Who asked for what is nobody's business once it is answered.
+                outbox::remove(conn, &asked.id)?;
                 Ok(())
             })
             .await
@@ -288,7 +291,7 @@ impl Courier {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         let times = match *away {
             // Another worker has just found out the same.
-            Some((until, _)) if now < until => return until,
+            Some((until, _)) if now < until && until.since(now) <= MAX_PROBE_DELAY => return until,
             Some((_, times)) => times + 1,
             None => {
                 log::warn!("the mail server cannot be reached: {why}");

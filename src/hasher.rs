@@ -2,26 +2,29 @@
 //!
 //! bcrypt takes a quarter of a second of a core for each password, on purpose. It runs on as many threads as there are
 //! cores, at low priority, for which callers wait in turn: at most five seconds, then they are asked to come back. Nobody
-//! else's page waits for it.
+//! else's page waits for it. Each network waits in a line of its own, whose first few wait with those of the others.
 
-use std::sync::Arc;
+mod recipe;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::ExposeSecret;
-use sha2::Sha384;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::PasswordConfig;
-use crate::identity::{Message, Password, PasswordHash, fingerprint};
+use crate::identity::{Message, Password, PasswordHash};
+use recipe::Recipe;
 
 /// The longest wait for a free thread.
 const MAX_QUEUE_WAIT: Duration = Duration::from_secs(5);
 /// The most callers that wait at once.
 const MAX_WAITING: usize = 512;
+/// The most of them from one network.
+const MAX_WAITING_OF_ONE: usize = 64;
+/// The line of who is not limited by network: the program itself, the command line, superusers at work.
+pub const OWN_LINE: &str = "";
 
 /// Why a password was not hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,8 +53,6 @@ pub enum Verdict {
 pub struct Hasher {
     threads: Arc<Threads>,
     recipe: Arc<Recipe>,
-    /// The hash of no password at all, of the current cost: unknown people cost the same work as known ones.
-    dummy: PasswordHash,
 }
 
 struct Threads {
@@ -60,6 +61,16 @@ struct Threads {
     /// A permit for each thread, given in the order of asking.
     free: Arc<Semaphore>,
     /// A permit for each caller that may wait.
+    room: Semaphore,
+    lines: Mutex<HashMap<String, Arc<Line>>>,
+    count: usize,
+}
+
+/// Where those of one network wait.
+struct Line {
+    /// As many permits as there are threads: for its first few, who wait with those of the other lines.
+    first: Arc<Semaphore>,
+    /// A permit for each that may wait.
     room: Semaphore,
 }
 
@@ -84,19 +95,19 @@ impl Hasher {
             runtime: Some(runtime),
             free: Arc::new(Semaphore::new(count)),
             room: Semaphore::new(MAX_WAITING),
+            lines: Mutex::default(),
+            count,
         };
-        let recipe = Arc::new(Recipe::new(config));
-        let dummy = recipe.dummy();
-        Ok(Self { threads: Arc::new(threads), recipe, dummy })
+        Ok(Self { threads: Arc::new(threads), recipe: Arc::new(Recipe::new(config)) })
     }
 
-    /// Makes the hash to store for `password`.
+    /// Makes the hash to store for `password`. `line` names the network that asks.
     ///
     /// # Errors
     /// [`HashError::Busy`] when it would take too long.
-    pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
+    pub async fn hash(&self, line: &str, password: Password) -> Result<PasswordHash, HashError> {
         let recipe = Arc::clone(&self.recipe);
-        self.threads.run(move || recipe.hash(&password)).await?.ok_or(HashError::Failed)
+        self.threads.run(line, move || recipe.hash(&password)).await?.ok_or(HashError::Failed)
     }
 
     /// Makes the hash to store for a new password, unless it can be guessed: then says why. Judging costs what the sender
@@ -106,6 +117,7 @@ impl Hasher {
     /// [`HashError::Busy`] when it would take too long.
     pub async fn hash_new(
         &self,
+        line: &str,
         password: Password,
         own_words: Vec<String>,
     ) -> Result<Result<PasswordHash, Message>, HashError> {
@@ -114,7 +126,7 @@ impl Hasher {
             password.refuse_if_guessable(&own_words)?;
             Ok(recipe.hash(&password))
         };
-        match self.threads.run(judge_and_hash).await? {
+        match self.threads.run(line, judge_and_hash).await? {
             Ok(hash) => hash.map(Ok).ok_or(HashError::Failed),
             Err(message) => Ok(Err(message)),
         }
@@ -126,14 +138,38 @@ impl Hasher {
     /// [`HashError::Busy`] when it would take too long.
     pub async fn verify(
         &self,
+        line: &str,
         password: Password,
         stored: Option<PasswordHash>,
     ) -> Result<Verdict, HashError> {
+        let verdicts = self.verify_each(line, password, vec![stored]).await?;
+        Ok(verdicts.first().copied().unwrap_or(Verdict::Wrong))
+    }
+
+    /// Checks `password` against one after the other, in one turn, until it is right. Takes the same work for each that is
+    /// none.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when it would take too long.
+    pub async fn verify_each(
+        &self,
+        line: &str,
+        password: Password,
+        stored: Vec<Option<PasswordHash>>,
+    ) -> Result<Vec<Verdict>, HashError> {
         let recipe = Arc::clone(&self.recipe);
-        let is_known = stored.is_some();
-        let hash = stored.unwrap_or_else(|| self.dummy.clone());
-        let verdict = self.threads.run(move || recipe.verify(&password, &hash)).await?;
-        Ok(if is_known { verdict } else { Verdict::Wrong })
+        let work = move || {
+            let mut verdicts = Vec::new();
+            for hash in &stored {
+                let verdict = recipe.verify(&password, hash.as_ref());
+                verdicts.push(verdict);
+                if verdict != Verdict::Wrong {
+                    break;
+                }
+            }
+            verdicts
+        };
+        self.threads.run(line, work).await
     }
 }
 
@@ -141,12 +177,15 @@ impl Threads {
     /// Waits for a free thread and runs `work` there. A caller that goes away leaves the queue.
     async fn run<T: Send + 'static>(
         &self,
+        line: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let waiting = self.room.try_acquire().map_err(|_| HashError::Busy)?;
-        let free = Arc::clone(&self.free).acquire_owned();
-        let free = tokio::time::timeout(MAX_QUEUE_WAIT, free).await.map_err(|_| HashError::Busy)?;
-        let thread = free.map_err(|_| HashError::Failed)?;
+        let line = self.line(line);
+        let waiting = (line.room.try_acquire(), self.room.try_acquire());
+        let (Ok(_), Ok(_)) = &waiting else { return Err(HashError::Busy) };
+        let turn = self.turn(&line);
+        let turn = tokio::time::timeout(MAX_QUEUE_WAIT, turn).await.map_err(|_| HashError::Busy)?;
+        let thread = turn.map_err(|_| HashError::Failed)?;
         drop(waiting);
         let runtime = self.runtime.as_ref().ok_or(HashError::Failed)?;
         // The thread is free again when the work ends, also when nobody waits for it any more.
@@ -160,6 +199,23 @@ impl Threads {
             HashError::Failed
         })
     }
+
+    /// Waits in the line of a network, then with the first of the other lines.
+    async fn turn(&self, line: &Line) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), AcquireError> {
+        let first = Arc::clone(&line.first).acquire_owned().await?;
+        Ok((first, Arc::clone(&self.free).acquire_owned().await?))
+    }
+
+    fn line(&self, name: &str) -> Arc<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() > 2 * MAX_WAITING {
+            // Nobody stands in those that only this map knows.
+            lines.retain(|_, line| Arc::strong_count(line) > 1 || Arc::strong_count(&line.first) > 1);
+        }
+        let room = if name == OWN_LINE { MAX_WAITING } else { MAX_WAITING_OF_ONE };
+        let new = || Line { first: Arc::new(Semaphore::new(self.count)), room: Semaphore::new(room) };
+        Arc::clone(lines.entry(name.to_owned()).or_insert_with(|| Arc::new(new())))
+    }
 }
 
 impl Drop for Threads {
@@ -171,151 +227,32 @@ impl Drop for Threads {
     }
 }
 
-/// How a password becomes what is stored: `v1[.pepper id]$2b$…`, where bcrypt gets
-/// base64(HMAC-SHA-384(key, password)): 64 ASCII bytes, so that neither its cut at 72 bytes nor its loop over
-/// a NUL can make two passwords equal.
-struct Recipe {
-    cost: u32,
-    key: Vec<u8>,
-    version: String,
-}
-
-/// The key of all passwords without a pepper: a fixed label, so that a lost `SECRET_KEY` never costs anybody theirs.
-const LABEL: &[u8] = b"latchkey password v1";
-const PLAIN: &str = "v1";
-
-impl Recipe {
-    fn new(config: &PasswordConfig) -> Self {
-        let pepper = config.pepper.expose_secret();
-        let mut key = LABEL.to_vec();
-        key.extend_from_slice(pepper.as_bytes());
-        let version =
-            if pepper.is_empty() { PLAIN.to_owned() } else { format!("{PLAIN}.{}", fingerprint(&key)) };
-        Self { cost: config.cost, key, version }
-    }
-
-    /// A hash that no password has: bcrypt's text form with the current cost, made without a quarter of a
-    /// second at every start.
-    fn dummy(&self) -> PasswordHash {
-        let blank = "abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01232";
-        PasswordHash::from_stored(format!("{}$2b${:02}${blank}", self.version, self.cost))
-    }
-
-    fn hash(&self, password: &Password) -> Option<PasswordHash> {
-        match bcrypt::hash(prepared(&self.key, password), self.cost) {
-            Ok(hash) => Some(PasswordHash::from_stored(format!("{}{hash}", self.version))),
-            Err(error) => {
-                log::error!("a password could not be hashed: {error}");
-                None
-            }
-        }
-    }
-
-    fn verify(&self, password: &Password, stored: &PasswordHash) -> Verdict {
-        let (version, hash) = stored.as_str().split_once('$').unwrap_or_default();
-        // Made before there was a pepper: it counts, and is hashed again.
-        let key = if version == PLAIN { LABEL } else { &self.key };
-        let is_current = version == self.version && hash.starts_with(&format!("2b${:02}$", self.cost));
-        let matches = bcrypt::verify(prepared(key, password), &format!("${hash}")).unwrap_or_else(|error| {
-            log::error!("a stored password hash cannot be read: {error}");
-            false
-        });
-        if version != self.version && version != PLAIN {
-            log::error!("a stored password hash was made with another PASSWORD_PEPPER");
-            return Verdict::Wrong;
-        }
-        match (matches, is_current) {
-            (false, true) => Verdict::Wrong,
-            (false, false) => {
-                self.make_up_for(hash);
-                Verdict::Wrong
-            }
-            (true, true) => Verdict::Right,
-            (true, false) => Verdict::RightButOld,
-        }
-    }
-
-    /// A wrong password takes the same time whatever the cost of the stored hash: the steps from its cost to the
-    /// current one add up to the difference.
-    fn make_up_for(&self, hash: &str) {
-        let done = hash.split('$').nth(1).and_then(|cost| cost.parse().ok()).unwrap_or(self.cost);
-        for cost in done..self.cost {
-            if let Err(error) = bcrypt::hash_with_salt("", cost, [0; 16]) {
-                log::error!("a password could not be hashed: {error}");
-            }
-        }
-    }
-}
-
-fn prepared(key: &[u8], password: &Password) -> String {
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-    let mut mac = Hmac::<Sha384>::new_from_slice(key).expect("a key");
-    mac.update(password.expose().as_bytes());
-    STANDARD_NO_PAD.encode(mac.finalize().into_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::PasswordRules;
-    use proptest::prelude::*;
 
-    fn recipe(cost: u32, pepper: &str) -> Recipe {
+    #[test]
+    fn those_of_one_network_leave_threads_to_the_others() {
         let rules = PasswordRules { min_length: 8 };
-        Recipe::new(&PasswordConfig { cost, rules, pepper: pepper.into() })
-    }
-
-    #[test]
-    fn neither_length_nor_a_nul_byte_makes_two_passwords_equal() {
-        let recipe = recipe(4, "");
-        let long = "x".repeat(128);
-        let pairs = [
-            (long.clone() + "a", long + "b"),
-            ("x".to_owned(), "x\0x".to_owned()),
-            ("ab\0ab".into(), "ab".into()),
-        ];
-        for (one, other) in pairs {
-            let hash = recipe.hash(&Password::entered(&one)).unwrap();
-            assert_eq!(recipe.verify(&Password::entered(&one), &hash), Verdict::Right);
-            assert_eq!(recipe.verify(&Password::entered(&other), &hash), Verdict::Wrong);
-        }
-    }
-
-    #[test]
-    fn a_new_cost_asks_for_a_new_hash_and_a_lost_pepper_costs_the_password() {
-        let password = Password::entered("violet canyon");
-        let hash = recipe(4, "a").hash(&password).unwrap();
-        assert_eq!(recipe(5, "a").verify(&password, &hash), Verdict::RightButOld);
-        assert_eq!(recipe(4, "b").verify(&password, &hash), Verdict::Wrong);
-        assert_eq!(recipe(4, "").verify(&password, &hash), Verdict::Wrong);
-    }
-
-    #[test]
-    fn a_pepper_can_be_added_later() {
-        let password = Password::entered("violet canyon");
-        let hash = recipe(4, "").hash(&password).unwrap();
-        assert_eq!(recipe(4, "a").verify(&password, &hash), Verdict::RightButOld);
-        assert_eq!(recipe(4, "a").verify(&Password::entered("x"), &hash), Verdict::Wrong);
-    }
-
-    #[test]
-    fn a_broken_stored_hash_is_a_wrong_password() {
-        for broken in ["", "v1", "v1$2b$12$é", "v1$2b$04$short", "$2b$04$", &"é".repeat(60)] {
-            let stored = PasswordHash::from_stored(broken.to_owned());
-            assert_eq!(recipe(4, "").verify(&Password::entered("x"), &stored), Verdict::Wrong, "{broken}");
-        }
-    }
-
-    #[test]
-    fn the_dummy_is_hashed_like_any_other() {
-        let recipe = recipe(4, "");
-        let dummy = recipe.dummy();
-        let hash = dummy.as_str().strip_prefix("v1").unwrap();
-        assert_eq!(
-            bcrypt::verify("x", hash).ok(),
-            Some(false),
-            "it is read and computed, not refused at sight"
-        );
+        let hasher = Hasher::start(&PasswordConfig { cost: 4, rules, pepper: "".into() }).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let threads = Arc::clone(&hasher.threads);
+            let busy = u32::try_from(threads.count).unwrap();
+            let all = threads.free.acquire_many(busy).await.unwrap();
+            let crowd = (0..60).map(|_| hasher.verify("crowd", Password::entered("x"), None));
+            let crowd = futures_util::future::join_all(crowd);
+            let one = hasher.verify("one", Password::entered("x"), None);
+            let after = async {
+                tokio::task::yield_now().await;
+                drop(all);
+                one.await.unwrap();
+                threads.line("crowd").first.available_permits()
+            };
+            let (_, left) = futures_util::join!(crowd, after);
+            assert_eq!(left, 0, "the crowd still waits when the one has been served");
+        });
     }
 
     #[test]
@@ -325,7 +262,7 @@ mod tests {
         let all = u32::try_from(MAX_WAITING).unwrap();
         let taken = hasher.threads.room.try_acquire_many(all).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let hash = || runtime.block_on(hasher.hash(Password::entered("violet canyon")));
+        let hash = || runtime.block_on(hasher.hash(OWN_LINE, Password::entered("violet canyon")));
         assert_eq!(hash().unwrap_err(), HashError::Busy);
         drop(taken);
         assert!(hash().is_ok());
@@ -341,22 +278,9 @@ mod tests {
         let _all = hasher.threads.free.try_acquire_many(busy).unwrap();
         let (answer, waited) = runtime.block_on(async {
             let began = tokio::time::Instant::now();
-            (hasher.verify(Password::entered("violet canyon"), None).await, began.elapsed())
+            (hasher.verify(OWN_LINE, Password::entered("violet canyon"), None).await, began.elapsed())
         });
         assert_eq!(answer, Err(HashError::Busy));
         assert!(waited < Duration::from_secs(6), "{waited:?}");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn only_the_password_itself_verifies(one in "\\PC{1,20}", other in "\\PC{1,20}") {
-            let recipe = recipe(4, "");
-            let (one, other) = (Password::entered(&one), Password::entered(&other));
-            let hash = recipe.hash(&one).unwrap();
-            prop_assert_eq!(recipe.verify(&one, &hash), Verdict::Right);
-            let verdict = recipe.verify(&other, &hash);
-            prop_assert_eq!(verdict == Verdict::Right, one.expose() == other.expose());
-        }
     }
 }

@@ -4,18 +4,59 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::app::App;
+use crate::clock::Clock;
 use crate::db;
+use crate::identity::Moment;
 use crate::records::{events, links, mail_budgets, outbox, sessions, users, verifications};
 
 const EVERY: Duration = Duration::from_secs(600);
 
+/// A wall clock that moved by this much more or less than time passed was set, rightly or wrongly.
+const JUMP: Duration = Duration::from_secs(600);
+/// For how long nothing is forgotten after that: what a wrong clock makes old would be gone when it is right again.
+const WAIT_AFTER_JUMP: Duration = Duration::from_secs(6 * 3600);
+
 /// Sweeps, then every ten minutes again.
 pub async fn work(app: App) {
+    let mut watch = ClockWatch::new(&app.clock);
     loop {
-        if let Err(error) = sweep(&app).await {
+        if watch.is_steady(&app.clock)
+            && let Err(error) = sweep(&app).await
+        {
             log::warn!("housekeeping failed: {error}");
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Compares the wall clock with the time that passes.
+pub struct ClockWatch {
+    wall: Moment,
+    passed: Duration,
+    waits_until: Duration,
+}
+
+impl ClockWatch {
+    /// Begins to compare.
+    pub fn new(clock: &Clock) -> Self {
+        Self { wall: clock.now(), passed: clock.monotonic(), waits_until: Duration::ZERO }
+    }
+
+    /// Whether the wall clock has run as time did, for a while.
+    pub fn is_steady(&mut self, clock: &Clock) -> bool {
+        let (wall, passed) = (clock.now(), clock.monotonic());
+        let expected = self.wall.plus(passed.saturating_sub(self.passed));
+        let jump = wall.since(expected).max(expected.since(wall));
+        (self.wall, self.passed) = (wall, passed);
+        if jump > JUMP {
+            log::warn!(
+                "the clock was set by {} seconds: nothing is deleted for the next {} hours",
+                jump.as_secs(),
+                WAIT_AFTER_JUMP.as_secs() / 3600
+            );
+            self.waits_until = passed + WAIT_AFTER_JUMP;
+        }
+        passed >= self.waits_until
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Keys {
     pub flow: actix_web::cookie::Key,
     /// Seals the cookie that carries a notice to the next page.
     pub notice: actix_web::cookie::Key,
+    /// Seals the cookie that says who signed in on this device before.
+    pub device: actix_web::cookie::Key,
     /// Keyed hash of one-time codes.
     pub code: [u8; 32],
     /// The tokens of verification links.
@@ -39,6 +41,7 @@ impl Keys {
             session: actix_web::cookie::Key::from(&expand::<64>(&kdf, "session cookie")),
             flow: actix_web::cookie::Key::from(&expand::<64>(&kdf, "flow cookie")),
             notice: actix_web::cookie::Key::from(&expand::<64>(&kdf, "notice cookie")),
+            device: actix_web::cookie::Key::from(&expand::<64>(&kdf, "device cookie")),
             code: expand(&kdf, "one-time code"),
             link: expand(&kdf, "verification link"),
             limit: expand(&kdf, "limit"),

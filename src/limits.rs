@@ -12,76 +12,73 @@ use hmac::Mac;
 use redis::Script;
 
 use crate::clock::Clock;
-use crate::config::RateLimits;
+pub use crate::config::Limit;
+use crate::config::{LimitsConfig, Rate, RateLimits};
 use crate::identity::keyed_mac;
 use crate::redis_connection::RedisConnection;
-use gcra::{Meter, Rate};
-
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// What is limited. The numbers stand in [`Limit::rate`] and nowhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// Wrong passwords for one account, in any spelling of its name.
-    SignInAccount,
-    /// Wrong passwords from one network.
-    SignInNetwork,
-    /// Whether this network failed at this account within the hour.
-    SignInPair,
-    /// Different accounts that one network fails at.
-    SignInSpread,
-    /// Sign-ups from one network.
-    SignUp,
-    /// Codes and code resends from one network.
-    Code,
-    /// Forgotten passwords and reset links from one network.
-    Recovery,
-    /// Uploads of one account.
-    Picture,
-    /// Everything from one network. Never in Redis: it would cost each request a trip.
-    Everything,
-}
-
-impl Limit {
-    fn name(self) -> &'static str {
-        match self {
-            Self::SignInAccount => "sign-in-account",
-            Self::SignInNetwork => "sign-in-network",
-            Self::SignInPair => "sign-in-pair",
-            Self::SignInSpread => "sign-in-spread",
-            Self::SignUp => "sign-up",
-            Self::Code => "code",
-            Self::Recovery => "recovery",
-            Self::Picture => "picture",
-            Self::Everything => "everything",
-        }
-    }
-
-    fn rate(self) -> Rate {
-        let (burst, step) = match self {
-            Self::SignInAccount => (5, MINUTE),
-            Self::SignInNetwork => (20, HOUR / 60),
-            Self::SignInPair => (1, HOUR),
-            Self::SignInSpread => (15, HOUR / 15),
-            Self::SignUp => (10, HOUR / 10),
-            Self::Code => (60, HOUR / 120),
-            Self::Recovery | Self::Picture => (20, HOUR / 20),
-            Self::Everything => (600, MINUTE / 600),
-        };
-        Rate { burst, step }
-    }
-}
+use gcra::Meter;
 
 /// Too many requests of a kind: how long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests")]
 pub struct TooMany(pub Duration);
 
+/// Names a bucket: of which limit, and whose.
+#[derive(Clone, Debug)]
+pub struct LimitKey {
+    limit: Limit,
+    of: String,
+    /// How many times as much as usual it holds.
+    times: u32,
+}
+
+impl Limit {
+    /// Names the bucket of somebody or something.
+    pub fn of(self, whose: impl Into<String>) -> LimitKey {
+        LimitKey { limit: self, of: whose.into(), times: 1 }
+    }
+}
+
+impl LimitKey {
+    /// Whether its bucket is one of that limit.
+    pub fn is_of(&self, limit: Limit) -> bool {
+        self.limit == limit
+    }
+
+    /// Names a bucket that holds so many times as much.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times: self.times * times, ..self }
+    }
+}
+
+/// Tokens that were taken, in order to give them back.
+#[must_use = "tokens that are not given back are spent: say so with `spend`"]
+pub struct Tokens(Vec<LimitKey>);
+
+impl Tokens {
+    /// Leaves them taken.
+    pub fn spend(self) {
+        drop(self);
+    }
+
+    /// Joins others to them.
+    pub fn and(mut self, others: Option<Self>) -> Self {
+        self.0.extend(others.into_iter().flat_map(|others| others.0));
+        self
+    }
+
+    /// Leaves those of a limit taken, and returns the others.
+    pub fn without(mut self, limit: Limit) -> Self {
+        self.0.retain(|key| !key.is_of(limit));
+        self
+    }
+}
+
 /// The limits of this worker.
 #[derive(Clone)]
 pub struct Limits {
-    mode: RateLimits,
+    config: Arc<LimitsConfig>,
     key: [u8; 32],
     clock: Clock,
     meter: Arc<Meter>,
@@ -90,8 +87,8 @@ pub struct Limits {
 
 impl Limits {
     /// Limits in this process.
-    pub fn new(mode: RateLimits, key: [u8; 32], clock: Clock) -> Self {
-        Self { mode, key, clock, meter: Arc::new(Meter::new()), redis: None }
+    pub fn new(config: LimitsConfig, key: [u8; 32], clock: Clock) -> Self {
+        Self { config: Arc::new(config), key, clock, meter: Arc::new(Meter::new()), redis: None }
     }
 
     /// The same limits, counted in Redis while it answers.
@@ -100,58 +97,108 @@ impl Limits {
         Self { redis, ..self }
     }
 
-    /// Takes a token from the bucket of somebody or something.
+    /// Takes a token from each of these buckets: from all of them, or from none.
     ///
     /// # Errors
     /// With the time to wait.
-    pub async fn take(&self, limit: Limit, of: &str) -> Result<(), TooMany> {
-        if self.mode == RateLimits::Off {
-            return Ok(());
+    pub async fn take(&self, keys: impl IntoIterator<Item = LimitKey>) -> Result<Tokens, TooMany> {
+        let mut taken = Tokens(Vec::new());
+        for key in keys {
+            if let Err(too_many) = self.take_one(&key).await {
+                self.give_back(taken).await;
+                return Err(too_many);
+            }
+            taken.0.push(key);
         }
-        let name = self.bucket(limit, of);
-        if let Some(answer) = self.in_redis(&name, limit, 1).await {
-            return if answer.is_zero() { Ok(()) } else { Err(TooMany(answer)) };
-        }
-        self.meter.take(name, limit.rate(), self.clock.monotonic()).map_err(TooMany)
+        Ok(taken)
     }
 
-    /// The same in this process alone, at once.
+    async fn take_one(&self, key: &LimitKey) -> Result<(), TooMany> {
+        if self.config.mode == RateLimits::Off {
+            return Ok(());
+        }
+        let name = self.bucket(key);
+        if let Some(wait) = self.in_redis(&name, key, Cost::Take).await {
+            return if wait.is_zero() { Ok(()) } else { Err(TooMany(wait)) };
+        }
+        self.meter.take(name, self.rate(key), self.clock.monotonic()).map_err(TooMany)
+    }
+
+    /// Takes one in this process alone, at once.
     ///
     /// # Errors
     /// With the time to wait.
-    pub fn take_here(&self, limit: Limit, whom: &str) -> Result<(), TooMany> {
-        if self.mode == RateLimits::Off {
+    pub fn take_here(&self, key: &LimitKey) -> Result<(), TooMany> {
+        if self.config.mode == RateLimits::Off {
             return Ok(());
         }
-        let name = format!("{}:{whom}", limit.name());
-        self.meter.take(name, limit.rate(), self.clock.monotonic()).map_err(TooMany)
+        let name = format!("{}:{}", key.limit.name(), key.of);
+        self.meter.take(name, self.rate(key), self.clock.monotonic()).map_err(TooMany)
     }
 
-    /// Gives a token back.
-    pub async fn give_back(&self, limit: Limit, whom: &str) {
-        if self.mode == RateLimits::Off {
+    /// Gives tokens back.
+    pub async fn give_back(&self, tokens: Tokens) {
+        for key in &tokens.0 {
+            self.put_back(key, Cost::GiveBack).await;
+        }
+    }
+
+    /// Fills buckets up again: what was counted in them counts no more.
+    pub async fn refill(&self, keys: impl IntoIterator<Item = LimitKey>) {
+        for key in keys {
+            self.put_back(&key, Cost::Refill).await;
+        }
+    }
+
+    async fn put_back(&self, key: &LimitKey, cost: Cost) {
+        if self.config.mode == RateLimits::Off {
             return;
         }
-        let name = self.bucket(limit, whom);
-        if self.in_redis(&name, limit, -1).await.is_none() {
-            self.meter.give_back(&name, limit.rate(), self.clock.monotonic());
+        let name = self.bucket(key);
+        if self.in_redis(&name, key, cost).await.is_none() {
+            let tokens = cost.tokens(self.rate(key)).unsigned_abs();
+            self.meter.give_back(&name, self.rate(key), tokens, self.clock.monotonic());
         }
+    }
+
+    fn rate(&self, key: &LimitKey) -> Rate {
+        let Rate { burst, step } = self.config.rate(key.limit);
+        Rate { burst: burst * key.times, step: step / key.times }
     }
 
     /// Names are hashed with a key, so that neither Redis nor a dump of it learns who they are about.
-    fn bucket(&self, limit: Limit, whom: &str) -> String {
-        let mac = keyed_mac(&self.key, &[limit.name(), whom]).finalize().into_bytes();
-        format!("limit:{}:{}", limit.name(), URL_SAFE_NO_PAD.encode(mac))
+    fn bucket(&self, key: &LimitKey) -> String {
+        let mac = keyed_mac(&self.key, &[key.limit.name(), &key.of]).finalize().into_bytes();
+        format!("limit:{}:{}", key.limit.name(), URL_SAFE_NO_PAD.encode(mac))
     }
 
     /// How long to wait, zero for not at all; `None` when Redis does not answer.
-    async fn in_redis(&self, name: &str, limit: Limit, cost: i64) -> Option<Duration> {
+    async fn in_redis(&self, name: &str, key: &LimitKey, cost: Cost) -> Option<Duration> {
         let redis = self.redis.as_ref()?;
-        let rate = limit.rate();
+        let rate = self.rate(key);
         let mut call = GCRA.prepare_invoke();
-        call.key(redis.key(name)).arg(u64::try_from(rate.step.as_micros()).ok()?).arg(rate.burst).arg(cost);
+        call.key(redis.key(name)).arg(u64::try_from(rate.step.as_micros()).ok()?);
+        call.arg(rate.burst).arg(cost.tokens(rate));
         let answer = redis.run(async |mut conn| call.invoke_async::<u64>(&mut conn).await).await;
         answer.ok().map(Duration::from_millis)
+    }
+}
+
+/// What is done to a bucket.
+#[derive(Clone, Copy)]
+enum Cost {
+    Take,
+    GiveBack,
+    Refill,
+}
+
+impl Cost {
+    fn tokens(self, rate: Rate) -> i64 {
+        match self {
+            Self::Take => 1,
+            Self::GiveBack => -1,
+            Self::Refill => -i64::from(rate.burst),
+        }
     }
 }
 

@@ -68,6 +68,7 @@ mails! {
     PasswordChanged,
     ConfirmNewEmail,
     EmailChanged,
+    EmailTakenAway,
     Invitation,
     AccountBlocked,
     AccountUnblocked,

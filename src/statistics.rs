@@ -72,7 +72,9 @@ impl Statistics {
     /// The database's, when there are no numbers yet.
     pub async fn get(&self) -> Result<Snapshot, db::Error> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let age = |last: &Snapshot| self.clock.now().since(last.at);
+        // A clock that was set back makes them old, not new for ever.
+        let now = self.clock.now();
+        let age = |last: &Snapshot| if last.at.is_ahead_of(now) { STALE } else { now.since(last.at) };
         match last.filter(|last| last.took > QUICK && age(last) < STALE) {
             Some(last) => {
                 if age(&last) > FRESH && !self.is_counting.swap(true, Ordering::SeqCst) {

@@ -3,6 +3,7 @@
 pub mod assets;
 pub mod client;
 pub mod cookies;
+pub mod device_cookie;
 pub mod errors;
 pub mod flow_cookie;
 pub mod forms;

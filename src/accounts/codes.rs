@@ -9,7 +9,7 @@ use crate::db::Connection;
 use crate::identity::{CodePurpose, Moment, Otp};
 use crate::keys::Keys;
 use crate::mail::{self, ConfirmNewEmail, Envelope, Mail, VerifyEmail};
-use crate::records::mail_budgets::{self, Budget};
+use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::User;
 use crate::records::verifications::{self, Verification};
 
@@ -38,10 +38,9 @@ pub fn queue(
     lifetime: Duration,
     now: Moment,
 ) -> QueryResult<()> {
-    let username = user.username.to_string();
     let mail: Mail = match flow.purpose {
-        CodePurpose::SignUp => VerifyEmail { username, flow: flow.id.as_str().to_owned() }.into(),
-        CodePurpose::ChangeEmail => ConfirmNewEmail { username }.into(),
+        CodePurpose::SignUp => VerifyEmail { flow: flow.id.as_str().to_owned() }.into(),
+        CodePurpose::ChangeEmail => ConfirmNewEmail {}.into(),
     };
     let envelope = Envelope::to(&user.id, &flow.email);
     let envelope = match code {
@@ -58,9 +57,10 @@ pub fn renew(
     user: &User,
     flow: &Verification,
     rules: &CodeRules,
+    asker: &Asker,
     now: Moment,
 ) -> QueryResult<Result<(), Duration>> {
-    let budget = mail_budgets::take(conn, &flow.email, Budget::Code, now)?;
+    let budget = mail_budgets::take(conn, &flow.email, Budget::Code, asker, now)?;
     let (code, digest) = flow.new_code(&rules.key).unzip();
     if budget.is_ok() && verifications::replace_code(conn, flow, digest.as_ref(), rules.lifetime, now)? {
         queue(conn, user, flow, code.as_ref(), rules.lifetime, now)?;

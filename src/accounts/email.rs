@@ -5,16 +5,15 @@ use std::time::Duration;
 use diesel::QueryResult;
 
 use super::codes::{self, CodeRules};
+use super::passwords;
 use crate::db::Connection;
-use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Otp};
-use crate::mail::{self, AccountExists, EmailChanged, Envelope};
-use crate::records::links;
-use crate::records::mail_budgets::{self, Budget};
-use crate::records::users::{self, User};
+use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Otp, PasswordHash};
+use crate::mail::{self, AccountExists, EmailChanged, EmailTakenAway, Envelope};
+use crate::records::links::{self, Link};
+use crate::records::mail_budgets::{self, Asker, Budget};
+use crate::records::sessions;
+use crate::records::users::{self, UNDO_LINK_LIFETIME, User};
 use crate::records::verifications::{self, Verification};
-
-/// How long the old address can undo a change.
-const UNDO_LINK_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 
 /// Makes an email address free for an account (`own`, where there is one already): a sign-up that waits for its code has no
 /// claim on it and is removed. Returns whether it is free now.
@@ -34,7 +33,7 @@ pub fn confirmed_owner(conn: &mut Connection, canonical: &str) -> QueryResult<Op
 /// queued.
 pub fn notify_owner(conn: &mut Connection, owner: &User, now: Moment) -> QueryResult<bool> {
     let Some(email) = owner.confirmed_email() else { return Ok(false) };
-    if mail_budgets::take(conn, email, Budget::AccountExists, now)?.is_err() {
+    if mail_budgets::take(conn, email, Budget::AccountExists, &Asker::Anybody, now)?.is_err() {
         return Ok(false);
     }
     let mail = AccountExists { username: owner.username.to_string() };
@@ -49,10 +48,11 @@ pub fn begin_change(
     user: &User,
     email: &Email,
     rules: &CodeRules,
+    asker: &Asker,
     now: Moment,
 ) -> QueryResult<()> {
     verifications::end_all(conn, &user.id, CodePurpose::ChangeEmail, now)?;
-    let may_mail = mail_budgets::take(conn, email, Budget::Code, now)?.is_ok();
+    let may_mail = mail_budgets::take(conn, email, Budget::Code, asker, now)?.is_ok();
     let owner = confirmed_owner(conn, &email.canonical())?.filter(|owner| owner.id != user.id);
     let code = Otp::random();
     let flow = Id::new();
@@ -84,24 +84,53 @@ pub fn begin_change(
     codes::queue(conn, user, &flow, code, rules.lifetime, now)
 }
 
-/// Changes the address of an account, for good but for a link to the old one that undoes it. Reset links to the old one
-/// stop working. Returns whether the new address was still free; nothing has changed otherwise.
+/// Changes the address of an account. Password links to the old one stop working. The old one is told, with a link that undoes
+/// the change, provided that it was the account's for a while: somebody who had an account in hand for an hour must get no way
+/// back. Changing back to an address that holds such a link uses it up. Returns whether the new address was still free; nothing
+/// has changed otherwise.
 pub fn change(conn: &mut Connection, user: &User, email: &Email, now: Moment) -> QueryResult<bool> {
     if !free_email(conn, email, Some(&user.id))? {
         return Ok(false);
     }
-    users::set_email(conn, &user.id, email)?;
+    let goes_back = match links::open_to(conn, &user.id, LinkPurpose::UndoEmail, email, now)? {
+        Some(link) => {
+            links::consume(conn, &link.id, now)?;
+            links::revoke_newer(conn, &link, now)?;
+            true
+        }
+        None => false,
+    };
+    users::set_email(conn, &user.id, email, now)?;
     links::revoke(conn, &user.id, LinkPurpose::ResetPassword, now)?;
-    if let Some(old) = &user.email {
-        let (link, token) =
-            links::issue(conn, &user.id, LinkPurpose::UndoEmail, old, UNDO_LINK_LIFETIME, now)?;
-        let mail = EmailChanged {
-            username: user.username.to_string(),
-            new_email: email.masked(),
-            link: link.as_str().to_owned(),
-        };
-        let token = token.expose();
-        mail::queue(conn, mail, &Envelope::to(&user.id, old).with_secret(&token, UNDO_LINK_LIFETIME), now)?;
+    let Some(old) = &user.email else { return Ok(true) };
+    let username = user.username.to_string();
+    if goes_back || !user.has_established_email(now) {
+        let mail = EmailTakenAway { username, new_email: email.masked() };
+        mail::queue(conn, mail, &Envelope::to(&user.id, old), now)?;
+        return Ok(true);
+    }
+    let (link, token) = links::issue(conn, &user.id, LinkPurpose::UndoEmail, old, UNDO_LINK_LIFETIME, now)?;
+    let mail = EmailChanged { username, new_email: email.masked(), link: link.as_str().to_owned() };
+    let token = token.expose();
+    mail::queue(conn, mail, &Envelope::to(&user.id, old).with_secret(&token, UNDO_LINK_LIFETIME), now)?;
+    Ok(true)
+}
+
+/// Gives an account the address of an undo link back, against whoever has it in hand: everything that they hold ends, their
+/// password, too, and their address is told. A new password comes by mail to the restored address. Returns whether the address
+/// was still free; nothing has changed otherwise.
+pub fn restore(conn: &mut Connection, user: &User, link: &Link, now: Moment) -> QueryResult<bool> {
+    if !free_email(conn, &link.email, Some(&user.id))? {
+        return Ok(false);
+    }
+    users::set_email(conn, &user.id, &link.email, now)?;
+    users::set_password(conn, &user.id, &PasswordHash::unusable(), now)?;
+    links::revoke_newer(conn, link, now)?;
+    sessions::end_all(conn, &user.id, None, now)?;
+    passwords::revoke_pending(conn, &user.id, now)?;
+    if let Some(taken_away) = user.confirmed_email().filter(|email| !email.is_same_as(&link.email)) {
+        let mail = EmailTakenAway { username: user.username.to_string(), new_email: link.email.masked() };
+        mail::queue(conn, mail, &Envelope::to(&user.id, taken_away), now)?;
     }
     Ok(true)
 }

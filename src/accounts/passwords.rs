@@ -8,7 +8,7 @@ use crate::db::Connection;
 use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, PasswordHash};
 use crate::mail::{self, Envelope, Mail, PasswordChanged, ResetPassword};
 use crate::records::events::Source;
-use crate::records::mail_budgets::{self, Budget};
+use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::{self, User};
 use crate::records::{links, sessions, verifications};
 
@@ -36,16 +36,18 @@ pub fn revoke_pending(conn: &mut Connection, user: &Id, now: Moment) -> QueryRes
     links::revoke(conn, user, LinkPurpose::ResetPassword, now)
 }
 
-/// Queues a link to choose a new password, or returns how long to wait until that may be. Older links stop working.
+/// Queues a further link to choose a new password, or returns how long to wait until that may be. Those before keep working: a
+/// stranger's request must not end the link in its owner's hand. All of them end with the first that is used.
 pub fn send_reset(
     conn: &mut Connection,
     user: &User,
     lifetime: Duration,
+    asker: &Asker,
     now: Moment,
 ) -> QueryResult<Result<(), Duration>> {
     // To the address that we know, never to one that was typed.
     let Some(email) = &user.email else { return Ok(Ok(())) };
-    let budget = mail_budgets::take(conn, email, Budget::Reset, now)?;
+    let budget = mail_budgets::take(conn, email, Budget::Reset, asker, now)?;
     if budget.is_ok() {
         let mail = |link| ResetPassword { username: user.username.to_string(), link }.into();
         queue_link(conn, &user.id, email, lifetime, now, mail)?;
@@ -53,7 +55,7 @@ pub fn send_reset(
     Ok(budget)
 }
 
-/// Queues a mail with the one link of an account to choose a password: older ones stop working.
+/// Queues a mail with a link to choose a password.
 pub fn queue_link(
     conn: &mut Connection,
     user: &Id,
@@ -62,7 +64,6 @@ pub fn queue_link(
     now: Moment,
     mail: impl FnOnce(String) -> Mail,
 ) -> QueryResult<()> {
-    links::revoke(conn, user, LinkPurpose::ResetPassword, now)?;
     let (link, token) = links::issue(conn, user, LinkPurpose::ResetPassword, email, lifetime, now)?;
     let token = token.expose();
     let envelope = Envelope::to(user, email).with_secret(&token, lifetime);

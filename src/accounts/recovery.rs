@@ -11,7 +11,9 @@ use super::codes::{self, CodeRules};
 use super::{email, passwords};
 use crate::db::Connection;
 use crate::identity::{AccountStatus, CodePurpose, Login, Moment};
+use crate::mail::RecoveryRequest;
 use crate::records::events::{self, Kind, Source};
+use crate::records::mail_budgets::Asker;
 use crate::records::users::{self, User};
 use crate::records::verifications::{self, Verification};
 
@@ -23,7 +25,13 @@ pub struct RecoveryRules {
 }
 
 /// Queues what helps the person who typed `typed`: a reset link, the code of an unfinished sign-up, or nothing.
-pub fn answer(conn: &mut Connection, typed: &str, rules: &RecoveryRules, now: Moment) -> QueryResult<()> {
+pub fn answer(
+    conn: &mut Connection,
+    request: &RecoveryRequest,
+    typed: &str,
+    rules: &RecoveryRules,
+    now: Moment,
+) -> QueryResult<()> {
     let Ok(login) = Login::parse(typed) else { return Ok(()) };
     if !login.as_str().is_ascii() {
         return Ok(());
@@ -33,7 +41,7 @@ pub fn answer(conn: &mut Connection, typed: &str, rules: &RecoveryRules, now: Mo
         Login::Email(address) => {
             // Whether or not the address has an owner, too: what the sign-up's page shows afterwards must not say so.
             if let Some((flow, claimant)) = verifications::by_claimed_email(conn, address)? {
-                send_code(conn, &claimant, &flow, rules, now)?;
+                send_code(conn, &claimant, &flow, rules, &asker(request, &claimant), now)?;
             }
             email::confirmed_owner(conn, address)?
         }
@@ -41,10 +49,11 @@ pub fn answer(conn: &mut Connection, typed: &str, rules: &RecoveryRules, now: Mo
     let Some(user) = user else { return Ok(()) };
     // As it is now, until the end of this transaction: a link must not go where the account has just moved from.
     let Some(user) = users::lock(conn, &user.id)? else { return Ok(()) };
+    let asker = asker(request, &user);
     match user.status() {
-        AccountStatus::Active => send_reset(conn, &user, rules, now),
+        AccountStatus::Active => send_reset(conn, &user, rules, &asker, now),
         AccountStatus::Unverified => match verifications::pending(conn, &user.id, CodePurpose::SignUp)? {
-            Some(flow) => send_code(conn, &user, &flow, rules, now),
+            Some(flow) => send_code(conn, &user, &flow, rules, &asker, now),
             None => Ok(()),
         },
         // A reset must be no way around a block.
@@ -52,8 +61,24 @@ pub fn answer(conn: &mut Connection, typed: &str, rules: &RecoveryRules, now: Mo
     }
 }
 
-fn send_reset(conn: &mut Connection, user: &User, rules: &RecoveryRules, now: Moment) -> QueryResult<()> {
-    if user.email.is_some() && passwords::send_reset(conn, user, rules.reset_lifetime, now)?.is_ok() {
+/// Who asks, as far as budgets go: a device on which this account signed in, or a network.
+fn asker(request: &RecoveryRequest, user: &User) -> Asker {
+    let lane =
+        request.lanes.iter().find(|lane| lane.split_once(' ').is_some_and(|(id, _)| id == user.id.as_str()));
+    match lane {
+        Some(lane) => Asker::KnownDevice(lane.clone()),
+        None => Asker::Network(request.network.clone()),
+    }
+}
+
+fn send_reset(
+    conn: &mut Connection,
+    user: &User,
+    rules: &RecoveryRules,
+    asker: &Asker,
+    now: Moment,
+) -> QueryResult<()> {
+    if user.email.is_some() && passwords::send_reset(conn, user, rules.reset_lifetime, asker, now)?.is_ok() {
         events::note(conn, Kind::ResetSent, Some(&user.id), &Source::Program, "", now)?;
     }
     Ok(())
@@ -64,10 +89,11 @@ fn send_code(
     user: &User,
     flow: &Verification,
     rules: &RecoveryRules,
+    asker: &Asker,
     now: Moment,
 ) -> QueryResult<()> {
     if user.blocked_at.is_none()
-        && let Err(wait) = codes::renew(conn, user, flow, &rules.codes, now)?
+        && let Err(wait) = codes::renew(conn, user, flow, &rules.codes, asker, now)?
     {
         log::debug!("no further code for {} seconds", wait.as_secs());
     }

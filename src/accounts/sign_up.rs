@@ -8,7 +8,7 @@ use super::usernames;
 use crate::db::Connection;
 use crate::identity::{CodePurpose, Email, Id, Moment, Otp, PasswordHash, Role, Username};
 use crate::records::events::{self, Kind, Source};
-use crate::records::mail_budgets::{self, Budget};
+use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::{self, User};
 use crate::records::verifications::{self, Verification};
 
@@ -25,6 +25,8 @@ pub struct SignUp {
     /// The sign-up that this browser began before.
     pub own: Option<Id>,
     pub source: Source,
+    /// Who asks, as far as mail budgets go.
+    pub asker: Asker,
     pub rules: CodeRules,
 }
 
@@ -50,7 +52,7 @@ impl SignUp {
             return Ok(SignedUp::UsernameHeld(Box::new(holder)));
         }
         if let Some((flow, user)) = own {
-            let wait = mail_budgets::wait(conn, &self.email, Budget::Code, now)?;
+            let wait = mail_budgets::wait(conn, &self.email, Budget::Code, &self.asker, now)?;
             if flow.email.is_same_as(&self.email) && !wait.is_zero() {
                 // Corrected: no other code may be mailed yet, and the one that is on its way keeps working.
                 users::correct_sign_up(conn, &user.id, &self.username, &self.hash, self.role)?;
@@ -83,7 +85,7 @@ impl SignUp {
     /// Makes the account, its flow and its mail. Where the address already has an account, or may not be mailed now, the
     /// same rows are written without the address and with a code that never fits.
     fn begin(&self, conn: &mut Connection, now: Moment) -> QueryResult<Id> {
-        let may_mail = mail_budgets::take(conn, &self.email, Budget::Code, now)?.is_ok();
+        let may_mail = mail_budgets::take(conn, &self.email, Budget::Code, &self.asker, now)?.is_ok();
         let canonical = self.email.canonical();
         let claims = may_mail
             && match verifications::by_claimed_email(conn, &canonical)? {

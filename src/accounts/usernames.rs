@@ -40,5 +40,5 @@ fn holds_username(conn: &mut Connection, user: &User, now: Moment) -> QueryResul
         return Ok(true);
     }
     let flow = verifications::pending(conn, &user.id, CodePurpose::SignUp)?;
-    Ok(flow.is_some_and(|flow| flow.code_expires_at > now))
+    Ok(flow.is_some_and(|flow| flow.has_living_code(now)))
 }

@@ -8,6 +8,7 @@ use crate::accounts::new_user::{self, NewAccount};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::hasher::OWN_LINE;
 use crate::identity::{Email, Password, Role, Username};
 use crate::records::events::Kind;
 
@@ -52,7 +53,7 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
 /// # Errors
 /// When the username or the address is taken, or the database is away.
 pub(super) async fn create(app: &App, username: Username, email: Email, password: Password) -> Outcome {
-    let hash = app.hasher.hash(password).await?;
+    let hash = app.hasher.hash(OWN_LINE, password).await?;
     let now = app.clock.now();
     let new = NewAccount { username, email, role: Role::Superuser, hash };
     let actor = operator(String::new());

@@ -29,9 +29,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    mail_budgets (email, kind) {
+    mail_budgets (email, kind, asker) {
         email -> Text,
         kind -> Text,
+        asker -> Text,
         recent -> Text,
         touched_at -> Timestamp,
     }
@@ -91,6 +92,7 @@ diesel::table! {
         picture -> Nullable<Text>,
         created_at -> Timestamp,
         password_changed_at -> Timestamp,
+        email_since -> Timestamp,
     }
 }
 

@@ -47,6 +47,18 @@ impl Email {
         self.0.to_ascii_lowercase()
     }
 
+    /// The mailbox that it leads to, for counting: lower case, and without what stands behind a `+`.
+    pub fn mailbox(&self) -> String {
+        let canonical = self.canonical();
+        match canonical.split_once('@') {
+            Some((local, domain)) => {
+                let local = local.split_once('+').map_or(local, |(mailbox, _)| mailbox);
+                format!("{local}@{domain}")
+            }
+            None => canonical,
+        }
+    }
+
     /// Whether both are one address, in any spelling of case.
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)

@@ -59,6 +59,11 @@ impl Moment {
         (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
     }
 
+    /// Whether it can only have been written by a clock that was ahead: by over a minute, as clocks of several machines differ.
+    pub fn is_ahead_of(self, now: Self) -> bool {
+        self > now.plus(Duration::from_secs(60))
+    }
+
     /// The beginning of its day, in UTC.
     #[must_use]
     pub fn start_of_day(self) -> Self {

@@ -24,6 +24,9 @@ pub struct Password(SecretString);
 #[diesel(sql_type = Text)]
 pub struct PasswordHash(String);
 
+/// What is stored where no password may sign in, as in Django and in `/etc/shadow`.
+const UNUSABLE: &str = "!";
+
 /// What the operator asks of a new password.
 #[derive(Clone, Copy, Debug)]
 pub struct PasswordRules {
@@ -153,6 +156,16 @@ fn too_long() -> Message {
 }
 
 impl PasswordHash {
+    /// A hash that no password has: a new one must be chosen by mail first.
+    pub fn unusable() -> Self {
+        Self(UNUSABLE.to_owned())
+    }
+
+    /// Whether it is such a hash.
+    pub fn is_unusable(&self) -> bool {
+        self.0 == UNUSABLE
+    }
+
     /// As stored.
     pub fn as_str(&self) -> &str {
         &self.0

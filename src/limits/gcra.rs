@@ -5,18 +5,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::config::Rate;
+
 /// The most buckets in memory; beyond that, those that are full again go, then any.
 const MAX_BUCKETS: usize = 100_000;
 const SHARDS: usize = 16;
-
-/// A bucket of `burst` tokens that gets one back every `step`.
-#[derive(Clone, Copy, Debug)]
-pub struct Rate {
-    /// Tokens in a full bucket.
-    pub burst: u32,
-    /// Time to get one token back.
-    pub step: Duration,
-}
 
 /// All buckets of this process, by name.
 pub struct Meter {
@@ -45,11 +38,11 @@ impl Meter {
         Ok(())
     }
 
-    /// Gives a token back.
-    pub fn give_back(&self, name: &str, rate: Rate, now: Duration) {
+    /// Gives tokens back.
+    pub fn give_back(&self, name: &str, rate: Rate, tokens: u64, now: Duration) {
         let mut shard = self.shard(name);
         if let Some(full_at) = shard.get_mut(name) {
-            *full_at = full_at.saturating_sub(rate.step);
+            *full_at = full_at.saturating_sub(rate.step * u32::try_from(tokens).unwrap_or(u32::MAX));
             if *full_at <= now {
                 shard.remove(name);
             }
@@ -100,7 +93,7 @@ mod tests {
         let meter = Meter::new();
         for _ in 0..100 {
             assert!(meter.take("a".into(), RATE, at(0)).is_ok());
-            meter.give_back("a", RATE, at(0));
+            meter.give_back("a", RATE, 1, at(0));
         }
     }
 

@@ -4,7 +4,7 @@
 macro_rules! letter {
     ($(#[$about:meta])* $mail:ident($kind:literal, $name:expr) { $($field:ident: $type:ty),* $(,)? }) => {
         $(#[$about])*
-        #[derive(serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, serde::Serialize, serde::Deserialize)]
         pub struct $mail { $(pub $field: $type),* }
 
         impl Letter for $mail {

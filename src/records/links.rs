@@ -93,6 +93,26 @@ pub fn find(
     Ok(found.filter(|(link, _)| link.token_digest == token.digest()))
 }
 
+/// Finds the oldest link for a purpose that was mailed to an address and works.
+pub fn open_to(
+    conn: &mut Connection,
+    user: &Id,
+    purpose: LinkPurpose,
+    email: &Email,
+    now: Moment,
+) -> QueryResult<Option<Link>> {
+    let open: Vec<Link> = links::table
+        .filter(links::user_id.eq(user))
+        .filter(links::purpose.eq(purpose))
+        .filter(links::used_at.is_null())
+        .filter(links::revoked_at.is_null())
+        .filter(links::expires_at.gt(now))
+        .order((links::created_at.asc(), links::id.asc()))
+        .select(Link::as_select())
+        .load(conn)?;
+    Ok(open.into_iter().find(|link| link.email.is_same_as(email)))
+}
+
 /// Uses a link up; returns whether it was this call that did.
 pub fn consume(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let open = links::table

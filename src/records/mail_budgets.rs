@@ -1,6 +1,7 @@
-//! How much mail of a kind one address may be sent: a defence of mailboxes, not of us.
+//! How much mail of a kind one mailbox may be sent: a defence of mailboxes, not of us, and no weapon against their owners:
+//! each asker has a share.
 //!
-//! Exact sliding windows: the last ten times stand in one row, replaced by one conditional UPDATE. Two
+//! Exact sliding windows: the last times stand in one row a share, replaced by one conditional UPDATE. Two
 //! that race for it ask within the same minute, so that "no" is right for the one that loses.
 
 use std::time::Duration;
@@ -21,9 +22,29 @@ pub enum Budget {
     AccountExists,
 }
 
+/// Who asks for a mail. Each has a share, so that a stranger cannot use up what its owner needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody in that network.
+    Network(String),
+    /// A device on which the account signed in before: strangers' mails do not count for it.
+    KnownDevice(String),
+    /// Whoever it is: all have one share.
+    Anybody,
+    /// A superuser or the operator: outside of all budgets.
+    Staff,
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+/// The most times that a row remembers.
+const MAX_RECENT: usize = 50;
+/// The share in which the mails of all askers are counted.
+const EVERYBODY: &str = "";
+
+/// So many in such a span.
+type Rules = &'static [(usize, Duration)];
 
 impl Budget {
     fn as_str(self) -> &'static str {
@@ -34,33 +55,67 @@ impl Budget {
         }
     }
 
-    /// So many in such a span.
-    fn rules(self) -> &'static [(usize, Duration)] {
+    /// What one asker may have.
+    fn share(self) -> Rules {
         match self {
-            Self::Code | Self::Reset => &[(1, MINUTE), (5, HOUR), (10, DAY)],
+            Self::Code => &[(1, MINUTE), (5, HOUR), (10, DAY)],
+            Self::Reset => &[(1, MINUTE), (3, HOUR), (5, DAY)],
             Self::AccountExists => &[(1, HOUR), (10, DAY)],
         }
     }
 
-    /// How long to wait until one more is allowed; nothing when it is now. `recent` is in order of time.
-    fn wait(self, recent: &[Moment], now: Moment) -> Duration {
-        let waits = self.rules().iter().filter_map(|(most, span)| {
-            let nth_last = recent.iter().rev().nth(most - 1)?;
-            Some(nth_last.plus(*span).since(now))
-        });
-        waits.max().unwrap_or_default()
+    /// What all askers may have together.
+    fn total(self) -> Rules {
+        match self {
+            Self::Code => &[(10, HOUR), (20, DAY)],
+            Self::Reset => &[(5, HOUR), (10, DAY)],
+            Self::AccountExists => &[(1, HOUR), (10, DAY)],
+        }
+    }
+
+    /// What all may have together when this asker has had nothing within the day: a first request is not refused because of
+    /// what others asked for, up to what a mailbox bears.
+    fn total_for_first(self) -> Rules {
+        match self {
+            Self::Code => &[(MAX_RECENT, DAY)],
+            Self::Reset => &[(5, HOUR), (MAX_RECENT, DAY)],
+            Self::AccountExists => self.total(),
+        }
     }
 }
 
-/// What was recently mailed to an address: a whole row, as it is read, inserted and copied.
+/// How long to wait until one more is allowed; nothing when it is now. `recent` is in order of time; what a clock wrote that was
+/// ahead does not count.
+fn wait_by(rules: Rules, recent: &[Moment], now: Moment) -> Duration {
+    let waits = rules.iter().filter_map(|(most, span)| {
+        let past = recent.iter().rev().filter(|at| !at.is_ahead_of(now));
+        Some(past.clone().nth(most - 1)?.plus(*span).since(now).min(*span))
+    });
+    waits.max().unwrap_or_default()
+}
+
+/// What was recently mailed to an address at the wish of one asker, or of all: a whole row, as it is read, inserted and copied.
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = mail_budgets)]
 pub(super) struct MailBudget {
-    /// The address, in lower case.
+    /// The mailbox, see [`Email::mailbox`].
     pub(super) email: String,
     pub(super) kind: String,
+    pub(super) asker: String,
     recent: String,
     touched_at: Moment,
+}
+
+/// The shares that a mail counts in, as they are.
+struct Shares {
+    own: Option<Share>,
+    total: Share,
+}
+
+struct Share {
+    row: MailBudget,
+    is_stored: bool,
+    recent: Vec<Moment>,
 }
 
 /// Takes one mail from the budget of an address, or returns how long to wait for the next.
@@ -68,44 +123,102 @@ pub fn take(
     conn: &mut Connection,
     email: &Email,
     budget: Budget,
+    asker: &Asker,
     now: Moment,
 ) -> QueryResult<Result<(), Duration>> {
-    let stored = find(conn, email, budget)?;
-    let mut recent = stored.as_ref().map(|row| parse(&row.recent)).unwrap_or_default();
-    let wait = budget.wait(&recent, now);
+    let Some(shares) = Shares::find(conn, email, budget, asker, now)? else { return Ok(Ok(())) };
+    let wait = shares.wait(budget, now);
     if !wait.is_zero() {
         return Ok(Err(wait));
     }
-    recent.push(now);
-    let forgotten = recent.len().saturating_sub(10);
-    let new = MailBudget {
-        email: email.canonical(),
-        kind: budget.as_str().to_owned(),
-        recent: print(recent.iter().skip(forgotten)),
-        touched_at: now,
-    };
-    let rows = match stored {
-        Some(old) => {
-            let unchanged =
-                mail_budgets::table.find((old.email, old.kind)).filter(mail_budgets::recent.eq(old.recent));
-            diesel::update(unchanged)
-                .set((mail_budgets::recent.eq(new.recent), mail_budgets::touched_at.eq(now)))
-                .execute(conn)?
+    for share in shares.own.into_iter().chain([shares.total]) {
+        if !share.add(conn, now)? {
+            return Ok(Err(MINUTE));
         }
-        None => diesel::insert_into(mail_budgets::table).values(&new).execute(conn)?,
-    };
-    Ok(if rows == 1 { Ok(()) } else { Err(MINUTE) })
+    }
+    Ok(Ok(()))
 }
 
 /// Returns how long to wait until one more is allowed; nothing when it is now.
-pub fn wait(conn: &mut Connection, email: &Email, budget: Budget, now: Moment) -> QueryResult<Duration> {
-    let recent = find(conn, email, budget)?.map(|row| parse(&row.recent)).unwrap_or_default();
-    Ok(budget.wait(&recent, now))
+pub fn wait(
+    conn: &mut Connection,
+    email: &Email,
+    budget: Budget,
+    asker: &Asker,
+    now: Moment,
+) -> QueryResult<Duration> {
+    let shares = Shares::find(conn, email, budget, asker, now)?;
+    Ok(shares.map_or(Duration::ZERO, |shares| shares.wait(budget, now)))
 }
 
-fn find(conn: &mut Connection, email: &Email, budget: Budget) -> QueryResult<Option<MailBudget>> {
-    let row = mail_budgets::table.find((email.canonical(), budget.as_str()));
-    row.select(MailBudget::as_select()).get_result(conn).optional()
+impl Shares {
+    /// `None` for who is outside of all budgets.
+    fn find(
+        conn: &mut Connection,
+        email: &Email,
+        budget: Budget,
+        asker: &Asker,
+        now: Moment,
+    ) -> QueryResult<Option<Self>> {
+        let mut share = |asker: &str| Share::find(conn, email, budget, asker, now);
+        Ok(match asker {
+            Asker::Network(network) => Some(Self { own: Some(share(network)?), total: share(EVERYBODY)? }),
+            // Counts for itself alone.
+            Asker::KnownDevice(lane) => Some(Self { own: None, total: share(lane)? }),
+            Asker::Anybody => Some(Self { own: None, total: share(EVERYBODY)? }),
+            Asker::Staff => None,
+        })
+    }
+
+    fn wait(&self, budget: Budget, now: Moment) -> Duration {
+        let Some(own) = &self.own else { return wait_by(budget.share(), &self.total.recent, now) };
+        let is_first = own.recent.last().is_none_or(|last| last.plus(DAY) <= now);
+        let total = if is_first { budget.total_for_first() } else { budget.total() };
+        wait_by(budget.share(), &own.recent, now).max(wait_by(total, &self.total.recent, now))
+    }
+}
+
+impl Share {
+    fn find(
+        conn: &mut Connection,
+        email: &Email,
+        budget: Budget,
+        asker: &str,
+        now: Moment,
+    ) -> QueryResult<Self> {
+        let key = (email.mailbox(), budget.as_str(), asker);
+        let row = mail_budgets::table.find(key.clone()).select(MailBudget::as_select());
+        let stored = row.get_result(conn).optional()?;
+        let recent = stored.as_ref().map(|row| parse(&row.recent)).unwrap_or_default();
+        let is_stored = stored.is_some();
+        let row = stored.unwrap_or_else(|| MailBudget {
+            email: key.0,
+            kind: key.1.to_owned(),
+            asker: key.2.to_owned(),
+            recent: String::new(),
+            touched_at: now,
+        });
+        Ok(Self { row, is_stored, recent })
+    }
+
+    /// Adds one; returns whether nobody else was first.
+    fn add(mut self, conn: &mut Connection, now: Moment) -> QueryResult<bool> {
+        self.recent.push(now);
+        let forgotten = self.recent.len().saturating_sub(MAX_RECENT);
+        let new = print(self.recent.iter().skip(forgotten));
+        let rows = if self.is_stored {
+            let MailBudget { email, kind, asker, recent, .. } = self.row;
+            let unchanged =
+                mail_budgets::table.find((email, kind, asker)).filter(mail_budgets::recent.eq(recent));
+            diesel::update(unchanged)
+                .set((mail_budgets::recent.eq(new), mail_budgets::touched_at.eq(now)))
+                .execute(conn)?
+        } else {
+            let new = MailBudget { recent: new, touched_at: now, ..self.row };
+            diesel::insert_into(mail_budgets::table).values(&new).execute(conn)?
+        };
+        Ok(rows == 1)
+    }
 }
 
 /// Forgets what no rule asks about any more.
@@ -133,7 +246,7 @@ mod tests {
         for minute in 0..2 * 24 * 60 {
             for second in [0, 30] {
                 let now = start.plus(Duration::from_secs(minute * 60 + second));
-                if Budget::Code.wait(&sent, now).is_zero() {
+                if wait_by(Budget::Code.share(), &sent, now).is_zero() {
                     sent.push(now);
                 }
             }
@@ -147,5 +260,14 @@ mod tests {
         assert_eq!(most_within(HOUR), Some(5));
         assert_eq!(most_within(DAY), Some(10));
         assert_eq!(sent.len(), 20, "all that two days allow");
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_for_a_while_blocks_nobody_for_longer_than_the_rule_says() {
+        let now = Moment::new(datetime!(2026-11-23 08:00 UTC));
+        let future = now.plus(Duration::from_secs(365 * 86_400));
+        assert_eq!(wait_by(Budget::Code.share(), &[future], now), Duration::ZERO);
+        assert_eq!(wait_by(Budget::Code.share(), &[future, now], now), MINUTE);
+        assert_eq!(wait_by(Budget::Code.share(), &[future, now], now.plus(MINUTE)), Duration::ZERO);
     }
 }

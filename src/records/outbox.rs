@@ -3,17 +3,20 @@
 
 use std::time::Duration;
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::{Cursor, older_than};
 use crate::db::Connection;
 use crate::db::columns::text_column;
-use crate::db::schema::outbox;
+use crate::db::schema::{outbox, users};
 use crate::identity::{Id, Moment, Sentence, t};
 
 /// How long a courier has for one mail; then another may take it.
 const LEASE: Duration = Duration::from_secs(30);
+/// The longest that a mail is put off.
+pub const MAX_DELAY: Duration = Duration::from_secs(3600);
 /// How long mail that was sent or given up stays listed.
 const ENDED_MAIL_KEPT: Duration = Duration::from_secs(30 * 86_400);
 
@@ -144,12 +147,28 @@ pub fn claim(conn: &mut Connection, now: Moment) -> QueryResult<Option<OutboxMai
         .select(OutboxMail::as_select())
         .get_result(conn)
         .optional()?;
+    let due = match due {
+        Some(mail) => Some(mail),
+        None => dated_ahead(conn, now)?,
+    };
     let Some(mail) = due else { return Ok(None) };
     let unclaimed = outbox::table.find(&mail.id).filter(outbox::due_at.eq(mail.due_at));
     let rows = diesel::update(unclaimed.filter(outbox::state.eq(State::Waiting)))
         .set(outbox::due_at.eq(now.plus(LEASE)))
         .execute(conn)?;
     Ok((rows == 1).then_some(mail))
+}
+
+/// Finds a mail that waits for longer than any is put off: a clock that was ahead said so, and would be waited for.
+fn dated_ahead(conn: &mut Connection, now: Moment) -> QueryResult<Option<OutboxMail>> {
+    outbox::table
+        .filter(outbox::state.eq(State::Waiting))
+        .filter(outbox::due_at.gt(now.plus(2 * MAX_DELAY)))
+        .order(outbox::due_at.desc())
+        .limit(1)
+        .select(OutboxMail::as_select())
+        .get_result(conn)
+        .optional()
 }
 
 /// Returns when the next mail is due, if any waits.
@@ -186,7 +205,21 @@ pub fn finish(
             outbox::trouble.eq(trouble),
         ))
         .execute(conn)?;
+    // The last mails about an account outlive it, until they are sent.
+    let orphan = outbox::table.find(id).filter(outbox::user_id.is_not_null()).filter(not(exists(account())));
+    diesel::delete(orphan).execute(conn)?;
     Ok(rows == 1)
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn account() -> _ {
+    users::table.filter(users::id.nullable().eq(outbox::user_id))
+}
+
+/// Forgets the mails about an account that is gone, except those that wait: they go when they have been sent.
+pub fn forget_account(conn: &mut Connection, user: &Id) -> QueryResult<()> {
+    let about = outbox::table.filter(outbox::user_id.eq(user));
+    diesel::delete(about.filter(outbox::state.ne(State::Waiting))).execute(conn).map(drop)
 }
 
 /// Why a mail goes back to the outbox.
@@ -329,6 +362,11 @@ pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let unchanged = outbox::table.find(id).filter(outbox::state.eq(mail.state));
     let again = (outbox::state.eq(State::Waiting), outbox::due_at.eq(due), outbox::tries.eq(0));
     Ok(diesel::update(unchanged).set((again, outbox::ended_at.eq(None::<Moment>))).execute(conn)? == 1)
+}
+
+/// Removes a mail.
+pub fn remove(conn: &mut Connection, id: &Id) -> QueryResult<()> {
+    diesel::delete(outbox::table.find(id)).execute(conn).map(drop)
 }
 
 /// Erases the secrets of what has expired, also while no courier comes by; forgets mail a month after it was written,

@@ -91,7 +91,7 @@ impl SessionKind {
 pub struct Session {
     /// What the session pointer names; a pointer cannot be made of it.
     pub id: Id,
-    user_id: Id,
+    pub user_id: Id,
     pub kind: SessionKind,
     /// Raised at every rotation; a pointer of another generation is dead.
     pub generation: i32,
@@ -110,15 +110,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether it is live.
+    /// Whether it is live. One that a clock dated ahead is not: it would be for too long.
     pub fn is_live(&self, now: Moment) -> bool {
-        self.ended_at.is_none() && now < self.idle_ends_at && now < self.absolute_ends_at
+        self.ended_at.is_none()
+            && now < self.idle_ends_at
+            && now < self.absolute_ends_at
+            && !self.created_at.is_ahead_of(now)
+    }
+
+    /// How long ago the password was given; `None` where only a clock that was ahead says so.
+    pub fn since_password(&self, now: Moment) -> Option<Duration> {
+        (!self.confirmed_at.is_ahead_of(now)).then(|| now.since(self.confirmed_at))
     }
 
     /// Whether it is time to store that it was seen: not at every request, yet often enough that its idle life ends
     /// when it should.
     pub fn is_due(&self, config: SessionConfig, now: Moment) -> bool {
         now.since(self.last_seen_at) >= MINUTE.min(self.kind.idle(config) / 10)
+            || self.last_seen_at.is_ahead_of(now)
     }
 
     /// How long it can last at most, for a cookie that is to outlive the browser's window.
@@ -133,9 +142,11 @@ pub struct Device {
     /// The browser's name for itself, cut.
     pub agent: String,
     pub ip: IpAddr,
+    /// The session that its browser holds until then.
+    pub leaves: Option<Id>,
 }
 
-/// Begins a session; beyond twenty, the oldest of that account ends.
+/// Begins a session, and ends the one that the browser leaves; beyond twenty, the oldest of that account ends.
 pub fn begin(
     conn: &mut Connection,
     user: &Id,
@@ -144,6 +155,9 @@ pub fn begin(
     config: SessionConfig,
     now: Moment,
 ) -> QueryResult<Session> {
+    if let Some(left) = &device.leaves {
+        end(conn, left, now)?;
+    }
     let absolute_ends_at = now.plus(kind.absolute(config));
     let session = Session {
         id: Id::new(),
@@ -160,6 +174,9 @@ pub fn begin(
         ended_at: None,
     };
     diesel::insert_into(sessions::table).values(&session).execute(conn)?;
+    // Those that a clock dated ahead are not live, and must not make this one surplus.
+    let ahead = open(user).filter(sessions::created_at.gt(now.plus(MINUTE)));
+    diesel::update(ahead).set(sessions::ended_at.eq(now)).execute(conn)?;
     let surplus: Vec<Id> = open(user)
         .order((sessions::created_at.desc(), sessions::id.desc()))
         .offset(MAX_SESSIONS_PER_USER)

@@ -58,9 +58,13 @@ tables! {
     sessions: Session, by sessions::id, after |last| sessions::id.gt(last.id.clone());
     events: Event, by events::id, after |last| events::id.gt(last.id.clone());
     outbox: OutboxMail, by outbox::id, after |last| outbox::id.gt(last.id.clone());
-    mail_budgets: MailBudget, by (mail_budgets::email, mail_budgets::kind), after |last| {
+    mail_budgets: MailBudget, by (mail_budgets::email, mail_budgets::kind, mail_budgets::asker), after |last| {
         let same_email = mail_budgets::email.eq(last.email.clone());
-        mail_budgets::email.gt(last.email.clone()).or(same_email.and(mail_budgets::kind.gt(last.kind.clone())))
+        let same_kind = same_email.clone().and(mail_budgets::kind.eq(last.kind.clone()));
+        mail_budgets::email
+            .gt(last.email.clone())
+            .or(same_email.and(mail_budgets::kind.gt(last.kind.clone())))
+            .or(same_kind.and(mail_budgets::asker.gt(last.asker.clone())))
     };
 }
 

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use super::outbox;
 use crate::db::Connection;
 use crate::db::schema::users;
 use crate::identity::{AccountStatus, Details, Email, Id, Login, Moment, PasswordHash, Role, Username};
 
 /// How long an account may stay unverified.
 pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
+
+/// How long the old address can undo a change.
+pub const UNDO_LINK_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 
 /// An account: a whole row, as it is read, inserted and copied.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -50,6 +54,8 @@ pub struct User {
     pub created_at: Moment,
     /// When the password was chosen.
     pub password_changed_at: Moment,
+    /// When the email address became the account's.
+    pub email_since: Moment,
 }
 
 impl User {
@@ -79,6 +85,7 @@ impl User {
             picture: None,
             created_at: now,
             password_changed_at: now,
+            email_since: now,
         }
     }
 
@@ -94,6 +101,12 @@ impl User {
     /// The full name, or the username where there is none.
     pub fn display_name(&self) -> &str {
         if self.full_name.is_empty() { self.username.as_str() } else { &self.full_name }
+    }
+
+    /// Whether the address is this account's by more than a recent change: since its beginning, or for as long as a change
+    /// can be undone.
+    pub fn has_established_email(&self, now: Moment) -> bool {
+        self.email_since == self.created_at || now.since(self.email_since) >= UNDO_LINK_LIFETIME
     }
 
     /// The email address, if it was ever confirmed: only then may notices go there.
@@ -177,14 +190,18 @@ pub fn lock_if_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool
 /// Removes an account that was never verified, with everything that belongs to it; returns whether there was one. A
 /// blocked account stays, so that nobody gets around a block by signing up again.
 pub fn remove_unverified(conn: &mut Connection, id: &Id) -> QueryResult<bool> {
-    let rows = diesel::delete(users::table.find(id).filter(waits())).execute(conn)?;
-    Ok(rows == 1)
+    let is_removed = diesel::delete(users::table.find(id).filter(waits())).execute(conn)? == 1;
+    if is_removed {
+        outbox::forget_account(conn, id)?;
+    }
+    Ok(is_removed)
 }
 
 /// Removes the accounts that nobody verified in time; returns how many.
 pub fn remove_stale(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
     let stale = users::created_at.lt(now.minus(UNVERIFIED_LIFETIME));
-    diesel::delete(users::table.filter(waits()).filter(stale)).execute(conn)
+    let ids: Vec<Id> = users::table.filter(waits()).filter(stale).select(users::id).load(conn)?;
+    ids.iter().try_fold(0, |count, id| Ok(count + usize::from(remove_unverified(conn, id)?)))
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
@@ -239,9 +256,9 @@ pub fn rehash(conn: &mut Connection, id: &Id, old: &PasswordHash, new: &Password
 ///
 /// # Errors
 /// A violation of `users.email_canon` when it is taken.
-pub fn set_email(conn: &mut Connection, id: &Id, email: &Email) -> QueryResult<()> {
+pub fn set_email(conn: &mut Connection, id: &Id, email: &Email, now: Moment) -> QueryResult<()> {
     diesel::update(users::table.find(id))
-        .set((users::email.eq(email), users::email_canon.eq(email.canonical())))
+        .set((users::email.eq(email), users::email_canon.eq(email.canonical()), users::email_since.eq(now)))
         .execute(conn)
         .map(drop)
 }
@@ -274,6 +291,14 @@ pub fn set_blocked(conn: &mut Connection, id: &Id, block: Option<(Moment, &str)>
         .map(drop)
 }
 
+/// Takes the email address of an account away.
+pub fn release_email(conn: &mut Connection, id: &Id) -> QueryResult<()> {
+    diesel::update(users::table.find(id))
+        .set((users::email.eq(None::<Email>), users::email_canon.eq(None::<String>)))
+        .execute(conn)
+        .map(drop)
+}
+
 /// Sets the role.
 pub fn set_role(conn: &mut Connection, id: &Id, role: Role) -> QueryResult<()> {
     diesel::update(users::table.find(id)).set(users::role.eq(role)).execute(conn).map(drop)
@@ -281,7 +306,8 @@ pub fn set_role(conn: &mut Connection, id: &Id, role: Role) -> QueryResult<()> {
 
 /// Removes an account, with everything that belongs to it but the audit log.
 pub fn remove(conn: &mut Connection, id: &Id) -> QueryResult<()> {
-    diesel::delete(users::table.find(id)).execute(conn).map(drop)
+    diesel::delete(users::table.find(id)).execute(conn)?;
+    outbox::forget_account(conn, id)
 }
 
 /// Locks every superuser until the end of this transaction, so that of two who remove each other at once one remains;

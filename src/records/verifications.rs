@@ -68,6 +68,15 @@ pub enum Attempt {
     NotTried(CodeState),
 }
 
+/// The longest that a code may be set to work.
+pub const MAX_CODE_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Whether a code of that end still works. One that would work for longer than any was dated by a clock that was ahead: it would
+/// keep a username from everybody.
+fn is_alive(expires_at: Moment, now: Moment) -> bool {
+    expires_at > now && !expires_at.is_ahead_of(now.plus(MAX_CODE_LIFETIME))
+}
+
 impl Verification {
     /// Says whether its code can be entered.
     pub fn state(&self, now: Moment) -> CodeState {
@@ -75,11 +84,16 @@ impl Verification {
             CodeState::Ended
         } else if self.tries >= MAX_TRIES {
             CodeState::Spent
-        } else if self.code_expires_at <= now {
+        } else if !is_alive(self.code_expires_at, now) {
             CodeState::Expired
         } else {
             CodeState::Open
         }
+    }
+
+    /// Whether the newest code has not expired, tried out or not.
+    pub fn has_living_code(&self, now: Moment) -> bool {
+        is_alive(self.code_expires_at, now)
     }
 
     /// Makes a new code for it, and what to store of it; none for a flow that no code ever fits.

@@ -12,26 +12,27 @@ use ipnet::IpNet;
 use super::errors::HttpError;
 use crate::app::App;
 use crate::identity::visible_line;
+use crate::limits::{Limit, LimitKey};
 use crate::records::events::Source;
-use crate::records::sessions::Device;
 
 /// The browser that asks.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Its IP address, as far as we can know it.
     pub ip: IpAddr,
-    agent: String,
+    /// Its name for itself, cut.
+    pub agent: String,
 }
 
 impl Client {
-    /// Names what limits count by: one IPv4 address, or the /64 that one IPv6 customer owns.
+    /// Names who asks, for shares: one IPv4 address, or the /56 that an IPv6 household is given (RIPE-690).
     pub fn network(&self) -> String {
-        network(self.ip)
+        network(self.ip, HOUSEHOLD)
     }
 
-    /// Describes it for the row of a session.
-    pub fn device(&self) -> Device {
-        Device { agent: self.agent.clone(), ip: self.ip }
+    /// Names the buckets of its networks.
+    pub fn keys(&self, limit: Limit) -> Vec<LimitKey> {
+        network_keys(self.ip, limit)
     }
 
     /// Describes it for the audit log.
@@ -59,16 +60,26 @@ pub fn ip_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
     ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
 }
 
-/// Names the network of a request that no handler has seen yet.
-pub fn network_of(req: &ServiceRequest, trusted: &[IpNet]) -> String {
-    network(ip_of(req, trusted))
+/// The network of one machine, of a household and of a company in IPv6, by the length of its prefix.
+const MACHINE: u8 = 64;
+const HOUSEHOLD: u8 = 56;
+const COMPANY: u8 = 48;
+
+/// Names the buckets that something from an address counts in: one for an IPv4 address; for IPv6 those of the machine's, the
+/// household's and the company's network, so that nobody has more of them than neighbours.
+pub fn network_keys(ip: IpAddr, limit: Limit) -> Vec<LimitKey> {
+    let key = |prefix| limit.of(network(ip, prefix));
+    match ip.to_canonical() {
+        IpAddr::V4(_) => vec![key(MACHINE)],
+        IpAddr::V6(_) => vec![key(MACHINE), key(HOUSEHOLD).times(3), key(COMPANY).times(10)],
+    }
 }
 
-fn network(ip: IpAddr) -> String {
+fn network(ip: IpAddr, prefix: u8) -> String {
     match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {
-            IpNet::new(v6.into(), 64).map_or_else(|_| v6.to_string(), |net| net.trunc().to_string())
+            IpNet::new(v6.into(), prefix).map_or_else(|_| v6.to_string(), |net| net.trunc().to_string())
         }
     }
 }
@@ -134,12 +145,16 @@ mod tests {
     }
 
     #[test]
-    fn one_customer_of_ipv6_is_one() {
-        assert_eq!(
-            network("2001:db8:1:2:3::4".parse().unwrap()),
-            network("2001:db8:1:2:ffff::1".parse().unwrap())
-        );
-        assert_ne!(network("2001:db8:1:2::1".parse().unwrap()), network("2001:db8:1:3::1".parse().unwrap()));
-        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1");
+    fn one_customer_of_ipv6_is_one_and_a_household_has_three_times_as_much() {
+        let keys = |ip: &str| {
+            let keys = network_keys(ip.parse().unwrap(), Limit::SignUp);
+            keys.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>()
+        };
+        assert_eq!(keys("2001:db8:1:2:3::4"), keys("2001:db8:1:2:ffff::1"));
+        let (one, next) = (keys("2001:db8:1:2::1"), keys("2001:db8:1:3::1"));
+        assert!(one[0] != next[0] && one[1..] == next[1..], "{one:?} {next:?}");
+        assert!(one[1].contains("times: 3") && one[2].contains("times: 10"));
+        assert_eq!(keys("::ffff:192.0.2.1"), keys("192.0.2.1"));
+        assert_eq!(keys("192.0.2.1").len(), 1);
     }
 }

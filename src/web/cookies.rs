@@ -13,8 +13,10 @@ pub const SESSION: &str = "latchkey";
 pub const FLOW: &str = "latchkey-flow";
 /// The cookie that carries a notice to the next page.
 pub const NOTICE: &str = "latchkey-notice";
+/// The cookie that says who signed in on this device before.
+pub const DEVICE: &str = "latchkey-device";
 /// All of them: none may be planted.
-pub const ALL: [&str; 3] = [SESSION, FLOW, NOTICE];
+pub const ALL: [&str; 4] = [SESSION, FLOW, NOTICE, DEVICE];
 
 /// Builds a cookie of this site, with the attributes that all of them have. Lax, not Strict: a link in a mail must arrive
 /// signed in, and the gate guards posts.

@@ -1,5 +1,7 @@
 //! What every request passes before anything else looks at it: the right host, the right origin, one session.
 
+use std::net::IpAddr;
+
 use actix_web::body::MessageBody;
 use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -33,10 +35,12 @@ pub async fn keep<B: MessageBody>(
         let Some(app) = req.app_data::<web::Data<App>>().cloned() else {
             return Err(HttpError::Internal("no application".to_owned()).into());
         };
-        let network = client::network_of(&req, &app.config.trusted_proxies);
-        app.limits.take_here(Limit::Everything, &network).map_err(HttpError::from)?;
+        let ip = client::ip_of(&req, &app.config.trusted_proxies);
+        for key in client::network_keys(ip, Limit::Everything) {
+            app.limits.take_here(&key).map_err(HttpError::from)?;
+        }
         check_host(&app.config, &req)?;
-        check_network(&app.config, &req)?;
+        check_network(&app.config, &req, ip)?;
         if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             check_origin(&app.config, req.headers())?;
         }
@@ -57,17 +61,13 @@ fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), HttpError> {
 }
 
 /// The admin pages, and the sign-in pages of those who see them, may be closed to all but some networks.
-fn check_network(config: &Config, req: &ServiceRequest) -> Result<(), HttpError> {
+fn check_network(config: &Config, req: &ServiceRequest, ip: IpAddr) -> Result<(), HttpError> {
     let sign_in_pages = [Role::Staff, Role::Superuser].map(|role| SIGN_IN.to([role.as_str()]));
     // As the router sees it: `/%61dmin/` is the same page.
     let path = req.match_info().as_str();
     let is_admin =
         path.starts_with(ADMIN.path()) || sign_in_pages.iter().any(|page| path.starts_with(page.as_str()));
-    if config.admin_networks.is_empty() || !is_admin {
-        return Ok(());
-    }
-    let ip = client::ip_of(req, &config.trusted_proxies);
-    if config.admin_networks.iter().any(|network| network.contains(&ip)) {
+    if !is_admin || config.admits_admins_from(ip) {
         Ok(())
     } else {
         let text = t("Connect to your organisation's network or VPN and try again.");

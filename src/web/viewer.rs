@@ -23,7 +23,7 @@ use crate::paths::account::PROFILE;
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::CONFIRM;
 use crate::records::events::Source;
-use crate::records::sessions::{self, Rotation, Session};
+use crate::records::sessions::{self, Device, Rotation, Session};
 use crate::records::users::{self, User};
 
 /// Somebody signed in, confirmed and not blocked.
@@ -223,7 +223,7 @@ impl By {
     /// # Errors
     /// Confirm the password.
     pub fn require_recent_password(&self, next: &str) -> Result<(), HttpError> {
-        if self.now.since(self.viewer.session.confirmed_at) < RECENT {
+        if self.viewer.session.since_password(self.now).is_some_and(|since| since < RECENT) {
             Ok(())
         } else {
             Err(Redirect::ConfirmNeeded(Next::parse(next)).into())
@@ -250,6 +250,16 @@ impl SignInRequest {
     /// When the pointer cannot be written, which would be a mistake of ours.
     pub fn point_to(&self, session: &Session, now: Moment) -> Result<(), HttpError> {
         session::point_to(&self.req, &self.cookie_session, session, now)
+    }
+
+    /// Describes it for the row of a session. What the browser was before ends with it: a browser that becomes somebody else
+    /// leaves nothing alive behind.
+    pub fn device(&self) -> Device {
+        let leaves = match session::pointer(&self.cookie_session) {
+            Pointer::To(id, _) => Some(id),
+            Pointer::Nobody | Pointer::Away => None,
+        };
+        Device { agent: self.client.agent.clone(), ip: self.client.ip, leaves }
     }
 }
 

@@ -189,7 +189,7 @@ fn a_database_moves_to_any_other_and_everything_is_there() {
         ann.fill("Name", "Änn \u{1f989} O'Lee").fill("About you", "Two\nlines").press("Save").await;
         // More than one batch.
         for _ in 0..1100 {
-            site.sql("INSERT INTO mail_budgets SELECT 'a' || COUNT(*) || '@example.org', 'code', '1', created_at FROM users, mail_budgets").await;
+            site.sql("INSERT INTO mail_budgets SELECT 'a' || COUNT(*) || '@example.org', 'code', '', '1', created_at FROM users, mail_budgets").await;
         }
         site.stop().await;
     });
@@ -202,7 +202,7 @@ fn a_database_moves_to_any_other_and_everything_is_there() {
     run_alone(async || {
         for sandbox in &places {
             let site = site_at(sandbox).await;
-            assert_eq!(site.count("SELECT COUNT(*) FROM mail_budgets").await, 1101);
+            assert_eq!(site.count("SELECT COUNT(*) FROM mail_budgets").await, 1102);
             let mut ann = site.visitor();
             ann.sign_in("annalee", PASSWORD).await;
             ann.status(200).see("Änn \u{1f989} O'Lee").see("annalee@example.org");

@@ -11,7 +11,9 @@ use reqwest::Method;
 
 #[cfg(feature = "mysql")]
 use crate::harness::Mariadb;
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Postgres, Site, Visitor, World, at_once, run, run_alone};
+use crate::harness::{
+    Mood, OTHER_PASSWORD, PASSWORD, Postgres, Site, Visitor, World, at_once, run, run_alone,
+};
 
 /// Status, time, and whether it says when to come back.
 async fn look(visitor: &Visitor, path: &str) -> (u16, Duration, bool) {
@@ -273,9 +275,17 @@ fn three_hundred_writers_share_two_connections() {
             let mut settings = sandbox.settings.clone();
             settings.insert("DATABASE_POOL_SIZE", "2".to_owned());
             let site = Site::start(settings).await;
+            site.mail.be(Mood::Closed);
             let asks = (0..300).map(|number| {
                 let username = format!("person{number}");
-                site.visitor().posting("/auth/forgot-password/", &[("username", &username)])
+                let email = format!("{username}@example.org");
+                let fields = [
+                    ("username", username.as_str()),
+                    ("email", &email),
+                    ("password", PASSWORD),
+                    ("confirm_password", PASSWORD),
+                ];
+                site.visitor().posting("/auth/sign-up/user/", &fields)
             });
             let answers = at_once(asks.collect::<Vec<_>>()).await;
             assert!(

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS users (
     picture VARCHAR(22),                        -- the random name of its file
     created_at DATETIME(6) NOT NULL,
     password_changed_at DATETIME(6) NOT NULL,
+    email_since DATETIME(6) NOT NULL,        -- when the email address became the account's
     UNIQUE INDEX users_username_canon (username_canon),
     UNIQUE INDEX users_email_canon (email_canon),
     UNIQUE INDEX users_picture (picture),
@@ -132,8 +133,9 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE TABLE IF NOT EXISTS mail_budgets (
     email VARCHAR(254) NOT NULL,
     kind VARCHAR(30) NOT NULL,
-    recent VARCHAR(255) NOT NULL,
+    asker VARCHAR(80) NOT NULL,            -- whose share; empty: everybody's
+    recent VARCHAR(1000) NOT NULL,
     touched_at DATETIME(6) NOT NULL,
-    PRIMARY KEY (email, kind),
+    PRIMARY KEY (email, kind, asker),
     INDEX mail_budgets_touched_at (touched_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;

@@ -18,7 +18,8 @@ CREATE TABLE users (
     about TEXT COLLATE "C" NOT NULL,
     picture TEXT COLLATE "C",                        -- the random name of its file
     created_at TIMESTAMP NOT NULL,
-    password_changed_at TIMESTAMP NOT NULL
+    password_changed_at TIMESTAMP NOT NULL,
+    email_since TIMESTAMP NOT NULL        -- when the email address became the account's
 );
 CREATE UNIQUE INDEX users_username_canon ON users (username_canon);
 CREATE UNIQUE INDEX users_email_canon ON users (email_canon);
@@ -127,8 +128,9 @@ CREATE INDEX outbox_state_created_at ON outbox (state, created_at);
 CREATE TABLE mail_budgets (
     email TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
+    asker TEXT COLLATE "C" NOT NULL,            -- whose share; empty: everybody's
     recent TEXT COLLATE "C" NOT NULL,
     touched_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (email, kind)
+    PRIMARY KEY (email, kind, asker)
 );
 CREATE INDEX mail_budgets_touched_at ON mail_budgets (touched_at);

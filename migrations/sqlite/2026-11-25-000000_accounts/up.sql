@@ -18,7 +18,8 @@ CREATE TABLE users (
     about TEXT NOT NULL,
     picture TEXT,                        -- the random name of its file
     created_at TIMESTAMP NOT NULL,
-    password_changed_at TIMESTAMP NOT NULL
+    password_changed_at TIMESTAMP NOT NULL,
+    email_since TIMESTAMP NOT NULL        -- when the email address became the account's
 );
 CREATE UNIQUE INDEX users_username_canon ON users (username_canon);
 CREATE UNIQUE INDEX users_email_canon ON users (email_canon);
@@ -127,8 +128,9 @@ CREATE INDEX outbox_state_created_at ON outbox (state, created_at);
 CREATE TABLE mail_budgets (
     email TEXT NOT NULL,
     kind TEXT NOT NULL,
+    asker TEXT NOT NULL,            -- whose share; empty: everybody's
     recent TEXT NOT NULL,
     touched_at TIMESTAMP NOT NULL,
-    PRIMARY KEY (email, kind)
+    PRIMARY KEY (email, kind, asker)
 );
 CREATE INDEX mail_budgets_touched_at ON mail_budgets (touched_at);

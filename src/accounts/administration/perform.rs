@@ -10,6 +10,7 @@ use crate::db::Connection;
 use crate::identity::{AccountStatus, CodePurpose, Details, Email, Id, Moment, Role, t};
 use crate::mail::{self, AccountBlocked, AccountDeleted, AccountUnblocked, Envelope, Mail, RoleChanged};
 use crate::records::events::{self, Kind, NewEvent};
+use crate::records::mail_budgets::Asker;
 use crate::records::users::{self, User};
 use crate::records::{outbox, sessions, verifications};
 
@@ -28,6 +29,11 @@ impl ActContext<'_> {
         }
         let id = &self.user.id;
         users::set_blocked(self.conn, id, Some((self.now, &self.actor.reason)))?;
+        if self.user.verified_at.is_none() {
+            // Nobody has shown that the address is theirs: it is free for whoever does.
+            users::release_email(self.conn, id)?;
+            verifications::end_all(self.conn, id, CodePurpose::SignUp, self.now)?;
+        }
         sessions::end_all(self.conn, id, None, self.now)?;
         passwords::revoke_pending(self.conn, id, self.now)?;
         let mail =
@@ -73,7 +79,8 @@ impl ActContext<'_> {
         let Some(flow) = flow else {
             return Err(not_now(t("This person isn't waiting for a sign-up code.")));
         };
-        codes::renew(self.conn, self.user, &flow, &rules, self.now)?.map_err(too_soon)?;
+        let sent = codes::renew(self.conn, self.user, &flow, &rules, &Asker::Staff, self.now)?;
+        sent.map_err(too_soon)?;
         self.note(Kind::CodeSent, "", flow.email.as_str())
     }
 
@@ -83,7 +90,7 @@ impl ActContext<'_> {
                 "Password links are only for accounts that are confirmed and not blocked.",
             )));
         }
-        passwords::send_reset(self.conn, self.user, lifetime, self.now)?.map_err(too_soon)?;
+        passwords::send_reset(self.conn, self.user, lifetime, &Asker::Staff, self.now)?.map_err(too_soon)?;
         let to = self.user.email.as_ref().map_or("", Email::as_str);
         self.note(Kind::ResetSent, "", to)
     }
@@ -135,10 +142,13 @@ impl ActContext<'_> {
             return Err(not_now(t("You haven't changed anything.")));
         }
         users::set_details(self.conn, &self.user.id, new)?;
-        let list =
-            |pick: fn(&(&str, &str, &str)) -> String| changed.iter().map(pick).collect::<Vec<_>>().join("; ");
-        let was = list(|(name, was, _)| format!("{name} “{was}”"));
-        let became = list(|(name, _, became)| format!("{name} “{became}”"));
+        // The audit log outlives the account: of what is not public it holds the names alone, as for people's own changes.
+        let told = |(name, was, became): (&str, &str, &str)| match name {
+            "username" => (format!("{name} “{was}”"), format!("{name} “{became}”")),
+            _ => (name.to_owned(), name.to_owned()),
+        };
+        let (was, became): (Vec<_>, Vec<_>) = changed.into_iter().map(told).unzip();
+        let (was, became) = (was.join(", "), became.join(", "));
         self.note(Kind::DetailsChanged, &was, &became)
     }
 

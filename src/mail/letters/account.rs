@@ -29,18 +29,36 @@ impl Write for PasswordChanged {
 
 letter! {
     /// The code that confirms another address of an account; its secret is the code.
-    ConfirmNewEmail("confirm-new-email", t("Email change code")) { username: String }
+    ConfirmNewEmail("confirm-new-email", t("Email change code")) { }
 }
 
 impl Write for ConfirmNewEmail {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.username, t("{code} is your Latchkey code").with("code", secret))
+            // Without the name: the address may be a stranger's.
+            .content("", t("{code} is your Latchkey code").with("code", secret))
             .say(t("Enter this code to confirm this as your new email address:"))
             .code(secret)
             .button(t("Enter the code"), writer.url(CHANGE_EMAIL.path()))
             .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))
             .note(t("Not you? You can ignore this email. Nothing changes without the code. Never share this code."));
+        Some(content)
+    }
+}
+
+letter! {
+    /// An address is not the account's any more, and has no way back: it was only for a short while, or its change was undone.
+    EmailTakenAway("email-taken-away", t("Email no longer used")) { username: String, new_email: String }
+}
+
+impl Write for EmailTakenAway {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let changed =
+            t("This email address no longer belongs to your account. Its email address is now {email}.");
+        let content = writer
+            .content(&self.username, t("Your email address has been changed"))
+            .say(changed.with("email", &self.new_email))
+            .note(t("If this was you, you don't need to do anything. If it wasn't, contact the people who run this site."));
         Some(content)
     }
 }

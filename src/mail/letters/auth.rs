@@ -7,7 +7,7 @@ use crate::paths::auth::{RESET, SIGN_IN, VERIFY};
 
 letter! {
     /// The code that confirms the address of a new account; its secret is the code.
-    VerifyEmail("verify-email", t("Sign-up code")) { username: String, flow: String }
+    VerifyEmail("verify-email", t("Sign-up code")) { flow: String }
 }
 
 impl Write for VerifyEmail {
@@ -15,7 +15,8 @@ impl Write for VerifyEmail {
         let flow = Id::parse(&self.flow)?;
         let token = LinkToken::of_flow(&writer.keys.link, &flow, CodePurpose::SignUp).expose();
         let content = writer
-            .content(&self.username, t("{code} is your Latchkey code").with("code", secret))
+            // Without the name: a stranger may have chosen it, for somebody else's mailbox.
+            .content("", t("{code} is your Latchkey code").with("code", secret))
             .say(t("Enter this code to confirm your email address and finish signing up:"))
             .code(secret)
             .button(t("Enter the code"), writer.url(&VERIFY.to([flow.as_str(), &token])))
@@ -62,7 +63,7 @@ impl Write for ResetPassword {
 letter! {
     /// Somebody asked for a new password. No mail: the courier answers it with one, or with nothing, so that the page did the
     /// same work for everybody. Its secret is what was typed.
-    RecoveryRequest("recovery-request", t("Password reset request")) { }
+    RecoveryRequest("recovery-request", t("Password reset request")) { network: String, lanes: Vec<String> }
 }
 
 impl Write for RecoveryRequest {

@@ -21,6 +21,7 @@ use crate::paths::account::{
     CHANGE_EMAIL, CHANGE_EMAIL_CANCEL, CHANGE_EMAIL_RESEND, CHANGE_EMAIL_VERIFY, PROFILE,
 };
 use crate::records::events::{self, Kind};
+use crate::records::mail_budgets::Asker;
 use crate::records::sessions::{Rotation, Session};
 use crate::records::verifications::{self, Attempt, Verification};
 use crate::site::auth::password_check::require_current_password;
@@ -111,8 +112,8 @@ async fn verify(
     browser: SignInRequest,
     Form(form): Form<CodeForm>,
 ) -> Result<Answer, HttpError> {
-    app.limits.take(Limit::Code, &by.client.network()).await?;
     let flow = pending(&app, &by.viewer).await?.ok_or_else(nothing_pending)?;
+    app.limits.take([Limit::Code.of(flow.id.as_str())]).await?.spend();
     match confirm(&app, &by, flow, &form).await {
         Ok(session) => {
             browser.point_to(&session, by.now)?;
@@ -123,9 +124,9 @@ async fn verify(
 }
 
 async fn resend(app: Data<App>, by: By) -> Result<Answer, HttpError> {
-    app.limits.take(Limit::Code, &by.client.network()).await?;
     let flow = pending(&app, &by.viewer).await?.ok_or_else(nothing_pending)?;
-    match send_code(&app, &flow, by.user()).await? {
+    app.limits.take([Limit::Code.of(flow.id.as_str())]).await?.spend();
+    match send_code(&app, &by.client, &flow, by.user()).await? {
         Ok(()) => Ok(page::see_other(CHANGE_EMAIL.path()).saying(CODE_SENT.post())),
         Err(wait) => pending_again(&app, &by.viewer, too_early(wait)).await,
     }
@@ -161,15 +162,19 @@ fn nothing_pending() -> ErrorPage {
 
 async fn begin(app: &App, by: &By, form: &ChangeEmailForm) -> Result<(), FormError> {
     let email = form.parse(by.user().email.as_ref())?;
-    app.limits.take(Limit::Code, &by.client.network()).await?;
     require_current_password(app, by, &form.current_password).await?;
+    // This mails strangers: so many for an account, and for a network whose people have many.
+    let network = by.client.keys(Limit::ChangeEmail).into_iter().map(|key| key.times(4));
+    let account = Limit::ChangeEmail.of(by.user().id.as_str());
+    app.limits.take(network.chain([account])).await?.spend();
+    let asker = Asker::Network(by.client.network());
     let rules = CodeRules::new(&app.config, &app.keys);
     let by = by.clone();
     app.db
         .write(move |conn| {
             by.still_may(conn)?;
             let user = by.user();
-            begin_change(conn, user, &email, &rules, by.now)?;
+            begin_change(conn, user, &email, &rules, &asker, by.now)?;
             let masked = email.masked();
             let noted =
                 events::note(conn, Kind::EmailChangeAsked, Some(&user.id), &by.source(), &masked, by.now);

@@ -75,7 +75,7 @@ async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, Form
         return Err(FormError::at("password", t("That's your current password. Choose a different one.")));
     }
     require_current_password(app, by, &form.current_password).await?;
-    let hash = hash_new(app, password, own_words(by.user())).await?;
+    let hash = hash_new(app, &by.client, password, own_words(by.user())).await?;
     let by = by.clone();
     let config = app.config.sessions;
     let session = app

@@ -74,9 +74,15 @@ async fn show(viewer: Viewer) -> Answer {
 
 async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Result<Answer, HttpError> {
     // Before a byte is read, for who is signed in: bodies of two megabytes are what this limit is about.
-    app.limits.take(Limit::Picture, by.user().id.as_str()).await?;
+    let tokens = app.limits.take([Limit::Picture.of(by.user().id.as_str())]).await?;
     let upload = tokio::time::timeout(DEADLINE, Upload::read(&req, body)).await;
     let upload = upload.unwrap_or(Err(HttpError::Timeout))?;
+    if upload.removes {
+        // Nothing large was sent.
+        app.limits.give_back(tokens).await;
+    } else {
+        tokens.spend();
+    }
     match change(&app, &by, upload).await {
         Ok(notice) => Ok(page::see_other(PROFILE.path()).saying(notice.post())),
         Err(error) => {
@@ -97,8 +103,6 @@ async fn change(app: &App, by: &By, upload: Upload) -> Result<&'static Notice, F
             Ok(&SAVED)
         }
         Change::Remove => {
-            // Nothing large was sent.
-            app.limits.give_back(Limit::Picture, by.user().id.as_str()).await;
             set(app, by, None).await?;
             Ok(&REMOVED)
         }

@@ -49,7 +49,7 @@ notices! {
     SendCode: "A new code is on its way.";
     SendReset: "A password link is on its way.";
     SetRole: "Role changed; the account has been signed out everywhere.";
-    EndSessions: "Signed out.";
+    EndSessions: "The person has been signed out.";
     RemovePicture: "Picture removed.";
     Edit: "Details saved.";
     Delete: "Account deleted.";

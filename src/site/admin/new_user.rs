@@ -11,7 +11,7 @@ use super::acting::{actor, explained};
 use crate::accounts::new_user::{self, NewAccount};
 use crate::accounts::passwords;
 use crate::app::App;
-use crate::identity::{Email, Id, Password, Role, Username, random_name, t};
+use crate::identity::{Email, Id, PasswordHash, Role, Username, t};
 use crate::language::filters;
 use crate::mail::Invitation;
 use crate::paths::admin::{NEW_USER, USER};
@@ -82,9 +82,7 @@ async fn submit(
 async fn create(app: &App, by: &By, form: &NewUserForm) -> Result<Id, FormError> {
     let Wanted { username, email, role } = form.parse()?;
     by.require_recent_password(NEW_USER.path())?;
-    // Until they choose one, a password that nobody knows.
-    let hash = app.hasher.hash(Password::entered(&random_name())).await?;
-    let new = NewAccount { username, email, role, hash };
+    let new = NewAccount { username, email, role, hash: PasswordHash::unusable() };
     let by = by.clone();
     let created = app
         .db

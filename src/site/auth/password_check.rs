@@ -1,46 +1,40 @@
 //! The one check of a password that is not a sign-in, and the choice of a new one.
-//!
-//! Wrong ones count in the same buckets as wrong sign-ins, so that no page is a way around their limit.
 
 use crate::app::App;
 use crate::hasher::Verdict;
-use crate::identity::{Password, PasswordHash, Sentence, t};
-use crate::limits::Limit;
+use crate::identity::{Password, PasswordHash, t};
+use crate::limits::{Limit, LimitKey};
 use crate::records::users::User;
 use crate::web::client::Client;
 use crate::web::forms::{FormError, Problems, require_same_twice};
 use crate::web::viewer::By;
 
-/// Refuses unless `typed` is the current password of who is signed in.
+/// Refuses unless `typed` is the current password of who is signed in. Wrong ones count for this session alone: nobody else can
+/// keep its person from confirming who they are.
 pub async fn require_current_password(app: &App, by: &By, typed: &str) -> Result<(), FormError> {
-    let wrong = t("That isn't your current password.");
-    let typed = Password::entered(typed);
-    check_password(app, by.user(), typed, &by.client, "current_password", wrong).await
+    let key = Limit::Confirm.of(by.viewer.session.id.as_str());
+    let wrong = FormError::at("current_password", t("That isn't your current password."));
+    check_password(app, key, &by.client, by.user(), typed, wrong).await
 }
 
-/// Refuses, with `wrong` at the field, unless it is the password of an account.
+/// Refuses with `wrong` unless `typed` is the password of an account. Wrong ones count in the bucket of `key`.
 pub async fn check_password(
     app: &App,
-    user: &User,
-    given: Password,
+    key: LimitKey,
     client: &Client,
-    field: &'static str,
-    wrong: Sentence,
+    user: &User,
+    typed: &str,
+    wrong: FormError,
 ) -> Result<(), FormError> {
-    let account = user.id.as_str();
-    let network = client.network();
-    app.limits.take(Limit::SignInAccount, account).await?;
-    if let Err(too_many) = app.limits.take(Limit::SignInNetwork, &network).await {
-        app.limits.give_back(Limit::SignInAccount, account).await;
-        return Err(too_many.into());
-    }
-    let verdict = app.hasher.verify(given, Some(user.password_hash.clone())).await;
+    let tokens = app.limits.take([key]).await?;
+    let given = Password::entered(typed);
+    let verdict = app.hasher.verify(&client.network(), given, Some(user.password_hash.clone())).await;
     if let Ok(Verdict::Wrong) = verdict {
-        return Err(FormError::at(field, wrong));
+        tokens.spend();
+        return Err(wrong);
     }
     // Right, or not evaluated: only failures count.
-    app.limits.give_back(Limit::SignInAccount, account).await;
-    app.limits.give_back(Limit::SignInNetwork, &network).await;
+    app.limits.give_back(tokens).await;
     verdict.map(drop).map_err(FormError::from)
 }
 
@@ -61,10 +55,11 @@ pub fn choose_password(app: &App, typed: &str, again: &str) -> Result<Password, 
 /// At the password, when it can be guessed.
 pub async fn hash_new(
     app: &App,
+    client: &Client,
     password: Password,
     own_words: Vec<String>,
 ) -> Result<PasswordHash, FormError> {
-    let hashed = app.hasher.hash_new(password, own_words).await?;
+    let hashed = app.hasher.hash_new(&client.network(), password, own_words).await?;
     hashed.map_err(|message| FormError::at("password", message))
 }
 

@@ -14,7 +14,7 @@ use super::undo_email::EMAIL_RESTORED;
 use crate::accounts::passwords;
 use crate::app::App;
 use crate::db;
-use crate::identity::{LinkPurpose, Login, Message, Username, t};
+use crate::identity::{Email, LinkPurpose, Login, Message, Username, t};
 use crate::language::filters;
 use crate::limits::Limit;
 use crate::mail::{self, Envelope, RecoveryRequest};
@@ -23,6 +23,7 @@ use crate::records::events::{self, Kind};
 use crate::records::links::{self, Link, LinkState};
 use crate::records::users::User;
 use crate::web::client::Client;
+use crate::web::device_cookie::{self, KnownAccount};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::layout::Layout;
@@ -91,7 +92,12 @@ async fn show_request(req: HttpRequest) -> Answer {
     page::ok(RequestPage { layout, form: RequestForm::default(), problems: Problems::default() })
 }
 
-async fn request(app: Data<App>, client: Client, Form(form): Form<RequestForm>) -> Result<Answer, HttpError> {
+async fn request(
+    app: Data<App>,
+    req: HttpRequest,
+    client: Client,
+    Form(form): Form<RequestForm>,
+) -> Result<Answer, HttpError> {
     let login = match Login::parse(&form.username) {
         Ok(login) => login,
         Err(message) => {
@@ -99,13 +105,15 @@ async fn request(app: Data<App>, client: Client, Form(form): Form<RequestForm>) 
             return Ok(page::form_again(RequestPage { layout: Layout::plain(), form, problems }));
         }
     };
-    app.limits.take(Limit::Recovery, &client.network()).await?;
+    app.limits.take(client.keys(Limit::Recovery)).await?.spend();
+    let lanes = device_cookie::read(&app, &req).iter().map(KnownAccount::lane).collect();
+    let asked = RecoveryRequest { network: client.network(), lanes };
     let lifetime = app.config.reset_lifetime;
     let now = app.clock.now();
     app.db
         .write(move |conn| {
             let envelope = Envelope::to_courier().with_secret(login.as_str(), lifetime);
-            mail::queue(conn, RecoveryRequest {}, &envelope, now).map_err(db::Error::from)
+            mail::queue(conn, asked.clone(), &envelope, now).map_err(db::Error::from)
         })
         .await?;
     app.wakeup.wake();
@@ -120,14 +128,24 @@ async fn show_reset(app: Data<App>, at: Path<(String, String)>) -> Result<Answer
 
 async fn reset(
     app: Data<App>,
+    req: HttpRequest,
     client: Client,
     at: Path<(String, String)>,
     Form(form): Form<ResetForm>,
 ) -> Result<Answer, HttpError> {
-    app.limits.take(Limit::Recovery, &client.network()).await?;
     let (link, user) = open_link(&app, &at, LinkPurpose::ResetPassword).await?;
+    // Of this link alone: what neighbours ask for must not keep anybody from using theirs.
+    app.limits.take([Limit::Link.of(link.id.as_str())]).await?.spend();
     match set_password(&app, &client, link, &user, &form).await {
-        Ok(()) => Ok(page::see_other(SIGN_IN.to([user.role.as_str()])).saying(PASSWORD_RESET.post())),
+        Ok(()) => {
+            // Who chose the password is its owner: what strangers guessed before counts no more, and later guesses have a
+            // lane beside this device's.
+            let logins = user.email.iter().map(Email::canonical).chain([user.username_canon.clone()]);
+            app.limits.refill(logins.map(|login| Limit::SignIn.of(login))).await;
+            Ok(page::see_other(SIGN_IN.to([user.role.as_str()]))
+                .saying(PASSWORD_RESET.post())
+                .with_cookie(device_cookie::remember(&app, &req, &user.id)))
+        }
         Err(error) => Ok(page::form_again(ResetPage::new(&app, &user, error.problems()?))),
     }
 }
@@ -140,7 +158,7 @@ async fn set_password(
     form: &ResetForm,
 ) -> Result<(), FormError> {
     let password = choose_password(app, &form.password, &form.confirm_password)?;
-    let hash = hash_new(app, password, own_words(user)).await?;
+    let hash = hash_new(app, client, password, own_words(user)).await?;
     let user = user.clone();
     let source = client.source();
     let now = app.clock.now();

@@ -1,8 +1,9 @@
 //! Sign in, at the page of one's role, with username or email and password.
 //!
 //! Whoever does not know the password learns nothing: unknown, unverified, blocked and other people's accounts get the same
-//! answer in the same time. Those who know it are shown what is the matter. Five wrong passwords for an account, then one a
-//! minute; twenty from a network, then one a minute; right ones do not count.
+//! answer in the same time. Those who know it are shown what is the matter. Five wrong passwords for a name or
+//! an address, then one a minute; twenty from a network, then one a minute; right ones do not count. A device that was signed in
+//! before has five of its own, which no stranger can use up.
 
 mod candidates;
 
@@ -19,6 +20,7 @@ use crate::app::App;
 use crate::db;
 use crate::identity::{AccountStatus, CodePurpose, Id, Login, Password, Role, Sentence, t};
 use crate::language::filters;
+use crate::limits::Limit;
 use crate::paths::Next;
 use crate::paths::account::PROFILE;
 use crate::paths::admin::ADMIN;
@@ -28,13 +30,14 @@ use crate::records::sessions::{self, Remember, Session, SessionKind};
 use crate::records::users::{self, User};
 use crate::records::verifications;
 use crate::web::client::Client;
+use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
 use crate::web::viewer::{SignInRequest, Stranger};
-use candidates::{Candidates, Tokens};
+use candidates::{Candidates, take_tokens};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(SIGN_IN_ANY, choose_door)).service(routes::form(SIGN_IN, show, submit));
@@ -84,11 +87,12 @@ async fn submit(
     Form(form): Form<SignInForm>,
 ) -> Result<Answer, HttpError> {
     let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
-    match sign_in(&app, &browser.client, role, &form).await {
+    match sign_in(&app, &browser, role, &form).await {
         Ok(Welcome::In(session)) => {
             browser.point_to(&session, app.clock.now())?;
             let usual = if role.sees_admin() { ADMIN } else { PROFILE };
-            Ok(page::see_other(Next::parse(&form.next).or(usual.path())))
+            Ok(page::see_other(Next::parse(&form.next).or(usual.path()))
+                .with_cookie(device_cookie::remember(&app, &browser.req, &session.user_id)))
         }
         Ok(Welcome::Verify(flow)) => Ok(verification::lead_to_page(&app, &flow)),
         Err(error) => {
@@ -98,14 +102,25 @@ async fn submit(
     }
 }
 
-async fn sign_in(app: &App, client: &Client, door: Role, form: &SignInForm) -> Result<Welcome, FormError> {
+async fn sign_in(
+    app: &App,
+    browser: &SignInRequest,
+    door: Role,
+    form: &SignInForm,
+) -> Result<Welcome, FormError> {
     let login = form.parse()?;
+    let client = &browser.client;
     let candidates = app.db.read(move |conn| Candidates::find(conn, login.clone())).await?;
-    let tokens = Tokens::take(app, client, &candidates).await?;
-    let checked = candidates.whose(app, &Password::entered(&form.password)).await;
-    // Right, or not evaluated: only failures count.
-    if !matches!(checked, Ok(None)) {
-        tokens.give_back(app).await;
+    let tokens = take_tokens(app, browser, &candidates).await?;
+    let checked = candidates.whose(app, &client.network(), &Password::entered(&form.password)).await;
+    // From elsewhere not even the right password of those who see the admin pages is right, so that it cannot be guessed.
+    let is_admitted = |user: &User| !user.role.sees_admin() || app.config.admits_admins_from(client.ip);
+    let checked = checked.map(|user| user.filter(is_admitted));
+    // Only failures count. What was not evaluated costs its network a token, not its owner.
+    match &checked {
+        Ok(Some(_)) => app.limits.give_back(tokens).await,
+        Err(_) => app.limits.give_back(tokens.without(Limit::SignInNetwork)).await,
+        Ok(None) => tokens.spend(),
     }
     let Some(user) = checked? else {
         note(app, Kind::SignInFailed, candidates.likeliest(), client).await?;
@@ -119,17 +134,17 @@ async fn sign_in(app: &App, client: &Client, door: Role, form: &SignInForm) -> R
             note(app, Kind::SignInBlocked, Some(&user), client).await?;
             Err(blocked(&reason).into())
         }
-        AccountStatus::Unverified => begin_verification(app, &user).await,
-        AccountStatus::Active => begin_session(app, client, &user, form.remember()).await,
+        AccountStatus::Unverified => begin_verification(app, client, &user).await,
+        AccountStatus::Active => begin_session(app, browser, &user, form.remember()).await,
     }
 }
 
-async fn begin_verification(app: &App, user: &User) -> Result<Welcome, FormError> {
+async fn begin_verification(app: &App, client: &Client, user: &User) -> Result<Welcome, FormError> {
     let id = user.id.clone();
     let flow = app.db.read(move |conn| verifications::pending(conn, &id, CodePurpose::SignUp)).await?;
     // Confirmed or replaced a moment ago, by another request.
     let flow = flow.ok_or_else(wrong)?;
-    if verification::send_code(app, &flow, user).await?.is_err() {
+    if verification::send_code(app, client, &flow, user).await?.is_err() {
         log::debug!(
             "over the budget: the code before is the newest, and the page tells when there may be another"
         );
@@ -139,12 +154,13 @@ async fn begin_verification(app: &App, user: &User) -> Result<Welcome, FormError
 
 async fn begin_session(
     app: &App,
-    client: &Client,
+    browser: &SignInRequest,
     user: &User,
     remember: Remember,
 ) -> Result<Welcome, FormError> {
     let user = user.clone();
-    let client = client.clone();
+    let device = browser.device();
+    let source = browser.client.source();
     let config = app.config.sessions;
     let now = app.clock.now();
     let session = app
@@ -154,8 +170,7 @@ async fn begin_session(
             if !users::lock_if_unchanged(conn, &user)? {
                 return Err(wrong());
             }
-            let device = client.device();
-            events::note(conn, Kind::SignedIn, Some(&user.id), &client.source(), &device.agent, now)?;
+            events::note(conn, Kind::SignedIn, Some(&user.id), &source, &device.agent, now)?;
             let kind = SessionKind::of(user.role, remember);
             Ok(sessions::begin(conn, &user.id, kind, &device, config, now)?)
         })

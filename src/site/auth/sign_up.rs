@@ -10,7 +10,7 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
-use super::password_check::{check_password, hash_new};
+use super::password_check::hash_new;
 use super::verification;
 use crate::accounts::codes::CodeRules;
 use crate::accounts::sign_up::{Holder, SignUp, SignedUp};
@@ -18,11 +18,13 @@ use crate::accounts::usernames::TAKEN;
 use crate::app::App;
 use crate::config;
 use crate::db;
+use crate::hasher::Verdict;
 use crate::identity::{Email, Id, Password, PasswordRules, Role, Sentence, Username, t};
 use crate::language::filters;
-use crate::limits::Limit;
+use crate::limits::{Limit, Tokens};
 use crate::paths::Next;
 use crate::paths::auth::{SIGN_IN, SIGN_UP, SIGN_UP_ANY};
+use crate::records::mail_budgets::Asker;
 use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::{Form, FormError, Problems, require_same_twice};
@@ -103,16 +105,17 @@ fn open_role(app: &App, word: &str) -> Result<Role, HttpError> {
 /// Creates the account; returns the flow in which its address is confirmed.
 async fn sign_up(app: &App, browser: &SignInRequest, role: Role, form: &SignUpForm) -> Result<Id, FormError> {
     let wanted = form.parse(app.config.passwords.rules)?;
-    app.limits.take(Limit::SignUp, &browser.client.network()).await?;
+    app.limits.take(browser.client.keys(Limit::SignUp)).await?.spend();
     let own_words = vec![wanted.username.to_string(), wanted.email.to_string()];
     let sign_up = SignUp {
         role,
-        hash: hash_new(app, wanted.password.clone(), own_words).await?,
+        hash: hash_new(app, &browser.client, wanted.password.clone(), own_words).await?,
         username: wanted.username,
         email: wanted.email,
         next: Next::parse(&form.next).as_str().to_owned(),
         own: flow_cookie::read(app, &browser.req),
         source: browser.client.source(),
+        asker: Asker::Network(browser.client.network()),
         rules: CodeRules::new(&app.config, &app.keys),
     };
     let now = app.clock.now();
@@ -128,8 +131,8 @@ async fn sign_up(app: &App, browser: &SignInRequest, role: Role, form: &SignUpFo
 }
 
 /// The username is held. A double click is no stranger: the same address and the same password mean the same sign-up once
-/// more. The password is always checked, so that the time tells nothing about the holder, and a wrong one counts as at
-/// sign-in, so that this is no other way to guess.
+/// more. A password is always checked, so that the time tells nothing about the holder; but never the holder's, unless the
+/// address is theirs, too: a popular name must not cost its holder anything.
 async fn same_again(
     app: &App,
     client: &Client,
@@ -137,12 +140,17 @@ async fn same_again(
     form: &SignUpForm,
     password: Password,
 ) -> Result<Id, FormError> {
-    check_password(app, &holder.user, password, client, "username", TAKEN).await?;
     let email = Email::parse(&form.email).ok();
-    match holder.flow {
-        Some(flow) if email.is_some_and(|email| flow.email.is_same_as(&email)) => Ok(flow.id),
-        Some(_) | None => Err(FormError::at("username", TAKEN)),
-    }
+    let same = holder.flow.filter(|flow| email.is_some_and(|email| flow.email.is_same_as(&email)));
+    let flow = same.as_ref().map(|flow| flow.id.clone());
+    // Guesses at the password of this sign-up are counted, without a word.
+    let may_try = match &flow {
+        Some(flow) => app.limits.take([Limit::Code.of(flow.as_str())]).await.map(Tokens::spend).is_ok(),
+        None => true,
+    };
+    let stored = same.filter(|_| may_try).map(|_| holder.user.password_hash);
+    let verdict = app.hasher.verify(&client.network(), password, stored).await?;
+    flow.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| FormError::at("username", TAKEN))
 }
 
 impl SignUpPage {

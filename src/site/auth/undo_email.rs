@@ -5,16 +5,14 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 
 use super::links::{dead_link, open_link};
-use crate::accounts::email::free_email;
-use crate::accounts::passwords;
+use crate::accounts::email::restore;
 use crate::app::App;
 use crate::identity::{Email, LinkPurpose, Username, t};
 use crate::language::filters;
-use crate::limits::Limit;
 use crate::paths::auth::{FORGOT, UNDO_EMAIL};
 use crate::records::events::{self, Kind};
 use crate::records::links::{self, LinkState};
-use crate::records::{sessions, users};
+use crate::records::users;
 use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::FormError;
@@ -27,7 +25,7 @@ use crate::web::routes;
 pub const EMAIL_RESTORED: Notice = Notice::new(
     "email-restored",
     t(
-        "Your old email address has been restored and you've been signed out everywhere. Next, request a link to choose a new password.",
+        "Your old email address has been restored, you've been signed out everywhere, and your old password no longer works. Next, request a link to choose a new one.",
     ),
 );
 
@@ -48,10 +46,9 @@ async fn show(app: Data<App>, at: Path<(String, String)>) -> Result<Answer, Http
     Ok(page::ok(UndoPage { layout: Layout::plain(), username: user.username, email: link.email }))
 }
 
-/// Brings the old address back, ends every session and sends the person to choose a new password: whoever changed the
-/// address may know the old one.
+/// Brings the old address back, and sends the person to choose a new password: whoever changed the address may know the old one,
+/// which therefore no longer works.
 async fn undo(app: Data<App>, client: Client, at: Path<(String, String)>) -> Result<Answer, HttpError> {
-    app.limits.take(Limit::Recovery, &client.network()).await?;
     let (link, user) = open_link(&app, &at, LinkPurpose::UndoEmail).await?;
     let source = client.source();
     let now = app.clock.now();
@@ -60,16 +57,17 @@ async fn undo(app: Data<App>, client: Client, at: Path<(String, String)>) -> Res
             if !links::consume(conn, &link.id, now)? {
                 return Err(dead_link(LinkState::Used, LinkPurpose::UndoEmail).into());
             }
-            if !free_email(conn, &link.email, Some(&user.id))? {
+            // As it is now: it may have moved on since the link was looked at.
+            let Some(user) = users::lock(conn, &user.id)? else {
+                return Err(dead_link(LinkState::Revoked, LinkPurpose::UndoEmail).into());
+            };
+            if !restore(conn, &user, &link, now)? {
                 return Err(belongs_to_another().into());
             }
-            users::set_email(conn, &user.id, &link.email)?;
-            links::revoke_newer(conn, &link, now)?;
-            sessions::end_all(conn, &user.id, None, now)?;
-            passwords::revoke_pending(conn, &user.id, now)?;
             Ok::<_, FormError>(events::note(conn, Kind::EmailRestored, Some(&user.id), &source, "", now)?)
         })
         .await?;
+    app.wakeup.wake();
     Ok(page::see_other(FORGOT.path()).saying(EMAIL_RESTORED.post()))
 }
 

@@ -16,25 +16,25 @@ use super::password_check::check_password;
 use crate::accounts::codes::{self, CodeRules};
 use crate::app::App;
 use crate::db;
-use crate::identity::{
-    AccountStatus, CodePurpose, Email, Id, LinkToken, Message, Moment, Otp, Password, t, tn,
-};
+use crate::identity::{AccountStatus, CodePurpose, Email, Id, LinkToken, Message, Moment, Otp, t, tn};
 use crate::language::filters;
-use crate::limits::Limit;
+use crate::limits::{Limit, LimitKey};
 use crate::paths::Next;
 use crate::paths::account::PROFILE;
 use crate::paths::auth::{RESEND, SIGN_IN, SIGN_UP, SIGN_UP_ANY, VERIFY};
 use crate::records::events::{self, Kind};
+use crate::records::mail_budgets::Asker;
 use crate::records::sessions::{self, Remember, Session, SessionKind};
 use crate::records::users::{self, UNVERIFIED_LIFETIME, User};
 use crate::records::verifications::{self, Attempt, CodeState, MAX_TRIES, Verification};
+use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::viewer::SignInRequest;
-use crate::web::{flow_cookie, routes};
+use crate::web::{device_cookie, flow_cookie, routes};
 
 /// On the profile page.
 pub const VERIFIED: Notice = Notice::new("verified", t("Welcome! Your email address is confirmed."));
@@ -101,7 +101,7 @@ async fn submit(
     Form(form): Form<VerifyForm>,
 ) -> Result<Answer, HttpError> {
     let waiting = find(&app, &browser, &link).await?;
-    app.limits.take(Limit::Code, &browser.client.network()).await?;
+    app.limits.take([waiting.limit_key()]).await?.spend();
     match verify(&app, &browser, &waiting, &form).await {
         Ok(session) => {
             browser.point_to(&session, app.clock.now())?;
@@ -109,7 +109,11 @@ async fn submit(
                 "" => page::see_other(PROFILE.path()).saying(VERIFIED.post()),
                 next => page::see_other(next),
             };
-            Ok(answer.with_cookie(flow_cookie::forget(&app)))
+            Ok(answer.with_cookie(flow_cookie::forget(&app)).with_cookie(device_cookie::remember(
+                &app,
+                &browser.req,
+                &session.user_id,
+            )))
         }
         Err(error) => {
             let problems = error.problems()?;
@@ -126,8 +130,8 @@ async fn resend(
     link: Path<(String, String)>,
 ) -> Result<Answer, HttpError> {
     let waiting = find(&app, &browser, &link).await?;
-    app.limits.take(Limit::Code, &browser.client.network()).await?;
-    match send_code(&app, &waiting.flow, &waiting.user).await? {
+    app.limits.take([waiting.limit_key()]).await?.spend();
+    match send_code(&app, &browser.client, &waiting.flow, &waiting.user).await? {
         Ok(()) => Ok(page::see_other(waiting.path()).saying(CODE_SENT.post())),
         Err(wait) => Ok(page::form_again(waiting.page(app.clock.now(), too_early(wait)))),
     }
@@ -187,9 +191,10 @@ async fn verify(
     form: &VerifyForm,
 ) -> Result<Session, FormError> {
     if waiting.needs_password {
-        let given = Password::entered(&form.password);
+        let key = Limit::SignIn.of(format!("flow {}", waiting.flow.id.as_str()));
         let wrong = t("That isn't the password you chose when you signed up.");
-        check_password(app, &waiting.user, given, &browser.client, "password", wrong).await?;
+        let wrong = FormError::at("password", wrong);
+        check_password(app, key, &browser.client, &waiting.user, &form.password, wrong).await?;
     }
     let code = Otp::parse(&form.otp).map_err(|message| FormError::at("otp", message))?;
     match try_code(app, browser, waiting, code).await? {
@@ -221,7 +226,8 @@ async fn try_code(
     let flow = waiting.flow.clone();
     let user = waiting.user.clone();
     let keys = app.keys.codes();
-    let client = browser.client.clone();
+    let source = browser.client.source();
+    let device = browser.device();
     let config = app.config.sessions;
     let now = app.clock.now();
     app.db
@@ -230,14 +236,13 @@ async fn try_code(
             if !users::lock_if_unchanged(conn, &user)? {
                 return Ok(Tried::No(Attempt::NotTried(CodeState::Ended)));
             }
-            let source = client.source();
             let attempt = verifications::attempt(conn, &flow, &code, &keys, now)?;
             match attempt {
                 Attempt::Right => {
                     users::set_verified(conn, &user.id, now)?;
                     events::note(conn, Kind::Verified, Some(&user.id), &source, "", now)?;
                     let kind = SessionKind::of(user.role, Remember::No);
-                    let session = sessions::begin(conn, &user.id, kind, &client.device(), config, now)?;
+                    let session = sessions::begin(conn, &user.id, kind, &device, config, now)?;
                     Ok(Tried::Confirmed(Box::new(session)))
                 }
                 Attempt::Wrong { .. } => {
@@ -277,16 +282,18 @@ pub(super) fn lead_to_page(app: &App, flow: &Id) -> Answer {
 /// Sends another code for a flow, or returns how long to wait until that may be.
 pub async fn send_code(
     app: &App,
+    client: &Client,
     flow: &Verification,
     user: &User,
 ) -> Result<Result<(), Duration>, db::Error> {
     let flow = flow.clone();
     let user = user.clone();
     let rules = CodeRules::new(&app.config, &app.keys);
+    let asker = Asker::Network(client.network());
     let now = app.clock.now();
     let sent = app
         .db
-        .write(move |conn| codes::renew(conn, &user, &flow, &rules, now).map_err(db::Error::from))
+        .write(move |conn| codes::renew(conn, &user, &flow, &rules, &asker, now).map_err(db::Error::from))
         .await?;
     app.wakeup.wake();
     Ok(sent)
@@ -319,6 +326,11 @@ impl CodeField {
 }
 
 impl Waiting {
+    /// Tries and resends of this sign-up: what neighbours do must not keep anybody from entering their code.
+    fn limit_key(&self) -> LimitKey {
+        Limit::Code.of(self.flow.id.as_str())
+    }
+
     fn path(&self) -> String {
         VERIFY.to([self.flow.id.as_str(), &self.token.expose()])
     }

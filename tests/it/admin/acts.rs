@@ -95,8 +95,9 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
     chief.see("This person is already signed out.");
     assert_eq!(act(&mut chief, &person, "send-reset", &[]).await, 200);
     site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
-    assert_eq!(act(&mut chief, &person, "send-reset", &[]).await, 422);
-    chief.see("We emailed this address a moment ago.");
+    // No budget keeps a superuser from helping.
+    assert_eq!(act(&mut chief, &person, "send-reset", &[]).await, 200);
+    site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
     assert_eq!(act(&mut chief, &person, "role", &[why, ("role", "merchant")]).await, 200);
     assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your role has changed");
     assert_eq!(act(&mut chief, &person, "block", &[why]).await, 200);
@@ -111,8 +112,6 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
     ann.status(200);
 
     let other = open(&mut chief, "lateral").await;
-    assert_eq!(act(&mut chief, &other, "send-code", &[]).await, 422);
-    site.wait(minutes(2)).await;
     assert_eq!(act(&mut chief, &other, "send-code", &[]).await, 200);
     site.code_to("late@example.org").await;
     assert_eq!(act(&mut chief, &other, "verify", &[]).await, 200);
@@ -133,7 +132,7 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
     for told in [
         "Picture changed A deleted account chief",
         "because of a test picture none",
-        "username “annalee”; name “” username “annabel”; name “Ann Bel”",
+        "username “annalee”, name username “annabel”, name",
         "because of a test sessions: 1 signed out",
         "Password link sent",
         "because of a test user merchant",

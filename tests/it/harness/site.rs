@@ -11,6 +11,7 @@ use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::db;
+use latchkey::hasher::OWN_LINE;
 use latchkey::identity::{Email, Id, Password, Role, Username};
 use latchkey::records::sessions;
 use latchkey::records::users::{self, User};
@@ -127,7 +128,7 @@ impl Site {
 
     /// Somebody of a role that nobody signs up for, with [`OTHER_PASSWORD`].
     pub async fn appoint(&self, role: Role, name: &str) {
-        let hash = self.app.hasher.hash(Password::entered(OTHER_PASSWORD)).await.expect("a hash");
+        let hash = self.app.hasher.hash(OWN_LINE, Password::entered(OTHER_PASSWORD)).await.expect("a hash");
         let username = Username::parse(name).expect("a name");
         let email = Email::parse(&format!("{name}@example.org")).expect("an address");
         let now = self.app.clock.now();

@@ -5,12 +5,13 @@ use diesel::QueryResult;
 use crate::accounts::email::confirmed_owner;
 use crate::app::App;
 use crate::db::Connection;
-use crate::hasher::{HashError, Verdict};
+use crate::hasher::{HashError, OWN_LINE, Verdict};
 use crate::identity::{Login, Password};
-use crate::limits::{Limit, TooMany};
+use crate::limits::{Limit, LimitKey, Tokens, TooMany};
 use crate::records::users::{self, User};
 use crate::records::verifications;
-use crate::web::client::Client;
+use crate::web::device_cookie;
+use crate::web::viewer::SignInRequest;
 
 /// The accounts that may be meant. An address can mean two: its owner, and the newest sign-up that wants it and waits for its
 /// code. Both are tried, always in this order and always both before it is wrong, so that neither answer nor time tells
@@ -41,14 +42,17 @@ impl Candidates {
         self.owner.as_ref().or(self.sign_up.as_ref())
     }
 
-    /// The buckets that a wrong password counts in: those of everybody who may be meant, in any spelling, and for an address
-    /// or a name that is nobody's one of its own, so that no bucket tells whether there is an owner.
-    fn limit_keys(&self) -> Vec<String> {
-        let users = [self.sign_up.as_ref(), self.owner.as_ref()].into_iter().flatten();
-        let mut keys: Vec<String> = users.map(|user| user.id.as_str().to_owned()).collect();
-        if self.is_by_email() || keys.is_empty() {
-            keys.insert(0, format!("login {}", self.login.as_str()));
+    /// The buckets that a wrong password counts in. On a device that one of these accounts signed in on before, that is the
+    /// device's own; elsewhere the network's, and one for the name or address as typed: neither says anything about other
+    /// spellings, nor whether there is such an account.
+    fn limit_keys(&self, app: &App, browser: &SignInRequest) -> Vec<LimitKey> {
+        let mut users = [self.sign_up.as_ref(), self.owner.as_ref()].into_iter().flatten();
+        let lane = users.find_map(|user| device_cookie::lane(app, &browser.req, &user.id));
+        if let Some(lane) = lane {
+            return vec![Limit::SignInDevice.of(lane)];
         }
+        let mut keys = browser.client.keys(Limit::SignInNetwork);
+        keys.push(Limit::SignIn.of(self.login.as_str()));
         keys
     }
 
@@ -56,34 +60,28 @@ impl Candidates {
         matches!(self.login, Login::Email(_))
     }
 
-    /// Finds whose password it is.
+    /// Finds whose password it is. Costs the same work whether or not there is anybody.
     ///
     /// # Errors
     /// When it could not be hashed.
-    pub async fn whose(&self, app: &App, password: &Password) -> Result<Option<User>, HashError> {
-        if self.is_by_email() && is_password_of(app, self.sign_up.as_ref(), password).await? {
-            return Ok(self.sign_up.clone());
+    pub async fn whose(&self, app: &App, line: &str, password: &Password) -> Result<Option<User>, HashError> {
+        let tried = if self.is_by_email() { vec![&self.sign_up, &self.owner] } else { vec![&self.owner] };
+        let stored = tried.iter().map(|user| user.as_ref().map(|user| user.password_hash.clone())).collect();
+        let verdicts = app.hasher.verify_each(line, password.clone(), stored).await?;
+        let right = tried.into_iter().zip(verdicts).find(|(_, verdict)| *verdict != Verdict::Wrong);
+        let Some((Some(user), verdict)) = right else { return Ok(None) };
+        if verdict == Verdict::RightButOld {
+            rehash_later(app.clone(), user.clone(), password.clone());
         }
-        let is_owner = is_password_of(app, self.owner.as_ref(), password).await?;
-        Ok(self.owner.clone().filter(|_| is_owner))
+        Ok(Some(user.clone()))
     }
-}
-
-/// Costs the same work when there is nobody.
-async fn is_password_of(app: &App, user: Option<&User>, password: &Password) -> Result<bool, HashError> {
-    let stored = user.map(|user| user.password_hash.clone());
-    let verdict = app.hasher.verify(password.clone(), stored).await?;
-    if let (Verdict::RightButOld, Some(user)) = (verdict, user) {
-        rehash_later(app.clone(), user.clone(), password.clone());
-    }
-    Ok(verdict != Verdict::Wrong)
 }
 
 /// Stores the password at today's cost beside the request: the person need not wait for it.
 fn rehash_later(app: App, user: User, password: Password) {
     actix_web::rt::spawn(async move {
         // Too busy now: the next sign-in is soon enough.
-        let Ok(new) = app.hasher.hash(password).await else { return };
+        let Ok(new) = app.hasher.hash(OWN_LINE, password).await else { return };
         let stored = app
             .db
             .write(move |conn| {
@@ -96,40 +94,30 @@ fn rehash_later(app: App, user: User, password: Password) {
     });
 }
 
-/// Tokens that were taken before anything is hashed; given back unless the password was wrong.
-pub struct Tokens(Vec<(Limit, String)>);
-
-impl Tokens {
-    /// Takes a token of each limit: all of them, or none.
-    ///
-    /// # Errors
-    /// With the time to wait.
-    pub async fn take(app: &App, client: &Client, candidates: &Candidates) -> Result<Self, TooMany> {
-        let network = client.network();
-        let keys = candidates.limit_keys();
-        let pair = format!("{network} {}", keys.first().map_or("", String::as_str));
-        let mut taken = Self(Vec::new());
-        let mut wanted = vec![(Limit::SignInNetwork, network.clone())];
-        wanted.extend(keys.into_iter().map(|key| (Limit::SignInAccount, key)));
-        // Another account than within the last hour: it counts among those that this network fails at.
-        if app.limits.take(Limit::SignInPair, &pair).await.is_ok() {
-            taken.0.push((Limit::SignInPair, pair));
-            wanted.push((Limit::SignInSpread, network));
-        }
-        for (limit, key) in wanted {
-            if let Err(too_many) = app.limits.take(limit, &key).await {
-                taken.give_back(app).await;
-                return Err(too_many);
-            }
-            taken.0.push((limit, key));
-        }
-        Ok(taken)
+/// Takes the tokens of a try before anything is hashed: they are given back unless the password is wrong.
+///
+/// # Errors
+/// With the time to wait.
+pub async fn take_tokens(
+    app: &App,
+    browser: &SignInRequest,
+    candidates: &Candidates,
+) -> Result<Tokens, TooMany> {
+    let mut keys = candidates.limit_keys(app, browser);
+    let pair = format!("{} {}", browser.client.network(), candidates.login.as_str());
+    let is_known = keys.iter().any(|key| key.is_of(Limit::SignInDevice));
+    // Another name than within the last hour: it counts among those that this network fails at.
+    let pair = if is_known { None } else { app.limits.take([Limit::SignInPair.of(pair)]).await.ok() };
+    if pair.is_some() {
+        keys.extend(browser.client.keys(Limit::SignInSpread));
     }
-
-    /// Gives them back.
-    pub async fn give_back(self, app: &App) {
-        for (limit, key) in &self.0 {
-            app.limits.give_back(*limit, key).await;
+    match app.limits.take(keys).await {
+        Ok(tokens) => Ok(tokens.and(pair)),
+        Err(too_many) => {
+            if let Some(pair) = pair {
+                app.limits.give_back(pair).await;
+            }
+            Err(too_many)
         }
     }
 }

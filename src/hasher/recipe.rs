@@ -1,0 +1,226 @@
+//! What a password becomes before it is stored, and what is computed to compare one with it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::ExposeSecret;
+use sha2::Sha384;
+
+use super::Verdict;
+use crate::config::PasswordConfig;
+use crate::identity::{Password, PasswordHash, fingerprint};
+
+/// The highest cost that is ever computed: a stored hash that names a higher one would stop a thread for minutes.
+const MAX_COST: u32 = 16;
+
+/// How a password becomes what is stored: `v1[.pepper id]$2b$…`, where bcrypt gets
+/// base64(HMAC-SHA-384(key, password)): 64 ASCII bytes, so that neither its cut at 72 bytes nor its loop over
+/// a NUL can make two passwords equal.
+pub(super) struct Recipe {
+    cost: u32,
+    key: Vec<u8>,
+    version: String,
+    /// A hash of the current cost that no password has: unknown people cost the same work as known ones.
+    dummy: PasswordHash,
+    /// The highest cost of a stored hash that was ever met: wrong passwords take as long, whatever the cost of theirs.
+    highest: AtomicU32,
+}
+
+/// The key of all passwords without a pepper: a fixed label, so that a lost `SECRET_KEY` never costs anybody theirs.
+const LABEL: &[u8] = b"latchkey password v1";
+const PLAIN: &str = "v1";
+
+impl Recipe {
+    pub(super) fn new(config: &PasswordConfig) -> Self {
+        let pepper = config.pepper.expose_secret();
+        let mut key = LABEL.to_vec();
+        key.extend_from_slice(pepper.as_bytes());
+        let version =
+            if pepper.is_empty() { PLAIN.to_owned() } else { format!("{PLAIN}.{}", fingerprint(&key)) };
+        let dummy = dummy(&version, config.cost);
+        Self { cost: config.cost, key, version, dummy, highest: AtomicU32::new(config.cost) }
+    }
+
+    pub(super) fn hash(&self, password: &Password) -> Option<PasswordHash> {
+        match bcrypt::hash(prepared(&self.key, password), self.cost) {
+            Ok(hash) => Some(PasswordHash::from_stored(format!("{}{hash}", self.version))),
+            Err(error) => {
+                log::error!("a password could not be hashed: {error}");
+                None
+            }
+        }
+    }
+
+    pub(super) fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Verdict {
+        let Some((version, hash, cost)) = stored.and_then(read) else {
+            if stored.is_some_and(|hash| !hash.is_unusable()) {
+                log::error!("a stored password hash cannot be read");
+            }
+            self.verify_nothing(password);
+            return Verdict::Wrong;
+        };
+        self.highest.fetch_max(cost, Ordering::Relaxed);
+        let is_known = version == self.version || version == PLAIN;
+        if !is_known {
+            log::error!("a stored password hash was made with another PASSWORD_PEPPER");
+        }
+        // Made before there was a pepper: it counts, and is hashed again.
+        let key = if version == PLAIN { LABEL } else { &self.key };
+        let is_current = version == self.version && cost == self.cost;
+        let matches = bcrypt::verify(prepared(key, password), &hash).unwrap_or_else(|error| {
+            log::error!("a stored password hash cannot be read: {error}");
+            false
+        });
+        match (matches && is_known, is_current) {
+            (false, _) => {
+                self.make_up_for(cost);
+                Verdict::Wrong
+            }
+            (true, true) => Verdict::Right,
+            (true, false) => Verdict::RightButOld,
+        }
+    }
+
+    /// Does the work of a wrong password when there is none to compare with.
+    fn verify_nothing(&self, password: &Password) {
+        if let Some((_, hash, cost)) = read(&self.dummy) {
+            if let Err(error) = bcrypt::verify(prepared(&self.key, password), &hash) {
+                log::error!("the hash of nobody cannot be read: {error}");
+            }
+            self.make_up_for(cost);
+        }
+    }
+
+    /// A wrong password takes the same time whatever the cost of the stored hash: the steps from its cost to the highest one
+    /// add up to the difference.
+    fn make_up_for(&self, done: u32) {
+        for cost in done..self.highest.load(Ordering::Relaxed) {
+            if let Err(error) = bcrypt::hash_with_salt("", cost, [0; 16]) {
+                log::error!("a password could not be hashed: {error}");
+            }
+        }
+    }
+}
+
+/// bcrypt's text form of that cost, made without a quarter of a second at every start.
+fn dummy(version: &str, cost: u32) -> PasswordHash {
+    let blank = "abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01232";
+    PasswordHash::from_stored(format!("{version}$2b${cost:02}${blank}"))
+}
+
+/// The version, bcrypt's text and the cost of a stored hash, where it is one that bcrypt computes.
+fn read(stored: &PasswordHash) -> Option<(&str, String, u32)> {
+    let (version, hash) = stored.as_str().split_once('$')?;
+    let cost = hash.split('$').nth(1)?.parse().ok()?;
+    let is_bcrypt = hash.len() == 59 && hash.is_ascii() && hash.starts_with("2b$");
+    (is_bcrypt && (4..=MAX_COST).contains(&cost)).then(|| (version, format!("${hash}"), cost))
+}
+
+fn prepared(key: &[u8], password: &Password) -> String {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac = Hmac::<Sha384>::new_from_slice(key).expect("a key");
+    mac.update(password.expose().as_bytes());
+    STANDARD_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PasswordRules;
+    use proptest::prelude::*;
+
+    fn recipe(cost: u32, pepper: &str) -> Recipe {
+        let rules = PasswordRules { min_length: 8 };
+        Recipe::new(&PasswordConfig { cost, rules, pepper: pepper.into() })
+    }
+
+    #[test]
+    fn neither_length_nor_a_nul_byte_makes_two_passwords_equal() {
+        let recipe = recipe(4, "");
+        let long = "x".repeat(128);
+        let pairs = [
+            (long.clone() + "a", long + "b"),
+            ("x".to_owned(), "x\0x".to_owned()),
+            ("ab\0ab".into(), "ab".into()),
+        ];
+        for (one, other) in pairs {
+            let hash = recipe.hash(&Password::entered(&one)).unwrap();
+            assert_eq!(recipe.verify(&Password::entered(&one), Some(&hash)), Verdict::Right);
+            assert_eq!(recipe.verify(&Password::entered(&other), Some(&hash)), Verdict::Wrong);
+        }
+    }
+
+    #[test]
+    fn a_new_cost_asks_for_a_new_hash_and_a_lost_pepper_costs_the_password() {
+        let password = Password::entered("violet canyon");
+        let hash = recipe(4, "a").hash(&password).unwrap();
+        assert_eq!(recipe(5, "a").verify(&password, Some(&hash)), Verdict::RightButOld);
+        assert_eq!(recipe(4, "b").verify(&password, Some(&hash)), Verdict::Wrong);
+        assert_eq!(recipe(4, "").verify(&password, Some(&hash)), Verdict::Wrong);
+    }
+
+    #[test]
+    fn an_unusable_password_is_wrong_whatever_is_typed() {
+        for typed in ["", "!", "x"] {
+            let verdict = recipe(4, "").verify(&Password::entered(typed), Some(&PasswordHash::unusable()));
+            assert_eq!(verdict, Verdict::Wrong);
+        }
+    }
+
+    #[test]
+    fn the_highest_cost_that_was_met_is_what_a_wrong_password_costs() {
+        let stored = recipe(6, "").hash(&Password::entered("violet canyon")).unwrap();
+        let recipe = recipe(5, "");
+        recipe.verify(&Password::entered("x"), Some(&stored));
+        assert_eq!(recipe.highest.load(Ordering::Relaxed), 6);
+        let absurd = PasswordHash::from_stored(stored.as_str().replace("$06$", "$31$"));
+        assert_eq!(recipe.verify(&Password::entered("x"), Some(&absurd)), Verdict::Wrong);
+        assert_eq!(recipe.highest.load(Ordering::Relaxed), 6, "nothing that would take days is computed");
+    }
+
+    #[test]
+    fn a_pepper_can_be_added_later() {
+        let password = Password::entered("violet canyon");
+        let hash = recipe(4, "").hash(&password).unwrap();
+        assert_eq!(recipe(4, "a").verify(&password, Some(&hash)), Verdict::RightButOld);
+        assert_eq!(recipe(4, "a").verify(&Password::entered("x"), Some(&hash)), Verdict::Wrong);
+    }
+
+    #[test]
+    fn a_broken_stored_hash_is_a_wrong_password() {
+        for broken in ["", "v1", "v1$2b$12$é", "v1$2b$04$short", "$2b$04$", &"é".repeat(60)] {
+            let stored = PasswordHash::from_stored(broken.to_owned());
+            assert_eq!(
+                recipe(4, "").verify(&Password::entered("x"), Some(&stored)),
+                Verdict::Wrong,
+                "{broken}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_dummy_is_hashed_like_any_other() {
+        let recipe = recipe(4, "");
+        let hash = recipe.dummy.as_str().strip_prefix("v1").unwrap();
+        assert_eq!(
+            bcrypt::verify("x", hash).ok(),
+            Some(false),
+            "it is read and computed, not refused at sight"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn only_the_password_itself_verifies(one in "\\PC{1,20}", other in "\\PC{1,20}") {
+            let recipe = recipe(4, "");
+            let (one, other) = (Password::entered(&one), Password::entered(&other));
+            let hash = recipe.hash(&one).unwrap();
+            prop_assert_eq!(recipe.verify(&one, Some(&hash)), Verdict::Right);
+            let verdict = recipe.verify(&other, Some(&hash));
+            prop_assert_eq!(verdict == Verdict::Right, one.expose() == other.expose());
+        }
+    }
+}
