@@ -160,6 +160,8 @@ fn limits_count_at_both_instances_together() {
 #[test]
 fn a_thousand_mails_leave_once_each_through_a_moody_server() {
     everywhere(async |one: &Site, other: &Site| {
+        one.appoint(Role::User, "annalee").await;
+        let ann = Id::from_stored(one.texts("SELECT id AS text FROM users").await.remove(0));
         one.mail.be(Mood::Moody);
         let now = one.app.clock.now();
         one.app
@@ -168,7 +170,7 @@ fn a_thousand_mails_leave_once_each_through_a_moody_server() {
                 for number in 0..1000 {
                     let to = Email::parse(&format!("p{number}@example.org")).unwrap();
                     let mail = AccountExists { username: format!("person{number}") };
-                    mail::queue(conn, mail, &Envelope::to(&Id::new(), &to), now)?;
+                    mail::queue(conn, mail, &Envelope::to(&ann, &to), now)?;
                 }
                 Ok::<_, db::Error>(())
             })
