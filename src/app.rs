@@ -10,6 +10,7 @@ use crate::hasher::Hasher;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::pictures::Pictures;
+use crate::readiness::ReadinessProbe;
 use crate::redis_connection::RedisConnection;
 use crate::statistics::Statistics;
 
@@ -25,6 +26,8 @@ pub struct App {
     /// How often things may be done.
     pub limits: Limits,
     pub pictures: Pictures,
+    /// Whether this process can serve.
+    pub readiness: ReadinessProbe,
     pub wakeup: Wakeup,
     /// Knows when the process is to end.
     pub shutdown: Shutdown,
@@ -48,6 +51,7 @@ impl App {
             hasher: Hasher::start(&config.passwords)?,
             limits: Limits::new(config.limits.clone(), keys.limit, clock.clone()),
             pictures: Pictures::new(&config.media)?,
+            readiness: ReadinessProbe::default(),
             wakeup: Wakeup::default(),
             shutdown: Shutdown::default(),
             statistics: Statistics::new(db.clone(), clock.clone()),

@@ -3,6 +3,7 @@
 mod check;
 mod dev;
 mod environment;
+mod listeners;
 mod mail;
 mod serve;
 mod superuser;
@@ -11,7 +12,7 @@ mod user;
 use std::error::Error;
 use std::fmt::Display;
 use std::future::Future;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use clap::{Parser, Subcommand};
 use crate::accounts::administration::{ActError, Actor};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig};
+use crate::config::{Config, DatabaseConfig, Given};
 use crate::courier::{self, Transport};
 use crate::db::Db;
 use crate::identity::{Email, Id, Message};
@@ -61,9 +62,9 @@ enum Command {
     Courier,
     /// Copy a whole database to another one, which must be empty; stop all instances first
     MoveDatabase {
-        /// The database to copy from, for example `sqlite://latchkey.sqlite3`
+        /// The database to copy from, for example `sqlite://latchkey.sqlite3`, or `file:PATH` of a file that holds its URL
         from: String,
-        /// The empty database to copy to, for example `postgres://user:password@host/name`
+        /// The empty database to copy to, for example `postgres://user@host/name`, or `file:PATH` of a file that holds its URL
         to: String,
     },
     /// Manage accounts
@@ -96,7 +97,7 @@ pub fn run() -> ExitCode {
 fn execute(command: Command) -> Outcome {
     match command {
         Command::Dev => dev::run(),
-        Command::Serve => serve::run(settings()?, |_| ()),
+        Command::Serve => serve::run(settings()?),
         Command::Migrate => migrate(&settings()?),
         Command::CreateSuperuser(given) => superuser::run(&settings()?, given),
         Command::Check => in_runtime(check::run(&settings()?)),
@@ -130,7 +131,13 @@ impl Exit {
 
 /// Opens the program for a command, its database up to date.
 fn open() -> Result<App, Box<dyn Error>> {
-    let app = App::new(settings()?, Clock::system())?;
+    let config = settings()?;
+    if config.database.is_missing_file() {
+        return Err(
+            "there is no database yet at DATABASE_URL; is this the folder that latchkey serves from?".into(),
+        );
+    }
+    let app = App::new(config, Clock::system())?;
     app.db.migrate()?;
     Ok(app)
 }
@@ -161,9 +168,13 @@ fn english(message: &Message) -> String {
 
 /// Reads the settings of a production; logging starts with them.
 fn settings() -> Result<Config, Box<dyn Error>> {
-    let environment = environment::with_env_file()?;
-    let config = Config::from_lookup(&environment)?;
-    logging::start(&environment, &config)?;
+    start(&environment::with_env_file()?)
+}
+
+/// Reads these settings; logging starts with them.
+fn start(given: &Given) -> Result<Config, Box<dyn Error>> {
+    let config = Config::of(given)?;
+    logging::start(given.value("RUST_LOG"), &config)?;
     Ok(config)
 }
 
@@ -173,23 +184,36 @@ fn in_runtime(work: impl Future<Output = Outcome>) -> Outcome {
 
 fn migrate(config: &Config) -> Outcome {
     let count = Db::open(&config.database).migrate()?;
-    say(format_args!("The database is up to date. Migrations run: {count}."));
+    say(format_args!("The database is up to date. Migrations run: {count}."))?;
     Ok(())
 }
 
 fn move_database(from: &str, to: &str) -> Outcome {
-    let open = |name: &str, url: &str| match DatabaseConfig::of_url(url) {
-        Ok(config) => Ok(Db::open(&config)),
-        Err(error) => Err(format!("{name} {error}")),
+    let open = |name: &str, argument: &str| {
+        let url = match argument.strip_prefix("file:") {
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|error| format!("{name}: {path}: {error}"))?
+            }
+            None => argument.to_owned(),
+        };
+        if argument.contains("://") && DatabaseConfig::holds_password(argument) {
+            complain(&format_args!(
+                "the password in {name} can be seen by everybody on this machine; write file:PATH instead"
+            ));
+        }
+        match DatabaseConfig::of_url(url.trim()) {
+            Ok(config) => Ok(Db::open(&config)),
+            Err(error) => Err(format!("{name} {error}")),
+        }
     };
     let source = open("FROM", from)?;
     let target = open("TO", to)?;
     source.migrate()?;
     target.migrate()?;
     for (table, count) in source.copy_to(&target, transfer::copy)? {
-        say(format_args!("{count:>9} {table}"));
+        say(format_args!("{count:>9} {table}"))?;
     }
-    say("Everything has been copied. Set DATABASE_URL to the new database, then start Latchkey again.");
+    say("Everything has been copied. Set DATABASE_URL to the new database, then start Latchkey again.")?;
     Ok(())
 }
 
@@ -199,16 +223,22 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let keys = Keys::derive(&config.secret_keys);
     let writer = MailWriter { public_url: config.public_url.clone(), keys, language };
     let test = writer.write(&TestMail {}.into(), "", Duration::ZERO).ok_or("there is no test mail")?;
-    let message = courier::build(&test, &config.mail.from, to.as_str(), Id::new().as_str(), language)?;
-    Transport::open(&config.mail)?.send(message).await?;
-    say(format_args!("Test email sent to {}.", to.as_str()));
-    Ok(())
+    let sender = (&config.mail.from, config.mail.reply_to.as_ref());
+    let message = courier::build(&test, sender, to.as_str(), Id::new().as_str(), language)?;
+    let said = Transport::open(&config.mail)?.send(message).await?;
+    say(format_args!("Test email sent to {}. The mail server said: {said}", to.as_str()))
 }
 
-/// Says something to whoever called the command. A terminal that went away is no reason to stop.
-fn say(line: impl Display) {
-    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
-        log::debug!("standard output is closed: {error}");
+/// Says something to whoever called the command.
+///
+/// # Errors
+/// When it cannot be written. Somebody who has read enough (`| head`) is no error.
+fn say(line: impl Display) -> Outcome {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("standard output cannot be written: {error}").into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -3,22 +3,27 @@
 //! No part of the program reads the environment for itself. Secrets are kept in types whose `Debug` hides them.
 
 mod database;
+mod given;
 mod limits;
 mod mail;
 mod media;
+mod network;
 mod origin;
 mod reader;
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use database::{Backend, DatabaseConfig};
+pub use given::Given;
 pub use limits::{Limit, LimitsConfig, Rate, RateLimits};
-pub use mail::{MailConfig, Smtp, SmtpSecurity, TransportKind};
+pub use mail::{MailConfig, Sender, Smtp, SmtpSecurity, TransportKind};
 pub use media::{BucketConfig, MediaConfig};
+pub use network::{AllowedHost, Listen};
 pub use origin::PublicUrl;
 pub use reader::Errors;
 use reader::Reader;
@@ -32,11 +37,12 @@ pub struct Config {
     pub secret_keys: Vec<SecretString>,
     /// `/dev/mail/`, and unsafe settings only warned about.
     pub debug: bool,
-    pub bind: SocketAddr,
+    /// Where to listen.
+    pub bind: Vec<Listen>,
     /// The origin of every link in a mail, and of the cross-site check.
     pub public_url: PublicUrl,
-    /// Hosts we answer to, lower case and without port.
-    pub allowed_hosts: Vec<String>,
+    /// Names that we answer to besides that of `PUBLIC_URL`.
+    pub allowed_hosts: Vec<AllowedHost>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub database: DatabaseConfig,
@@ -58,6 +64,8 @@ pub struct Config {
     pub sign_up: SignUp,
     /// From where the admin pages and the sign-in pages of staff may be used; empty: from anywhere.
     pub admin_networks: Vec<IpNet>,
+    /// What keeps browsers on https, with an https origin.
+    pub hsts: Option<String>,
     /// How long the audit log is kept.
     pub events_kept: Duration,
     /// What a log line looks like.
@@ -127,37 +135,63 @@ impl Config {
     /// Every mistake, each with the name of its setting and never with its value.
     pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Errors> {
         let mut read = Reader::new(lookup);
+        let config = Self::read(&mut read);
+        Ok(Self { warnings: read.finish()?, ..config })
+    }
+
+    /// The settings that were given.
+    ///
+    /// # Errors
+    /// Every mistake, each with the name of its setting and never with its value; also names that are no setting's.
+    pub fn of(given: &Given) -> Result<Self, Errors> {
+        let lookup = |name: &str| given.value(name);
+        let mut read = Reader::new(&lookup);
+        let config = Self::read(&mut read);
+        read.compare_with(given);
+        Ok(Self { warnings: read.finish()?, ..config })
+    }
+
+    fn read(read: &mut Reader<'_>) -> Self {
+        read.know("RUST_LOG");
         let debug = read.flag("DEBUG", false);
-        let bind = read.parsed("BIND", "127.0.0.1:8000", "an address and a port, like 127.0.0.1:8000");
-        let bind: SocketAddr = bind.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
-        let public_url = PublicUrl::read(&mut read, bind.port());
+        let bind = network::listen(read);
+        let public_url = PublicUrl::read(read, network::port(&bind));
         if debug && !public_url.is_local() {
             read.mistake("DEBUG", "must be off when PUBLIC_URL is not on this machine");
         }
-        let config = Self {
-            secret_keys: secret_keys(&mut read),
+        if debug && !bind.iter().all(Listen::is_local) {
+            read.mistake("DEBUG", "must be off when BIND is reachable from other machines");
+        }
+        let trusted_proxies = network::trusted_proxies(read);
+        let is_alone = trusted_proxies.is_empty() && bind.iter().any(|place| matches!(place, Listen::Tcp(_)));
+        if public_url.is_https() && is_alone {
+            read.warn("TRUSTED_PROXIES is empty, though PUBLIC_URL is https: all visitors have the address of your proxy and share its limits");
+        }
+        if debug {
+            read.warn("DEBUG is on: every email can be read at /dev/mail/");
+        }
+        Self {
+            secret_keys: secret_keys(read),
             debug,
             bind,
-            allowed_hosts: allowed_hosts(&mut read),
-            trusted_proxies: read.parsed_list("TRUSTED_PROXIES", "a list of networks like 10.0.0.0/8"),
-            database: DatabaseConfig::read(&mut read),
-            redis: redis(&mut read),
-            mail: MailConfig::read(&mut read, &public_url),
-            media: MediaConfig::read(&mut read),
-            passwords: passwords(&mut read),
+            allowed_hosts: network::allowed_hosts(read),
+            trusted_proxies,
+            database: DatabaseConfig::read(read),
+            redis: redis(read),
+            mail: MailConfig::read(read, &public_url),
+            media: MediaConfig::read(read),
+            passwords: passwords(read),
             otp_lifetime: Duration::from_secs(read.number("OTP_LIFETIME_SECONDS", 600, 1..=3600).into()),
             reset_lifetime: read.seconds("RESET_LIFETIME_SECONDS", 1200),
-            sessions: SessionConfig {
-                idle: read.seconds("SESSION_IDLE_SECONDS", 3600),
-                absolute: read.seconds("SESSION_ABSOLUTE_SECONDS", 86_400),
-            },
-            limits: LimitsConfig::read(&mut read),
+            sessions: sessions(read),
+            limits: LimitsConfig::read(read),
             sign_up: read.one_of(
                 "SIGN_UP",
                 SignUp::Open,
                 &[("open", SignUp::Open), ("closed", SignUp::Closed)],
             ),
-            admin_networks: read.parsed_list("ADMIN_NETWORKS", "a list of networks like 10.0.0.0/8"),
+            admin_networks: network::networks(read, "ADMIN_NETWORKS"),
+            hsts: network::hsts(read),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
             log_format: read.one_of(
                 "LOG_FORMAT",
@@ -166,22 +200,16 @@ impl Config {
             ),
             public_url,
             warnings: Vec::new(),
-        };
-        if debug {
-            read.warn("DEBUG is on: every email can be read at /dev/mail/");
         }
-        let warnings = read.finish()?;
-        Ok(Self { warnings, ..config })
     }
 
     /// Whether this Host header, with or without port, names us.
     pub fn answers_to(&self, host: &str) -> bool {
         let Some(name) = origin::host_name(host) else { return false };
-        if self.allowed_hosts.is_empty() {
-            name == self.public_url.host() || (self.public_url.is_local() && origin::is_loopback(&name))
-        } else {
-            self.allowed_hosts.contains(&name)
-        }
+        // Every mail links to it.
+        let is_own = name == self.public_url.host();
+        let is_this_machine = self.public_url.is_local() && origin::is_loopback(&name);
+        is_own || is_this_machine || self.allowed_hosts.iter().any(|host| host.fits(&name))
     }
 
     /// Whether the admin pages, and the sign-in of those who see them, are open to that IP address.
@@ -195,19 +223,22 @@ impl Config {
     }
 }
 
-fn allowed_hosts(read: &mut Reader<'_>) -> Vec<String> {
-    let hosts: Vec<Option<String>> =
-        read.list("ALLOWED_HOSTS").iter().map(|host| origin::host_name(host)).collect();
-    if hosts.contains(&None) {
-        read.mistake("ALLOWED_HOSTS", "must be a list of names like accounts.example.org");
+fn sessions(read: &mut Reader<'_>) -> SessionConfig {
+    let idle = read.seconds("SESSION_IDLE_SECONDS", 3600);
+    let absolute = read.seconds("SESSION_ABSOLUTE_SECONDS", 86_400);
+    if idle > absolute {
+        read.warn("SESSION_IDLE_SECONDS is over SESSION_ABSOLUTE_SECONDS, which is what counts");
     }
-    hosts.into_iter().flatten().collect()
+    SessionConfig { idle, absolute }
 }
+
+/// Fewer different characters than a random key ever has.
+const MIN_DIFFERENT: usize = 12;
 
 fn secret_keys(read: &mut Reader<'_>) -> Vec<SecretString> {
     let keys = read.list("SECRET_KEY");
     if keys.is_empty() {
-        read.mistake("SECRET_KEY", "is missing; make one with: openssl rand -base64 48");
+        read.mistake("SECRET_KEY", "is neither in the environment nor in a .env of the current folder; make one with: openssl rand -base64 48");
     } else if keys.iter().any(|key| key.chars().count() < 50 || key.contains([' ', '\t', '\n'])) {
         read.mistake(
             "SECRET_KEY",
@@ -215,6 +246,10 @@ fn secret_keys(read: &mut Reader<'_>) -> Vec<SecretString> {
         );
     } else if keys.iter().any(|key| key.starts_with("change-me")) {
         read.mistake("SECRET_KEY", "is still the example; make one with: openssl rand -base64 48");
+    }
+    let is_weak = |key: &String| key.chars().collect::<BTreeSet<_>>().len() < MIN_DIFFERENT;
+    if keys.iter().any(is_weak) {
+        read.warn("SECRET_KEY is made of a few characters only, so it can be guessed; make one with: openssl rand -base64 48");
     }
     keys.into_iter().map(SecretString::from).collect()
 }
@@ -293,6 +328,7 @@ mod tests {
         assert_eq!(public.cookie_name("latchkey"), "__Host-latchkey");
         assert!(public.answers_to("accounts.example.org:443") && !public.answers_to("localhost"));
         assert!(config(&[("PUBLIC_URL", "https://example.org"), ("DEBUG", "on")]).is_err());
+        assert!(config(&[("BIND", "0.0.0.0:8000"), ("DEBUG", "on")]).is_err());
     }
 
     #[test]

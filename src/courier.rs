@@ -5,14 +5,17 @@
 //!   after one second, then two, at most every thirty.
 //! - A mail that the server puts off (4xx) waits longer and longer, for a day; one it refuses (5xx) is given up
 //!   at once. Neither holds up another.
-//! - A code that has expired is dropped, not sent. Secrets are erased when a mail ends, however it ends.
+//! - A mail that a server got whole and did not acknowledge is sent once more, and not again.
+//! - A code that has expired is dropped, not sent. The secret of a mail ends with it; that of one that was refused, when it expires.
 
 mod mailbox;
+mod smtp;
 mod transport;
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -24,9 +27,9 @@ pub use transport::{SendError, Transport, build};
 use crate::accounts::codes::CodeRules;
 use crate::accounts::recovery::{self, RecoveryRules};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Sender};
 use crate::db::{self, Db};
-use crate::identity::{Email, Moment};
+use crate::identity::Moment;
 use crate::keys::Keys;
 use crate::language::Language;
 use crate::mail::{Mail, MailWriter, RecoveryRequest};
@@ -41,6 +44,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_PROBE_DELAY: Duration = Duration::from_secs(30);
 /// How often a mail is put off before it is given up; with [`delay`], after about a day.
 const MAX_TRIES: i32 = 30;
+/// When a mail that was perhaps taken is sent again: once.
+const AFTER_SILENCE: Duration = Duration::from_secs(120);
+/// About people of how many domains a server says the same before it is taken to be about us.
+const MANY_DOMAINS: usize = 3;
 
 /// Wakes the couriers of this process when there is something to send.
 #[derive(Clone, Default)]
@@ -87,10 +94,13 @@ pub struct Courier {
     parts: CourierParts,
     transport: Transport,
     writer: MailWriter,
-    from: Email,
+    from: Sender,
+    reply_to: Option<Sender>,
     rules: RecoveryRules,
     /// Until when, and how often already, the server could not be reached.
     away: Mutex<Option<(Moment, u32)>>,
+    /// The same refusal in a row, and the domains whose people it was about.
+    refusals: Mutex<BTreeSet<(String, String)>>,
 }
 
 enum Next {
@@ -112,11 +122,13 @@ impl Courier {
             transport: Transport::open(&config.mail)?,
             writer: MailWriter { public_url, keys: keys.clone(), language: Language::of_site() },
             from: config.mail.from.clone(),
+            reply_to: config.mail.reply_to.clone(),
             rules: RecoveryRules {
                 codes: CodeRules::new(config, keys),
                 reset_lifetime: config.reset_lifetime,
             },
             away: Mutex::default(),
+            refusals: Mutex::default(),
         })
     }
 
@@ -172,16 +184,32 @@ impl Courier {
         if let Mail::RecoveryRequest(request) = mail {
             return self.answer_recovery(outgoing, request).await;
         }
-        match self.send(&outgoing, &mail, now).await {
-            Ok(()) => {
+        match self.send_under_lease(&outgoing, &mail, now).await? {
+            Ok(said) => {
                 self.reached();
-                self.finish(&outgoing, State::Sent, None).await
+                self.refusals().clear();
+                log::info!("mail {} was taken: {said}", outgoing.id.as_str());
+                self.finish(&outgoing, State::Sent, Some(said)).await
             }
             Err(SendError::Unreachable(why)) => {
                 let due = self.not_reached(now, &why);
                 self.put_off(outgoing, due, PutOff::ServerAway, why).await
             }
-            Err(SendError::Later(why)) if outgoing.tries < MAX_TRIES => {
+            Err(SendError::Uncertain(why)) if outgoing.is_perhaps_sent() => {
+                log::warn!("mail {} was perhaps delivered twice: {why}", outgoing.id.as_str());
+                self.finish(&outgoing, State::Sent, Some(why)).await
+            }
+            Err(SendError::Uncertain(why)) => {
+                log::warn!(
+                    "mail {} was perhaps delivered, and is sent once more: {why}",
+                    outgoing.id.as_str()
+                );
+                self.put_off(outgoing, now.plus(AFTER_SILENCE), PutOff::Perhaps, why).await
+            }
+            Err(SendError::Never(why)) if !self.refuses_everybody(&outgoing.recipient, &why) => {
+                self.give_up(outgoing, State::Failed, &why).await
+            }
+            Err(SendError::Later(why) | SendError::Never(why)) if outgoing.tries < MAX_TRIES => {
                 log::info!("mail {} was put off: {why}", outgoing.id.as_str());
                 let due = now.plus(delay(outgoing.tries));
                 self.put_off(outgoing, due, PutOff::ByServer, why).await
@@ -190,6 +218,53 @@ impl Courier {
                 self.give_up(outgoing, State::Failed, &why).await
             }
         }
+    }
+
+    /// Sends a mail, and keeps it ours for as long as that takes. When the process ends meanwhile, it is left after a while.
+    async fn send_under_lease(
+        &self,
+        outgoing: &OutboxMail,
+        mail: &Mail,
+        now: Moment,
+    ) -> Result<Result<String, SendError>, db::Error> {
+        let sending = self.send(outgoing, mail, now);
+        let mut sending = std::pin::pin!(sending);
+        let mut ticks_since_end = 0;
+        loop {
+            match tokio::time::timeout(outbox::LEASE / 3, &mut sending).await {
+                Ok(done) => return Ok(done),
+                Err(_) if ticks_since_end > 1 => {
+                    return Ok(Err(SendError::Uncertain("the program ended meanwhile".to_owned())));
+                }
+                Err(_) => {
+                    ticks_since_end += u32::from(self.parts.shutdown.has_begun());
+                    let (id, now) = (outgoing.id.clone(), self.parts.clock.now());
+                    self.parts
+                        .db
+                        .write(move |conn| Ok::<_, db::Error>(outbox::extend(conn, &id, now)?))
+                        .await?;
+                }
+            }
+        }
+    }
+
+    /// Remembers a refusal; whether the same was said about people of several domains, so that it is about us and not about them:
+    /// then mails wait instead of being given up. Nobody's mail is held up for that.
+    fn refuses_everybody(&self, recipient: &str, why: &str) -> bool {
+        let text = why.replace(recipient, "…");
+        let domain = recipient.rsplit('@').next().unwrap_or_default().to_owned();
+        let mut refusals = self.refusals();
+        refusals.retain(|(known, _)| *known == text);
+        let before = refusals.len();
+        refusals.insert((text, domain));
+        if before < MANY_DOMAINS && refusals.len() == MANY_DOMAINS {
+            log::warn!("the mail server refuses mail to everybody: {why}");
+        }
+        refusals.len() >= MANY_DOMAINS
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn put_off(
@@ -202,17 +277,16 @@ impl Courier {
         self.parts.db.write(move |conn| Ok(outbox::postpone(conn, &mail, due, why, &trouble)?)).await
     }
 
-    async fn send(&self, outgoing: &OutboxMail, mail: &Mail, now: Moment) -> Result<(), SendError> {
+    async fn send(&self, outgoing: &OutboxMail, mail: &Mail, now: Moment) -> Result<String, SendError> {
         let secret = outgoing.secret.as_deref().unwrap_or_default();
         let left = outgoing.expires_at.map_or(Duration::ZERO, |expires| expires.since(now));
         let content = self.writer.write(mail, secret, left);
         let content = content.ok_or_else(|| SendError::Never("it cannot be written".to_owned()))?;
         let language = self.writer.language;
-        let message = build(&content, &self.from, &outgoing.recipient, outgoing.id.as_str(), language)?;
+        let sender = (&self.from, self.reply_to.as_ref());
+        let message = build(&content, sender, &outgoing.recipient, outgoing.id.as_str(), language)?;
         let headers = message.headers().to_string();
-        if let Err(trouble) = self.transport.send(message).await {
-            return Err(self.blame(trouble).await);
-        }
+        let said = self.transport.send(message).await?;
         if let Some(sent) = &self.parts.sent {
             sent.keep(SentMail {
                 number: 0,
@@ -224,15 +298,7 @@ impl Courier {
                 html: content.html(language).unwrap_or_default(),
             });
         }
-        Ok(())
-    }
-
-    /// A server that turns everybody away (a wrong password, no room) says nothing about this mail.
-    async fn blame(&self, trouble: SendError) -> SendError {
-        match (&trouble, self.transport.probe().await) {
-            (SendError::Unreachable(_), _) | (_, Ok(())) => trouble,
-            (_, Err(of_server)) => SendError::Unreachable(of_server.to_string()),
-        }
+        Ok(said)
     }
 
     async fn answer_recovery(&self, asked: OutboxMail, request: RecoveryRequest) -> Result<(), db::Error> {
@@ -268,7 +334,7 @@ impl Courier {
             .write(move |conn| {
                 // Another worker may have ended it, where a lease ran out too early.
                 let has_ended = outbox::finish(conn, &id, state, trouble.as_deref(), now)?;
-                if let Some(why) = trouble.as_ref().filter(|_| has_ended) {
+                if let Some(why) = trouble.as_ref().filter(|_| has_ended && state != State::Sent) {
                     events::note(conn, Kind::MailGivenUp, user.as_ref(), &Source::Program, why, now)?;
                 }
                 Ok(())

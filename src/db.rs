@@ -9,7 +9,9 @@
 pub(crate) mod columns;
 mod connection;
 mod error;
+mod outage;
 pub mod schema;
+mod signs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +24,7 @@ use diesel::r2d2::{Pool, PooledConnection};
 use connection::Manager;
 pub use connection::{DbConnection as Connection, MultiBackend as AnyBackend};
 pub use error::{Error, TransactionError};
+use outage::{Outage, Proof};
 
 use crate::config::{self, DatabaseConfig};
 
@@ -36,6 +39,7 @@ pub struct Db {
     pool: Pool<Manager>,
     /// Raised when a connection turns out dead: then the others of its age are not asked first.
     epoch: Arc<AtomicU64>,
+    outage: Outage,
     finds_inline: bool,
 }
 
@@ -49,7 +53,12 @@ impl Db {
             .connection_timeout(Duration::from_secs(3))
             .error_handler(Box::new(LogErrors))
             .build_unchecked(Manager::new(config.clone(), Arc::clone(&epoch)));
-        Self { pool, epoch, finds_inline: config.backend == config::Backend::Sqlite }
+        Self {
+            pool,
+            epoch,
+            outage: Outage::default(),
+            finds_inline: config.backend == config::Backend::Sqlite,
+        }
     }
 
     /// Brings the tables up to this program's version; returns how many migrations ran. Blocks the thread.
@@ -82,16 +91,45 @@ impl Db {
         copied
     }
 
-    /// Asks whether the database answers, and has its tables.
+    /// Whether there are no tables yet.
     ///
     /// # Errors
-    /// `Unavailable` or `Lost` when it does not answer, `Query` when the tables are missing.
-    pub async fn ping(&self) -> Result<(), Error> {
+    /// When the database does not answer.
+    pub async fn is_empty(&self) -> Result<bool, Error> {
         use diesel::prelude::*;
-        self.read(|conn| {
+        let looked = self.read(|conn| {
             schema::users::table.limit(0).select(schema::users::id).load::<String>(conn).map(drop)
+        });
+        match looked.await {
+            Ok(()) => Ok(false),
+            Err(Error::Query(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Proves that the database takes writes, by one that changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Lost` when it does not, `Query` when the tables are missing.
+    pub async fn prove(&self) -> Result<(), Error> {
+        use diesel::prelude::*;
+        self.write(|conn| {
+            let nobody = schema::users::table.find("");
+            diesel::update(nobody).set(schema::users::phone.eq("")).execute(conn)?;
+            Ok(())
         })
         .await
+    }
+
+    /// Refuses what is a database and none that we can work with. Blocks the thread.
+    ///
+    /// # Errors
+    /// `Unfit`, with what is to be changed.
+    pub fn refuse_unfit(&self) -> Result<(), Error> {
+        let mut one = self.connection()?;
+        one.conn.refuse_other_charsets()?;
+        let mut other = self.connection()?;
+        Connection::refuse_shared_sessions(&mut one.conn, &mut other.conn)
     }
 
     /// Reads one row by a unique key. May run the query twice.
@@ -124,13 +162,15 @@ impl Db {
         let db = self.clone();
         off_the_loop(move || {
             let query = || query(&mut db.connection()?.conn).map_err(Error::from);
-            match query() {
+            let answer = match query() {
                 Err(error) if error.is_lost() => {
                     db.note_lost(&error);
                     query()
                 }
                 answer => answer,
-            }
+            };
+            db.outage.note(answer.as_ref().err(), Proof::Read);
+            answer
         })
         .await
     }
@@ -151,7 +191,11 @@ impl Db {
         off_the_loop(move || {
             let mut run = 1;
             loop {
-                let mut pooled = db.begin()?;
+                let begun = db.begin();
+                if let Err(error) = &begun {
+                    db.outage.note(Some(error), Proof::Read);
+                }
+                let mut pooled = begun?;
                 match transaction(&mut pooled.conn, &work, deadline) {
                     Err(error)
                         if run < MAX_TRANSACTION_RUNS && error.database().is_some_and(Error::lost_a_race) =>
@@ -162,6 +206,8 @@ impl Db {
                         if let Some(error) = done.as_ref().err().and_then(E::database) {
                             db.note_lost(error);
                         }
+                        let proof = if done.is_ok() { Proof::Written } else { Proof::Read };
+                        db.outage.note(done.as_ref().err().and_then(E::database), proof);
                         return done;
                     }
                 }
@@ -194,7 +240,13 @@ impl Db {
     }
 
     fn connection(&self) -> Result<PooledConnection<Manager>, Error> {
-        self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))
+        self.pool.get().map_err(|error| {
+            // What the pool waited for is the reason; how it waited is not.
+            let why = error.to_string();
+            Error::Unavailable(
+                why.strip_prefix("timed out waiting for connection: ").unwrap_or(&why).to_owned(),
+            )
+        })
     }
 }
 
@@ -246,6 +298,7 @@ struct LogErrors;
 
 impl diesel::r2d2::HandleError<diesel::r2d2::Error> for LogErrors {
     fn handle_error(&self, error: diesel::r2d2::Error) {
-        log::warn!("no connection to the database: {error}");
+        // The outage that this makes is told once.
+        log::debug!("no connection to the database: {error}");
     }
 }

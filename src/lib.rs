@@ -30,6 +30,7 @@ pub mod web;
 pub mod app;
 
 pub mod courier;
+pub mod readiness;
 pub mod statistics;
 
 pub mod accounts;

@@ -13,10 +13,10 @@ use crate::config::{Config, LogFormat};
 ///
 /// # Errors
 /// When logging was started already.
-pub fn start(lookup: &dyn Fn(&str) -> Option<String>, config: &Config) -> Result<(), log::SetLoggerError> {
+pub fn start(filter: Option<String>, config: &Config) -> Result<(), log::SetLoggerError> {
     let talkative =
         if config.debug { "info,latchkey=debug,actix_server=warn" } else { "info,actix_server=warn" };
-    let filter = lookup("RUST_LOG").unwrap_or_else(|| talkative.to_owned());
+    let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or_else(|| talkative.to_owned());
     let mut builder = Builder::new();
     builder.parse_filters(&filter).target(Target::Stderr);
     match config.log_format {

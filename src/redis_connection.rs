@@ -12,11 +12,17 @@ use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
 use secrecy::ExposeSecret;
 
 use crate::config::RedisConfig;
+use crate::identity::random_name;
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(400);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long nobody tries again after a failure.
 const COOLING: Duration = Duration::from_millis(300);
+
+/// How a Redis begins what it says when it is not, or not any more, the one that keeps our keys: a replica, a node of a cluster, one
+/// that starts, one whose passwords have changed.
+const NOT_ME: [&str; 9] =
+    ["READONLY", "MOVED", "ASK", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "NOAUTH", "WRONGPASS", "NOREPLICAS"];
 
 /// Redis does not answer.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -76,12 +82,30 @@ impl RedisConnection {
             }
             answered => answered,
         }
+        .inspect(|_| self.note_answer())
         .map_err(|error| self.fail(&error))
     }
 
-    /// Whether Redis answers at all.
-    pub async fn answers(&self) -> bool {
-        self.run(async |mut conn| redis::cmd("PING").query_async::<String>(&mut conn).await).await.is_ok()
+    /// Proves that sessions can be kept: writes a key, reads it and takes it away again.
+    ///
+    /// # Errors
+    /// What Redis said, or that it said nothing.
+    pub async fn prove(&self) -> Result<(), String> {
+        let name = self.key(&format!("check:{}", random_name()));
+        let mut all = redis::pipe();
+        all.cmd("SET").arg(&name).arg("1").arg("EX").arg(60).ignore();
+        all.cmd("GET").arg(&name).cmd("EXPIRE").arg(&name).arg(60).ignore().cmd("DEL").arg(&name).ignore();
+        let why = std::cell::RefCell::new("no answer".to_owned());
+        let proved = self.run(async |mut conn| {
+            let answer = all.query_async::<(String,)>(&mut conn).await;
+            answer.inspect_err(|error| *why.borrow_mut() = error.to_string())
+        });
+        proved.await.map(drop).map_err(|_| why.take())
+    }
+
+    /// Whether [`Self::prove`] does.
+    pub async fn works(&self) -> bool {
+        self.prove().await.is_ok()
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection, Unavailable> {
@@ -101,9 +125,6 @@ impl RedisConnection {
                 let mut state = self.lock();
                 state.connection = Some(connection.clone());
                 state.closed_until = None;
-                if std::mem::take(&mut state.was_away) {
-                    log::info!("Redis is back");
-                }
                 Ok(connection)
             }
             Err(error) => Err(self.fail(&error)),
@@ -120,19 +141,25 @@ impl RedisConnection {
         }
     }
 
-    /// What it says (that it is loading, or out of memory) is its answer to one call; silence opens the breaker.
+    /// Opens the breaker where another connection may lead to a Redis that serves us: after silence, and after an answer that means
+    /// "not me any more". What else it says (that it is out of memory) is its answer to one call.
     fn fail(&self, error: &RedisError) -> Unavailable {
-        if !(error.is_io_error() || error.is_timeout()) {
-            log::warn!("Redis refused: {error}");
-            return Unavailable;
-        }
         let mut state = self.lock();
-        state.connection = None;
-        state.closed_until = Some(Instant::now() + COOLING);
+        let is_elsewhere = error.code().is_some_and(|code| NOT_ME.contains(&code));
+        if error.is_io_error() || error.is_timeout() || is_elsewhere {
+            state.connection = None;
+            state.closed_until = Some(Instant::now() + COOLING);
+        }
         if !std::mem::replace(&mut state.was_away, true) {
-            log::warn!("Redis does not answer: {error}");
+            log::warn!("Redis does not work: {error}");
         }
         Unavailable
+    }
+
+    fn note_answer(&self) {
+        if std::mem::take(&mut self.lock().was_away) {
+            log::info!("Redis works again");
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

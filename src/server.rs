@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,15 +17,36 @@ use crate::paths::service::STATIC;
 use crate::web::{assets, frame, gate, routes, session};
 use crate::{housekeeping, site};
 
+/// A socket to serve on.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Names where it listens.
+    pub fn name(&self) -> String {
+        let address = match self {
+            Self::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
+            Self::Unix(listener) => listener.local_addr().map(|address| format!("{address:?}")),
+        };
+        address.unwrap_or_else(|error| error.to_string())
+    }
+}
+
 /// Serves until it is stopped, then lets what is under way finish.
 ///
 /// # Errors
 /// When the listener or the mail transport cannot be used.
-pub async fn serve(app: App, listener: TcpListener, on_start: impl FnOnce(ServerHandle)) -> io::Result<()> {
+pub async fn serve(
+    app: App,
+    listeners: Vec<Listener>,
+    on_start: impl FnOnce(ServerHandle),
+) -> io::Result<()> {
     let couriers = if app.config.mail.courier { start_couriers(&app)? } else { Vec::new() };
     let housekeeper = actix_web::rt::spawn(housekeeping::work(app.clone()));
     let template = app.clone();
-    let server = HttpServer::new(move || {
+    let mut server = HttpServer::new(move || {
         let app = template.for_worker();
         let session = session::layer(&app);
         let data = web::Data::new(app);
@@ -51,9 +73,14 @@ pub async fn serve(app: App, listener: TcpListener, on_start: impl FnOnce(Server
     .client_request_timeout(Duration::from_secs(5))
     .keep_alive(Duration::from_secs(15))
     .shutdown_timeout(30)
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    .disable_signals();
+    for listener in listeners {
+        server = match listener {
+            Listener::Tcp(listener) => server.listen(listener)?,
+            Listener::Unix(listener) => server.listen_uds(listener)?,
+        };
+    }
+    let server = server.run();
     on_start(server.handle());
     server.await?;
     app.begin_shutdown();

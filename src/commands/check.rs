@@ -1,61 +1,118 @@
-//! Checks every part that the settings name, and reports all that is wrong, not only the first.
+//! Checks every part that the settings name, and reports all that is wrong, not only the first. Nothing is left behind: what is
+//! written to prove that it can be is taken back.
+
+use std::path::Path;
 
 use super::{Outcome, say};
-use crate::config::{Config, TransportKind};
+use crate::config::{Config, MediaConfig, TransportKind};
 use crate::courier::Transport;
-use crate::db::{self, Db};
+use crate::db::Db;
 use crate::pictures::Pictures;
 use crate::redis_connection::RedisConnection;
 
+/// What was found about a part.
+enum Finding {
+    Fine(&'static str),
+    /// It will be fine, or is allowed and unwise.
+    Careful(String),
+    Failed(String),
+}
+
 pub(super) async fn run(config: &Config) -> Outcome {
-    say("ok      settings");
+    say("ok      settings")?;
     for warning in &config.warnings {
-        say(format_args!("warning {warning}"));
+        say(format_args!("warning {warning}"))?;
     }
     let findings = [
-        report("database", &database(config).await),
-        report("Redis", &redis(config).await),
-        report("mail", &mail(config).await),
-        report("pictures", &pictures(config).await),
+        ("database", database(config).await),
+        ("Redis", redis(config).await),
+        ("mail", mail(config).await),
+        ("pictures", pictures(config).await),
     ];
-    if findings.contains(&false) { Err("some checks failed".into()) } else { Ok(()) }
-}
-
-fn report(part: &str, finding: &Result<(), String>) -> bool {
-    match finding {
-        Ok(()) => say(format_args!("ok      {part}")),
-        Err(why) => say(format_args!("FAILED  {part}: {why}")),
+    let mut has_failed = false;
+    for (part, finding) in findings {
+        match finding {
+            Finding::Fine("") => say(format_args!("ok      {part}"))?,
+            Finding::Fine(how) => say(format_args!("ok      {part}: {how}"))?,
+            Finding::Careful(what) => say(format_args!("warning {part}: {what}"))?,
+            Finding::Failed(why) => {
+                has_failed = true;
+                say(format_args!("FAILED  {part}: {why}"))?;
+            }
+        }
     }
-    finding.is_ok()
+    if has_failed { Err("some checks failed".into()) } else { Ok(()) }
 }
 
-async fn database(config: &Config) -> Result<(), String> {
+async fn database(config: &Config) -> Finding {
+    if config.database.is_missing_file() {
+        return Finding::Careful("is empty, and will be made at the first start".to_owned());
+    }
     let db = Db::open(&config.database);
-    match db.ping().await {
-        Ok(()) => Ok(()),
-        Err(error @ db::Error::Query(_)) => Err(format!("{error}; run: latchkey migrate")),
-        Err(error) => Err(error.to_string()),
+    if let Err(error) = db.refuse_unfit() {
+        return Finding::Failed(error.to_string());
+    }
+    match db.is_empty().await {
+        Ok(true) => Finding::Careful("is empty, and its tables will be made at the first start".to_owned()),
+        Ok(false) => match db.prove().await {
+            Ok(()) => Finding::Fine(""),
+            Err(error) => Finding::Failed(error.to_string()),
+        },
+        Err(error) => Finding::Failed(error.to_string()),
     }
 }
 
-async fn redis(config: &Config) -> Result<(), String> {
-    let Some(redis) = &config.redis else { return Ok(()) };
-    let connection = RedisConnection::new(redis).map_err(|error| error.to_string())?;
-    if connection.answers().await { Ok(()) } else { Err("no answer".to_owned()) }
+async fn redis(config: &Config) -> Finding {
+    let Some(redis) = &config.redis else { return Finding::Fine("none; sessions and limits are embedded") };
+    let proved = match RedisConnection::new(redis) {
+        Ok(connection) => connection.prove().await,
+        Err(error) => Err(error.to_string()),
+    };
+    proved.map_or_else(Finding::Failed, |()| Finding::Fine(""))
 }
 
-async fn pictures(config: &Config) -> Result<(), String> {
-    let pictures = Pictures::new(&config.media).map_err(|error| error.to_string())?;
-    pictures.prepare().await.map_err(|error| error.to_string())
+async fn pictures(config: &Config) -> Finding {
+    match &config.media {
+        MediaConfig::Folder(folder) => folder_to_write_in(folder),
+        MediaConfig::Bucket(_) => {
+            let prepared = match Pictures::new(&config.media) {
+                Ok(pictures) => pictures.prepare().await,
+                Err(error) => Err(error),
+            };
+            prepared.map_or_else(|error| Finding::Failed(error.to_string()), |()| Finding::Fine(""))
+        }
+    }
 }
 
-async fn mail(config: &Config) -> Result<(), String> {
+fn folder_to_write_in(folder: &Path) -> Finding {
+    if folder.exists() {
+        return match write_and_remove(folder) {
+            Ok(()) => Finding::Fine(""),
+            Err(error) => Finding::Failed(format!("{}: {error}", folder.display())),
+        };
+    }
+    Finding::Careful(format!("{} will be made at the first start", folder.display()))
+}
+
+/// Writes a file that goes again at once.
+fn write_and_remove(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!(".check-{}", crate::identity::random_name()));
+    std::fs::write(&path, b"latchkey check")?;
+    std::fs::remove_file(path)
+}
+
+async fn mail(config: &Config) -> Finding {
+    let smtp = match &config.mail.transport {
+        TransportKind::Smtp(smtp) => smtp,
+        TransportKind::Console => return Finding::Fine(""),
+        TransportKind::File(folder) => return folder_to_write_in(folder),
+    };
     let probed = match Transport::open(&config.mail) {
         Ok(transport) => transport.probe().await,
         Err(error) => Err(error),
     };
-    probed.map_err(|error| match &config.mail.transport {
-        TransportKind::Smtp(smtp) => format!("{}:{}: {error}", smtp.host, smtp.port),
-        TransportKind::File(_) | TransportKind::Console => error.to_string(),
-    })
+    match probed {
+        Ok(()) => Finding::Fine(""),
+        Err(error) => Finding::Failed(format!("{}:{}: {error}", smtp.host, smtp.port)),
+    }
 }

@@ -1,25 +1,30 @@
 //! Where settings come from: the process' environment, then the file `.env` of the current folder.
 
-use std::collections::HashMap;
-use std::error::Error;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 
-/// A setting by name from the process' environment alone.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the process")]
-pub(super) fn of_process(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+use crate::config::Given;
+
+const FILE: &str = ".env";
+
+/// Takes what the process' environment gives, and nothing else.
+pub(super) fn of_process() -> Given {
+    Given::by_process(std::env::vars_os())
 }
 
-/// A setting by name, where the environment takes precedence over the file.
+/// Takes what the environment gives, and what the file gives where it gives nothing.
 ///
 /// # Errors
 /// When there is a `.env` that cannot be read. Its content is not shown: it holds secrets.
-pub(super) fn with_env_file() -> Result<impl Fn(&str) -> Option<String>, Box<dyn Error>> {
-    let file = match dotenv::from_path_iter(".env") {
-        Ok(lines) => lines.collect::<Result<HashMap<_, _>, _>>().map_err(|_| {
-            ".env has a line that cannot be read; write NAME=value, with '…' around a value that contains spaces, # or $"
-        })?,
-        Err(error) if error.not_found() => HashMap::new(),
-        Err(_) => return Err(".env cannot be opened".into()),
+pub(super) fn with_env_file() -> Result<Given, String> {
+    let bytes = match fs::read(FILE) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(of_process()),
+        Err(error) => return Err(format!("{FILE} cannot be read: {error}")),
     };
-    Ok(move |name: &str| of_process(name).or_else(|| file.get(name).cloned()))
+    let text = String::from_utf8(bytes).map_err(|_| format!("{FILE} is not UTF-8"))?;
+    let mut given = of_process().and_file(&text).map_err(|malformed| format!("{FILE}: {malformed}"))?;
+    given.file_is_open = fs::metadata(FILE).is_ok_and(|file| file.permissions().mode() & 0o007 != 0);
+    Ok(given)
 }

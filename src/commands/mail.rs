@@ -88,7 +88,7 @@ async fn list(state: Option<State>, as_json: bool) -> Outcome {
         let from = after.clone();
         let found = app.db.read(move |conn| outbox::list(conn, &filter, from.as_ref(), BATCH)).await?;
         for line in found.iter().map(MailLine::of) {
-            say(if as_json { json(&line)? } else { line.line() });
+            say(if as_json { json(&line)? } else { line.line() })?;
         }
         match found.last() {
             Some(last) => after = Some(Cursor { at: last.created_at, id: last.id.clone() }),
@@ -110,7 +110,7 @@ async fn retry(id: &str, as_json: bool) -> Outcome {
     match app.db.write(retry).await {
         Ok(mail) => {
             let line = MailLine::of(&mail);
-            say(if as_json { json(&line)? } else { line.line() });
+            say(if as_json { json(&line)? } else { line.line() })?;
             Ok(())
         }
         Err(ActError::Gone) => Err(unknown().into()),

@@ -1,50 +1,87 @@
 //! Serve until a signal says stop; then finish what is under way.
 
-use std::net::TcpListener;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Outcome;
+use super::{Outcome, listeners};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::server;
+use crate::server::{self, Listener};
 
-/// Serves with these settings. `when_ready` runs before the first request, with the database up to date.
-pub(super) fn run(config: Config, when_ready: impl FnOnce(&App)) -> Outcome {
+/// Serves with these settings.
+pub(super) fn run(config: Config) -> Outcome {
+    let listeners = listeners::open(&config)?;
+    System::new().block_on(async move {
+        let app = App::new(config, Clock::system())?;
+        prepare(&app).await?;
+        serve(app, listeners).await
+    })
+}
+
+/// Brings the database up to date, and looks whether pictures can be kept.
+pub(super) async fn prepare(app: &App) -> Outcome {
+    warn(&app.config);
+    let ready = app.pictures.prepare().await;
+    ready.map_err(|error| format!("cannot store pictures: {error}; check MEDIA_ROOT and MEDIA_URL"))?;
+    app.db.refuse_unfit()?;
+    let migrated = app.db.migrate()?;
+    if migrated > 0 {
+        log::info!("the database is up to date; migrations run: {migrated}");
+    }
+    Ok(())
+}
+
+/// Serves until a signal says stop.
+pub(super) async fn serve(app: App, listeners: Vec<Listener>) -> Outcome {
+    for listener in &listeners {
+        log::info!("listening on {} for {}", listener.name(), app.config.public_url.origin());
+    }
+    let stopping = app.clone();
+    let on_start = |server| {
+        tell_systemd(NotifyState::Ready);
+        drop(actix_web::rt::spawn(watchdog()));
+        drop(actix_web::rt::spawn(stop_on_signal(server, stopping)));
+    };
+    server::serve(app, listeners, on_start).await?;
+    log::info!("stopped");
+    Ok(())
+}
+
+fn warn(config: &Config) {
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
-    let bind = config.bind;
-    let url = config.public_url.origin().to_owned();
-    let listener = TcpListener::bind(bind)
-        .map_err(|error| format!("cannot listen on {bind}: {error}; choose another address with BIND"))?;
-    System::new().block_on(async move {
-        let app = App::new(config, Clock::system())?;
-        let ready = app.pictures.prepare().await;
-        ready.map_err(|error| format!("cannot store pictures: {error}; check MEDIA_ROOT and MEDIA_URL"))?;
-        let migrated = app.db.migrate()?;
-        if migrated > 0 {
-            log::info!("the database is up to date; migrations run: {migrated}");
-        }
-        when_ready(&app);
-        log::info!("listening on {bind} for {url}");
-        let stopping = app.clone();
-        let on_start = |server| drop(actix_web::rt::spawn(stop_on_signal(server, stopping)));
-        server::serve(app, listener, on_start).await?;
-        log::info!("stopped");
-        Ok(())
-    })
+}
+
+/// Tells systemd how we are, where it asked to be told (`Type=notify`).
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::debug!("systemd is not told: {error}");
+    }
+}
+
+/// Says that we live twice in the time that systemd allows (`WatchdogSec=`), from the thread that serves.
+async fn watchdog() {
+    let Some(within) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        tell_systemd(NotifyState::Watchdog);
+        tokio::time::sleep(within.min(Duration::from_secs(3600)) / 2).await;
+    }
 }
 
 /// Only delivers mail, whatever `COURIER` says.
 pub(super) fn run_courier(config: Config) -> Outcome {
     System::new().block_on(async move {
         let app = App::new(config, Clock::system())?;
+        warn(&app.config);
         app.db.migrate()?;
         log::info!("delivering mail");
+        tell_systemd(NotifyState::Ready);
         let couriers = server::start_couriers(&app)?;
         stop_signal().await?;
         app.begin_shutdown();
@@ -61,6 +98,7 @@ async fn stop_on_signal(server: ServerHandle, app: App) {
         return;
     }
     log::info!("stopping after finishing requests in progress");
+    tell_systemd(NotifyState::Stopping);
     app.begin_shutdown();
     server.stop(true).await;
 }
@@ -69,10 +107,12 @@ async fn stop_signal() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hang_up.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            // A terminal that was closed, or a habit of who rotates logs. Nothing is read anew, and nothing ends.
+            _ = hang_up.recv() => log::info!("SIGHUP is ignored; restart the service to read the settings anew"),
+        }
     }
-    Ok(())
 }

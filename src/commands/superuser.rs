@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::hasher::OWN_LINE;
-use crate::identity::{Email, Password, Role, Username};
+use crate::identity::{Email, Message, Password, Role, Username};
 use crate::records::events::Kind;
 
 /// What the command line may give.
@@ -30,22 +30,39 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
     if !given.password_stdin && !io::stdin().is_terminal() {
         return Err("standard input is not a terminal: use --username, --email and --password-stdin".into());
     }
-    let username = Username::parse(&given.username.map_or_else(|| ask("Username"), Ok)?)
-        .map_err(|message| english(&message))?;
-    let email =
-        Email::parse(&given.email.map_or_else(|| ask("Email"), Ok)?).map_err(|message| english(&message))?;
-    let typed = if given.password_stdin { first_line()? } else { ask_password()? };
-    let own_words = [username.to_string(), email.to_string()];
-    let password = Password::choose(&typed, config.passwords.rules).map_err(|message| english(&message))?;
-    password.refuse_if_guessable(&own_words).map_err(|message| english(&message))?;
-    in_runtime(async move {
+    in_runtime(async {
         let app = App::new(config.clone(), Clock::system())?;
         app.db.migrate()?;
+        let username = answer(given.username, || ask("Username"), Username::parse)?;
+        let email = answer(given.email, || ask("Email"), Email::parse)?;
+        let own_words = [username.to_string(), email.to_string()];
+        let judge = |typed: &str| {
+            let password = Password::choose(typed, config.passwords.rules)?;
+            password.refuse_if_guessable(&own_words).map(|()| password)
+        };
+        let typed = if given.password_stdin { Some(first_line()?) } else { None };
+        let password = answer(typed, ask_password, judge)?;
         let name = username.as_str().to_owned();
         create(&app, username, email, password).await?;
-        say(format_args!("The superuser {name} can sign in now."));
-        Ok(())
+        say(format_args!("The superuser {name} can sign in now."))
     })
+}
+
+/// Reads what was given, or asks until the answer can be read.
+fn answer<T>(
+    given: Option<String>,
+    ask: impl Fn() -> io::Result<String>,
+    read: impl Fn(&str) -> Result<T, Message>,
+) -> Result<T, Box<dyn Error>> {
+    if let Some(given) = given {
+        return read(&given).map_err(|message| english(&message).into());
+    }
+    loop {
+        match read(&ask()?) {
+            Ok(answer) => return Ok(answer),
+            Err(message) => say(english(&message))?,
+        }
+    }
 }
 
 /// Creates a superuser, its address taken as confirmed.
@@ -68,17 +85,21 @@ fn ask(what: &str) -> io::Result<String> {
     first_line()
 }
 
-fn ask_password() -> Result<String, Box<dyn Error>> {
-    let password = rpassword::prompt_password("Password: ")?;
-    if password == rpassword::prompt_password("Repeat the password: ")? {
-        Ok(password)
-    } else {
-        Err("the passwords don't match".into())
+fn ask_password() -> io::Result<String> {
+    loop {
+        let password = rpassword::prompt_password("Password: ")?;
+        if password == rpassword::prompt_password("Repeat the password: ")? {
+            return Ok(password);
+        }
+        writeln!(io::stdout(), "The passwords don't match.")?;
     }
 }
 
+/// Reads a line. A byte-order mark in front, which some editors write, is no part of it.
 fn first_line() -> io::Result<String> {
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(line.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -150,7 +150,7 @@ async fn list(app: &App, filter: Filter, as_json: bool) -> Outcome {
         let found =
             app.db.read(move |conn| directory::page(conn, &filter, order, after.as_ref(), BATCH)).await?;
         for line in found.users.iter().map(UserLine::of) {
-            say(if as_json { json(&line)? } else { line.line() });
+            say(if as_json { json(&line)? } else { line.line() })?;
         }
         match found.next {
             Some(next) => after = Some(next),
@@ -165,7 +165,7 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
     let seen = app.db.read(move |conn| sessions::last_seen(conn, &wanted)).await?;
     let line = UserLine { last_seen: seen.get(&user.id).map(|at| at.iso()), ..UserLine::of(&user) };
     if whom.json {
-        say(json(&line)?);
+        say(json(&line)?)?;
         return Ok(());
     }
     let rows = [
@@ -181,7 +181,7 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
         ("last seen", line.last_seen.as_deref().unwrap_or("never")),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        say(format_args!("{name:<10} {value}"));
+        say(format_args!("{name:<10} {value}"))?;
     }
     Ok(())
 }
@@ -210,6 +210,5 @@ async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
         (true, _) => json(&line)?,
         (false, true) => format!("{} has been deleted.", line.username),
         (false, false) => line.line(),
-    });
-    Ok(())
+    })
 }

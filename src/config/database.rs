@@ -1,6 +1,9 @@
 //! `DATABASE_URL`: which database, of those that this binary is built for.
 
-use secrecy::SecretString;
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::reader::Reader;
 
@@ -10,6 +13,8 @@ pub struct DatabaseConfig {
     pub backend: Backend,
     /// The file of SQLite, else the whole URL; it may hold a password.
     pub place: SecretString,
+    /// Whether a connection without TLS is refused, where the client does not see to it (MySQL).
+    pub demands_tls: bool,
     /// Connections at most.
     pub pool_size: u32,
 }
@@ -27,42 +32,97 @@ impl DatabaseConfig {
         let url = read.text("DATABASE_URL", "sqlite://latchkey.sqlite3");
         let database = Self::of_url(&url).unwrap_or_else(|mistake| {
             read.mistake("DATABASE_URL", mistake);
-            Self { backend: Backend::Sqlite, place: "".into(), pool_size: 0 }
+            Self::new(Backend::Sqlite, String::new())
         });
         let pool_size = read.number("DATABASE_POOL_SIZE", default_pool_size(), 2..=1000);
         Self { pool_size, ..database }
     }
 
-    /// The database of that URL, with as many connections as usual.
+    fn new(backend: Backend, place: String) -> Self {
+        Self { backend, place: place.into(), demands_tls: false, pool_size: default_pool_size() }
+    }
+
+    /// The database of that URL, with as many connections as usual. By scheme, never by trial: SQLite would take any text for the
+    /// name of a file.
     ///
     /// # Errors
     /// What is wrong with the URL, as the end of a sentence that begins with its name.
     pub fn of_url(url: &str) -> Result<Self, &'static str> {
-        let (backend, place) = parse(url)?;
-        Ok(Self { backend, place: place.into(), pool_size: default_pool_size() })
+        match url.split_once("://") {
+            Some(("sqlite", file)) if !file.is_empty() => sqlite(file),
+            Some(("postgres" | "postgresql", server)) if !server.is_empty() => postgres(url),
+            Some(("mysql" | "mariadb", server)) if !server.is_empty() => mysql(server),
+            _ => Err("must look like sqlite://relative.sqlite3, sqlite:///absolute.sqlite3, \
+                      postgres://user:password@host/name or mysql://user:password@host/name, \
+                      with @ : / # ? and % in a password written as %40 %3A %2F %23 %3F and %25"),
+        }
+    }
+
+    /// Whether a URL holds a password.
+    pub fn holds_password(url: &str) -> bool {
+        url.contains("password=") || Url::parse(url).is_ok_and(|url| url.password().is_some())
+    }
+
+    /// Whether it is a file that does not exist yet.
+    pub fn is_missing_file(&self) -> bool {
+        self.backend == Backend::Sqlite && !Path::new(self.place.expose_secret()).exists()
     }
 }
 
-/// By scheme, never by trial: SQLite would take any text for the name of a file.
-fn parse(url: &str) -> Result<(Backend, &str), &'static str> {
-    match url.split_once("://") {
-        Some(("sqlite", file)) if !file.is_empty() && cfg!(feature = "sqlite") => Ok((Backend::Sqlite, file)),
-        Some(("postgres" | "postgresql", server)) if !server.is_empty() && cfg!(feature = "postgres") => {
-            Ok((Backend::Postgres, url))
-        }
-        Some(("mysql", server)) if !server.is_empty() && cfg!(feature = "mysql") => Ok((Backend::Mysql, url)),
-        Some(("sqlite", _)) if !cfg!(feature = "sqlite") => Err(
+fn sqlite(file: &str) -> Result<DatabaseConfig, &'static str> {
+    if !cfg!(feature = "sqlite") {
+        return Err(
             "names SQLite, but this binary was built without it; build one with: cargo build --features sqlite",
-        ),
-        Some(("postgres" | "postgresql", _)) if !cfg!(feature = "postgres") => Err(
-            "names PostgreSQL, but this binary was built without it; build one with: cargo build --features postgres",
-        ),
-        Some(("mysql", _)) if !cfg!(feature = "mysql") => Err(
-            "names MySQL, but this binary was built without it; build one with: cargo build --features mysql",
-        ),
-        _ => Err("must look like sqlite://relative.sqlite3, sqlite:///absolute.sqlite3, \
-                  postgres://user:password@host/name or mysql://user:password@host/name"),
+        );
     }
+    // Other programs take options there, and here they would be a part of the name.
+    if file.contains(['?', '#']) {
+        return Err(
+            "must be a file without options: sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3",
+        );
+    }
+    if file.starts_with(':') {
+        return Err("must be a file: a database in memory is another one for each connection");
+    }
+    Ok(DatabaseConfig::new(Backend::Sqlite, file.to_owned()))
+}
+
+fn postgres(url: &str) -> Result<DatabaseConfig, &'static str> {
+    if !cfg!(feature = "postgres") {
+        return Err(
+            "names PostgreSQL, but this binary was built without it; build one with: cargo build --features postgres",
+        );
+    }
+    Ok(DatabaseConfig::new(Backend::Postgres, url.to_owned()))
+}
+
+/// The client of MySQL ignores what it does not know, and takes `localhost` for the socket whatever the port; neither may happen
+/// in silence.
+fn mysql(server: &str) -> Result<DatabaseConfig, &'static str> {
+    if !cfg!(feature = "mysql") {
+        return Err(
+            "names MySQL, but this binary was built without it; build one with: cargo build --features mysql",
+        );
+    }
+    let mut url = Url::parse(&format!("mysql://{server}")).map_err(|_| {
+        "must look like mysql://user:password@host/name, with @ : / # ? and % in a password written as %40 %3A %2F %23 %3F and %25"
+    })?;
+    let option =
+        |name| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.to_lowercase());
+    let demands_tls = match option("ssl_mode").as_deref() {
+        None | Some("disabled" | "preferred") => false,
+        Some("required") => true,
+        Some("verify_ca" | "verify_identity") => {
+            return Err(
+                "asks for ssl_mode=VERIFY_…, which the client of MariaDB does not obey; use ssl_mode=REQUIRED with ssl_ca on a network that you trust, or PostgreSQL with sslmode=verify-full",
+            );
+        }
+        Some(_) => return Err("must have DISABLED, PREFERRED or REQUIRED for ssl_mode"),
+    };
+    if url.host_str() == Some("localhost") && url.port().is_some() && option("unix_socket").is_none() {
+        url.set_host(Some("127.0.0.1")).map_err(|_| "must name a host")?;
+    }
+    Ok(DatabaseConfig { demands_tls, ..DatabaseConfig::new(Backend::Mysql, url.into()) })
 }
 
 /// Worker threads (actix-web's default) with two blocking threads each, and the couriers'.
@@ -75,17 +135,44 @@ fn default_pool_size() -> u32 {
 mod tests {
     use super::*;
 
+    fn place(url: &str) -> Result<(Backend, String), &'static str> {
+        DatabaseConfig::of_url(url).map(|config| (config.backend, config.place.expose_secret().to_owned()))
+    }
+
     #[test]
     fn the_scheme_chooses_the_database() {
-        assert_eq!(parse("sqlite://a.sqlite3"), Ok((Backend::Sqlite, "a.sqlite3")));
-        assert_eq!(parse("sqlite:///var/lib/a.sqlite3"), Ok((Backend::Sqlite, "/var/lib/a.sqlite3")));
+        assert_eq!(place("sqlite://a.sqlite3"), Ok((Backend::Sqlite, "a.sqlite3".to_owned())));
+        assert_eq!(place("sqlite:///lib/a.sqlite3"), Ok((Backend::Sqlite, "/lib/a.sqlite3".to_owned())));
         let server = "postgresql://ann@localhost/accounts";
-        assert_eq!(parse(server), Ok((Backend::Postgres, server)));
-        for bad in
-            ["", "latchkey.sqlite3", "postgre:oops", "postgre://oops", "sqlite://", "mysql://", "oracle://a"]
-        {
-            assert!(parse(bad).is_err(), "{bad}");
+        assert_eq!(place(server), Ok((Backend::Postgres, server.to_owned())));
+        for bad in [
+            "",
+            "latchkey.sqlite3",
+            "sqlite:a.sqlite3",
+            "postgre://oops",
+            "sqlite://",
+            "sqlite://a.sqlite3?mode=rwc",
+            "sqlite://:memory:",
+            "mysql://",
+            "oracle://a",
+        ] {
+            assert!(place(bad).is_err(), "{bad}");
         }
-        assert_eq!(parse("mysql://localhost/a").is_ok(), cfg!(feature = "mysql"));
+        assert_eq!(place("mysql://localhost/a").is_ok(), cfg!(feature = "mysql"));
+    }
+
+    #[cfg(feature = "mysql")]
+    #[test]
+    fn what_the_client_of_mysql_would_ignore_is_seen_to_or_refused() {
+        let tls = |url| DatabaseConfig::of_url(url).map(|config| config.demands_tls).ok();
+        assert_eq!(tls("mysql://a:b@h/n"), Some(false));
+        assert_eq!(tls("mysql://a:b@h/n?ssl_mode=REQUIRED"), Some(true));
+        assert_eq!(tls("mysql://a:b@h/n?ssl_mode=Verify_Identity"), None);
+        assert_eq!(tls("mysql://a:b@h/n?ssl_mode=verify_ca&ssl_ca=/x"), None);
+        assert_eq!(tls("mysql://a:b@h/n?ssl_mode=yes"), None);
+        let (_, with_port) = place("mariadb://a:b@localhost:13306/n").unwrap();
+        assert_eq!(with_port, "mysql://a:b@127.0.0.1:13306/n");
+        let (_, socket) = place("mysql://a:b@localhost/n").unwrap();
+        assert_eq!(socket, "mysql://a:b@localhost/n");
     }
 }

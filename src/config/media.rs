@@ -46,6 +46,9 @@ impl MediaConfig {
     pub(super) fn read(read: &mut Reader<'_>) -> Self {
         let root = read.text("MEDIA_ROOT", "media");
         let url = read.text("MEDIA_URL", "");
+        for (name, _) in ACCESS {
+            read.know(name);
+        }
         match url.split_once("://") {
             None if url.is_empty() => Self::Folder(root.into()),
             Some(("file", path)) if path.starts_with('/') => Self::Folder(path.into()),

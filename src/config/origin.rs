@@ -9,6 +9,7 @@ use super::reader::Reader;
 pub struct PublicUrl {
     origin: String,
     host: String,
+    port: u16,
     https: bool,
 }
 
@@ -16,26 +17,42 @@ impl PublicUrl {
     pub(super) fn read(read: &mut Reader<'_>, port: u16) -> Self {
         let default = format!("http://localhost:{port}");
         let text = read.text("PUBLIC_URL", &default);
+        if port == 0 && text == default {
+            read.mistake("PUBLIC_URL", "must be given when the system chooses the port (BIND with port 0)");
+        }
         match Self::parse(&text) {
             Some(url) if url.https || url.is_local() => return url,
             Some(_) => read.mistake("PUBLIC_URL", "must begin with https:// unless it is on this machine"),
             None => read.mistake("PUBLIC_URL", "must be an origin like https://accounts.example.org"),
         }
-        Self { origin: default, host: "localhost".to_owned(), https: false }
+        Self { origin: default, host: "localhost".to_owned(), port, https: false }
     }
 
+    /// Reads an origin in any spelling: with or without its usual port, a dot behind the name, a slash at the end.
     fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
-        let https = match scheme {
-            "https" => true,
-            "http" => false,
+        let (https, usual_port) = match scheme {
+            "https" => (true, 443),
+            "http" => (false, 80),
             _ => return None,
         };
-        let authority = rest.strip_suffix('/').unwrap_or(rest).to_ascii_lowercase();
-        let host = host_name(&authority)?;
-        let usual_port = if https { ":443" } else { ":80" };
-        let authority = authority.strip_suffix(usual_port).unwrap_or(&authority);
-        Some(Self { origin: format!("{scheme}://{authority}"), host, https })
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = host_and_port(authority)?;
+        let port = port.unwrap_or(usual_port);
+        let name = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let origin = if port == usual_port {
+            format!("{scheme}://{name}")
+        } else {
+            format!("{scheme}://{name}:{port}")
+        };
+        Some(Self { origin, host, port, https })
+    }
+
+    /// Whether a browser's `Origin` names this site; on this machine also by another of its own names.
+    pub fn is_origin(&self, origin: &str) -> bool {
+        let Some(asked) = Self::parse(origin) else { return false };
+        let is_same_host = asked.host == self.host || (asked.is_local() && self.is_local());
+        is_same_host && (asked.https, asked.port) == (self.https, self.port)
     }
 
     /// As a browser sends it in `Origin`.
@@ -61,22 +78,63 @@ impl PublicUrl {
 
 /// The host of `host[:port]` in lower case; `None` for everything that is not exactly that.
 pub(super) fn host_name(authority: &str) -> Option<String> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(v6) => {
-            let (address, rest) = v6.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (address, rest)
-        }
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    host_and_port(authority).map(|(host, _)| host)
+}
+
+/// A name with a dot behind it is the same name (RFC 1034, 3.1): browsers keep the dot.
+fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
+    let (host, port) = if let Some(v6) = authority.strip_prefix('[') {
+        let (address, rest) = v6.split_once(']')?;
+        address.parse::<std::net::Ipv6Addr>().ok()?;
+        (address, rest)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        (host.strip_suffix('.').unwrap_or(host), port)
     };
-    let port_is_fine =
-        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let port = match port.strip_prefix(':') {
+        Some(port) => Some(port.parse().ok()?),
+        None if port.is_empty() => None,
+        None => return None,
+    };
     let host_is_fine = !host.is_empty()
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'));
-    (port_is_fine && host_is_fine).then(|| host.to_ascii_lowercase())
+    host_is_fine.then(|| (host.to_ascii_lowercase(), port))
 }
 
 /// `localhost`, 127.0.0.0/8 and `::1`.
 pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_the_same_in_any_spelling() {
+        let site = PublicUrl::parse("https://Accounts.Example.org.:443/").unwrap();
+        assert_eq!((site.origin(), site.host()), ("https://accounts.example.org", "accounts.example.org"));
+        assert!(
+            site.is_origin("https://accounts.example.org.")
+                && site.is_origin("https://accounts.example.org:443")
+        );
+        for other in [
+            "http://accounts.example.org",
+            "https://accounts.example.org:444",
+            "https://example.org",
+            "null",
+            "",
+        ] {
+            assert!(!site.is_origin(other), "{other}");
+        }
+        let here = PublicUrl::parse("http://localhost:8000").unwrap();
+        assert!(here.is_origin("http://127.0.0.1:8000") && here.is_origin("http://[::1]:8000"));
+        assert!(
+            !here.is_origin("http://127.0.0.1:8001") && !here.is_origin("http://localhost.evil.example:8000")
+        );
+        assert_eq!(
+            PublicUrl::parse("https://[2001:db8::1]:8443").unwrap().origin(),
+            "https://[2001:db8::1]:8443"
+        );
+    }
 }

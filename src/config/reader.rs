@@ -1,11 +1,13 @@
 //! Reads single settings and collects what is wrong with them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::SECRETS;
+use super::given::{Given, likeliest};
 
 /// Everything that is wrong with the settings, a line each.
 #[derive(Debug)]
@@ -24,16 +26,44 @@ pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     mistakes: Vec<String>,
     warnings: Vec<String>,
+    known: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup, mistakes: Vec::new(), warnings: Vec::new() }
+        Self { lookup, mistakes: Vec::new(), warnings: Vec::new(), known: BTreeSet::new() }
     }
 
     /// The warnings, or all the mistakes.
     pub(super) fn finish(self) -> Result<Vec<String>, Errors> {
         if self.mistakes.is_empty() { Ok(self.warnings) } else { Err(Errors(self.mistakes)) }
+    }
+
+    /// Tells about names that were given and are none of ours, and about values that cannot be read.
+    pub(super) fn compare_with(&mut self, given: &Given) {
+        for name in given.unreadable(&self.known) {
+            self.mistake(&name, "is not UTF-8");
+        }
+        for name in given.unknown_in_file(&self.known) {
+            match likeliest(&name, &self.known) {
+                Some(meant) => self.mistake(&name, &format!("in .env is no setting; did you mean {meant}?")),
+                None => self.mistake(&name, "in .env is no setting"),
+            }
+        }
+        for (name, meant) in given.look_alikes(&self.known) {
+            self.warn(&format!("{name} in the environment is no setting; did you mean {meant}?"));
+        }
+        if given.file_is_open {
+            self.warn(".env can be read by other users of this machine; run: chmod 600 .env");
+        }
+    }
+
+    /// Takes a name for one of ours, whether or not it is asked for this time.
+    pub(super) fn know(&mut self, name: &str) {
+        self.known.insert(name.to_owned());
+        if SECRETS.contains(&name) {
+            self.known.insert(format!("{name}_FILE"));
+        }
     }
 
     pub(super) fn mistake(&mut self, name: &str, what: &str) {
@@ -127,13 +157,19 @@ impl<'a> Reader<'a> {
     }
 
     fn given(&mut self, name: &str) -> Option<String> {
+        self.know(name);
         let plain = (self.lookup)(name).filter(|value| !value.is_empty());
-        if plain.is_some() || !SECRETS.contains(&name) {
+        if !SECRETS.contains(&name) {
             return plain;
         }
-        let path = (self.lookup)(&format!("{name}_FILE")).filter(|path| !path.is_empty())?;
+        let path = (self.lookup)(&format!("{name}_FILE")).filter(|path| !path.is_empty());
+        let Some(path) = path else { return plain };
+        if plain.is_some() {
+            self.mistake(name, &format!("and {name}_FILE are both given; keep one of them"));
+            return plain;
+        }
         match std::fs::read_to_string(path) {
-            Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Ok(text) => Some(text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {
                 self.mistake(&format!("{name}_FILE"), &format!("cannot be read: {}", error.kind()));
                 None

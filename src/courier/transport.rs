@@ -2,24 +2,15 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::{Address, AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use secrecy::ExposeSecret;
+use lettre::{Address, AsyncFileTransport, AsyncTransport, Message, Tokio1Executor};
 
-use crate::config::{MailConfig, Smtp, SmtpSecurity, TransportKind};
-use crate::identity::Email;
+use super::smtp::SmtpClient;
+use crate::config::{MailConfig, Sender, TransportKind};
 use crate::language::Language;
 use crate::mail::Content;
-
-/// How long a mail server may take for one mail. (Each mail has a connection of its own: mail is rare, and a server may
-/// close one that is idle just when it is needed.)
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a mail did not leave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,11 +24,14 @@ pub enum SendError {
     /// The server will never take this mail (5xx), or it cannot be built.
     #[error("never: {0}")]
     Never(String),
+    /// The whole mail was given away and nobody said that it was taken.
+    #[error("perhaps: {0}")]
+    Uncertain(String),
 }
 
 /// How mail leaves.
 pub enum Transport {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Smtp(Box<SmtpClient>),
     Console,
     File(AsyncFileTransport<Tokio1Executor>),
 }
@@ -49,26 +43,29 @@ impl Transport {
     /// When the settings do not make one.
     pub fn open(config: &MailConfig) -> Result<Self, SendError> {
         match &config.transport {
-            TransportKind::Smtp(smtp) => open_smtp(smtp).map(Self::Smtp),
+            TransportKind::Smtp(smtp) => Ok(Self::Smtp(Box::new(SmtpClient::new(smtp.clone())?))),
             TransportKind::Console => Ok(Self::Console),
             TransportKind::File(folder) => open_folder(folder).map(Self::File),
         }
     }
 
-    /// Sends a mail.
+    /// Sends a mail; returns what the server said when it took it.
     ///
     /// # Errors
     /// Why it did not leave.
-    pub async fn send(&self, mail: Message) -> Result<(), SendError> {
+    pub async fn send(&self, mail: Message) -> Result<String, SendError> {
         match self {
-            Self::Smtp(smtp) => match tokio::time::timeout(TIMEOUT, smtp.send(mail)).await {
-                Ok(sent) => sent.map(drop).map_err(|error| trouble(&error)),
-                Err(_) => Err(SendError::Later("no answer within ten seconds".to_owned())),
-            },
-            Self::Console => print(&mail),
-            Self::File(folder) => {
-                folder.send(mail).await.map(drop).map_err(|error| SendError::Unreachable(error.to_string()))
+            Self::Smtp(smtp) => {
+                let envelope = mail.envelope();
+                let from = envelope.from().map(ToString::to_string).unwrap_or_default();
+                let to = envelope.to().first().map(ToString::to_string).unwrap_or_default();
+                smtp.send(&from, &to, &mail.formatted()).await
             }
+            Self::Console => print(&mail).map(|()| String::new()),
+            Self::File(folder) => match folder.send(mail).await {
+                Ok(name) => Ok(name),
+                Err(error) => Err(SendError::Unreachable(error.to_string())),
+            },
         }
     }
 
@@ -77,36 +74,11 @@ impl Transport {
     /// # Errors
     /// What the server said.
     pub async fn probe(&self) -> Result<(), SendError> {
-        let Self::Smtp(smtp) = self else { return Ok(()) };
-        match tokio::time::timeout(TIMEOUT, smtp.test_connection()).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(SendError::Unreachable("the server hung up".to_owned())),
-            Ok(Err(error)) => Err(trouble(&error)),
-            Err(_) => Err(SendError::Unreachable("no answer within ten seconds".to_owned())),
+        match self {
+            Self::Smtp(smtp) => smtp.probe().await,
+            Self::Console | Self::File(_) => Ok(()),
         }
     }
-}
-
-fn open_smtp(config: &Smtp) -> Result<AsyncSmtpTransport<Tokio1Executor>, SendError> {
-    let parameters = || TlsParameters::new(config.host.clone()).map_err(|error| trouble(&error));
-    let tls = match config.security {
-        SmtpSecurity::Plain => Tls::None,
-        SmtpSecurity::StartTls => Tls::Required(parameters()?),
-        SmtpSecurity::Tls => Tls::Wrapper(parameters()?),
-    };
-    let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(config.host.clone())
-        .port(config.port)
-        // RFC 5321, 4.1.4: the client's own name, which a bare container does not know.
-        .hello_name(ClientId::Domain(config.hello.clone()))
-        .tls(tls)
-        .timeout(Some(TIMEOUT));
-    let builder = match &config.login {
-        Some((user, password)) => {
-            builder.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()))
-        }
-        None => builder,
-    };
-    Ok(builder.build())
 }
 
 fn open_folder(folder: &Path) -> Result<AsyncFileTransport<Tokio1Executor>, SendError> {
@@ -120,40 +92,35 @@ fn print(mail: &Message) -> Result<(), SendError> {
         .map_err(|error| SendError::Unreachable(error.to_string()))
 }
 
-/// What the server said is about the mail; everything else is about the way there.
-fn trouble(error: &lettre::transport::smtp::Error) -> SendError {
-    let said = std::error::Error::source(error)
-        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    if error.is_permanent() {
-        SendError::Never(said)
-    } else if error.is_transient() || error.is_timeout() {
-        SendError::Later(said)
-    } else {
-        SendError::Unreachable(said)
-    }
-}
-
-/// Builds the mail as it goes over the wire. The Message-ID is made of `id`, so that a repeat is known as one.
+/// Builds the mail as it goes over the wire, from whom and with answers to whom. The Message-ID is made of `id`, so that a repeat is known as one.
 ///
 /// # Errors
 /// `Never`, when it cannot be built.
 pub fn build(
     content: &Content,
-    from: &Email,
+    sender: (&Sender, Option<&Sender>),
     to: &str,
     id: &str,
     language: Language,
 ) -> Result<Message, SendError> {
     let never = |why: String| SendError::Never(why);
     let address = |text: &str| text.parse::<Address>().map_err(|error| never(error.to_string()));
-    let domain = from.as_str().rsplit('@').next().unwrap_or_default();
+    let (from, reply_to) = sender;
+    let mailbox = |sender: &Sender| Ok(Mailbox::new(sender.name.clone(), address(sender.address.as_str())?));
+    let domain = from.address.as_str().rsplit('@').next().unwrap_or_default();
     let text = content.text(language).map_err(|error| never(error.to_string()))?;
     let html = content.html(language).map_err(|error| never(error.to_string()))?;
     let header = |name: &'static str, value: &str| {
         HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
     };
-    Message::builder()
-        .from(Mailbox::new(Some("Latchkey".to_owned()), address(from.as_str())?))
+    let mut builder = Message::builder();
+    if let Some(reply_to) = reply_to {
+        builder = builder.reply_to(mailbox(reply_to)?);
+    }
+    let named = |sender: &Sender| sender.name.is_some();
+    let usual = Sender { name: Some("Latchkey".to_owned()), address: from.address.clone() };
+    builder
+        .from(mailbox(if named(from) { from } else { &usual })?)
         .to(Mailbox::new(None, address(to)?))
         .subject(content.subject(language))
         .message_id(Some(format!("<{id}@{domain}>")))

@@ -15,6 +15,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use secrecy::ExposeSecret;
 
+use super::Error;
 use crate::config::{Backend, DatabaseConfig};
 
 /// A connection to one of the databases that we support.
@@ -86,7 +87,8 @@ fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r2d2::Error>
         }
         #[cfg(feature = "postgres")]
         Backend::Postgres => {
-            let mut conn = diesel::pg::PgConnection::establish(&impatient(place)).map_err(ConnectionError)?;
+            let url = with_system_authorities(&impatient(place));
+            let mut conn = diesel::pg::PgConnection::establish(&url).map_err(ConnectionError)?;
             conn.batch_execute(POSTGRES_SESSION).map_err(QueryError)?;
             Ok(DbConnection::Postgres(conn))
         }
@@ -94,6 +96,9 @@ fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r2d2::Error>
         Backend::Mysql => {
             let mut conn = diesel::mysql::MysqlConnection::establish(place).map_err(ConnectionError)?;
             conn.batch_execute(MYSQL_SESSION).map_err(QueryError)?;
+            if config.demands_tls {
+                require_tls(&mut conn)?;
+            }
             Ok(DbConnection::Mysql(conn))
         }
         // The settings refused it already.
@@ -117,6 +122,42 @@ fn impatient(url: &str) -> String {
     url
 }
 
+/// Where the URL asks for a certificate that is verified and names no authorities, those of the system count. (libpq looks into the
+/// home of its user, and `system` into the folder of an OpenSSL that nobody installed.)
+#[cfg(feature = "postgres")]
+fn with_system_authorities(url: &str) -> String {
+    let url = url.replace("&sslrootcert=system", "").replace("sslrootcert=system", "");
+    if !url.contains("sslmode=verify-") || url.contains("sslrootcert=") {
+        return url;
+    }
+    let Some(store) = openssl_probe::probe().cert_file else { return url };
+    format!("{url}&sslrootcert={}", store.display())
+}
+
+/// Refuses a connection in clear: the client takes REQUIRED for a wish.
+#[cfg(feature = "mysql")]
+fn require_tls(conn: &mut diesel::mysql::MysqlConnection) -> Result<(), diesel::r2d2::Error> {
+    #[derive(diesel::QueryableByName)]
+    struct Cipher {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        value: String,
+    }
+    let query = "SELECT VARIABLE_VALUE AS value FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'";
+    let newer = query.replace("information_schema.SESSION_STATUS", "performance_schema.session_status");
+    let cipher = diesel::sql_query(query)
+        .get_result::<Cipher>(conn)
+        .or_else(|_| diesel::sql_query(newer).get_result::<Cipher>(conn))
+        .map_err(diesel::r2d2::Error::QueryError)?;
+    if cipher.value.is_empty() {
+        let why =
+            "DATABASE_URL asks for TLS (ssl_mode=REQUIRED), and the connection is in clear; give ssl_ca, too";
+        return Err(diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(
+            why.to_owned(),
+        )));
+    }
+    Ok(())
+}
+
 /// FULL: what was acknowledged survives a power cut. `secure_delete`: what is erased is gone from the file, too.
 /// `busy_timeout` first: the others may have to wait.
 #[cfg(feature = "sqlite")]
@@ -125,7 +166,8 @@ const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = 
 /// Nobody waits for an answer for longer than five seconds (see `QUERY_TIMEOUT`), so neither does the server.
 #[cfg(feature = "postgres")]
 const POSTGRES_SESSION: &str = "SET timezone = 'UTC'; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
-    SET idle_in_transaction_session_timeout = '30s'; SET application_name = 'latchkey'";
+    SET idle_in_transaction_session_timeout = '30s'; SET application_name = 'latchkey'; \
+    SET client_encoding = 'UTF8'";
 /// READ COMMITTED as PostgreSQL has it: what waits for a row sees the row as it is then. Strict: no silent cut.
 #[cfg(feature = "mysql")]
 const MYSQL_SESSION: &str = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE', \
@@ -145,6 +187,52 @@ impl DbConnection {
         }
     }
 
+    /// Refuses a database that cannot keep every text.
+    pub(super) fn refuse_other_charsets(&mut self) -> Result<(), Error> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(inner) => {
+                let encoding: String =
+                    diesel::select(current_setting("server_encoding")).get_result(inner)?;
+                if encoding == "UTF8" {
+                    return Ok(());
+                }
+                Err(Error::Unfit(
+                    "the database of DATABASE_URL must have the encoding UTF8; make it with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+                ))
+            }
+            // Their tables are made with a charset of their own, or have but one.
+            #[expect(clippy::allow_attributes, reason = "reached only with those features")]
+            #[allow(unreachable_patterns, reason = "reached only with those features")]
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a pooler that gives two connections one session, as `PgBouncer` does with `pool_mode=transaction`: what one prepared or
+    /// set, the other one would meet.
+    pub(super) fn refuse_shared_sessions(one: &mut Self, other: &mut Self) -> Result<(), Error> {
+        match (one, other) {
+            #[cfg(feature = "postgres")]
+            (Self::Postgres(one), Self::Postgres(other)) => {
+                let before: i32 = diesel::select(pg_backend_pid()).get_result(one)?;
+                // While the other one keeps its session, the first can only have got its own again, if it has one.
+                let (theirs, after) = other.transaction(|other| {
+                    let theirs: i32 = diesel::select(pg_backend_pid()).get_result(other)?;
+                    QueryResult::Ok((theirs, diesel::select(pg_backend_pid()).get_result::<i32>(one)?))
+                })?;
+                if before == after && before != theirs {
+                    return Ok(());
+                }
+                Err(Error::Unfit(
+                    "DATABASE_URL leads to a pooler that gives one session to several connections; set pool_mode=session in PgBouncer, or connect directly",
+                ))
+            }
+            #[expect(clippy::allow_attributes, reason = "reached only with those features")]
+            #[allow(unreachable_patterns, reason = "reached only with those features")]
+            _ => Ok(()),
+        }
+    }
+
     /// Runs the migrations that are missing, all instances taking turns; returns how many there were.
     ///
     /// # Errors
@@ -154,6 +242,9 @@ impl DbConnection {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(inner) => {
                 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+                if is_up_to_date(inner, &MIGRATIONS)? {
+                    return Ok(0);
+                }
                 AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN IMMEDIATE")?;
                 let done = run_migrations(inner, MIGRATIONS);
                 match &done {
@@ -165,18 +256,29 @@ impl DbConnection {
             #[cfg(feature = "postgres")]
             Self::Postgres(inner) => {
                 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-                // The number is ours alone; whoever comes second may have to wait for a long migration.
-                inner.batch_execute(
-                    "SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock(7241906328)",
-                )?;
-                let done = run_migrations(inner, MIGRATIONS);
-                inner.batch_execute("SELECT pg_advisory_unlock(7241906328)")?;
-                inner.batch_execute(POSTGRES_SESSION)?;
-                done
+                // Before anything is asked of the server that only an owner of tables may: the role that serves need not be one.
+                if is_up_to_date(inner, &MIGRATIONS)? {
+                    return Ok(0);
+                }
+                inner.transaction(|inner| {
+                    // Ends with the transaction, whatever becomes of this connection or of a pooler's. The number is ours alone.
+                    inner.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")?;
+                    let got: bool =
+                        diesel::select(pg_try_advisory_xact_lock(7_241_906_328)).get_result(inner)?;
+                    if !got {
+                        log::info!("waiting for another instance, which brings the database up to date");
+                        diesel::select(pg_advisory_xact_lock(7_241_906_328)).execute(inner)?;
+                    }
+                    run_migrations(inner, MIGRATIONS)
+                })
             }
             #[cfg(feature = "mysql")]
             Self::Mysql(inner) => {
                 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
+                if is_up_to_date(inner, &MIGRATIONS)? {
+                    return Ok(0);
+                }
+                // Ends with this connection at the latest.
                 inner.batch_execute("DO GET_LOCK(CONCAT('latchkey migrations ', DATABASE()), 3600)")?;
                 let done = run_migrations(inner, MIGRATIONS);
                 inner.batch_execute("DO RELEASE_LOCK(CONCAT('latchkey migrations ', DATABASE()))")?;
@@ -186,23 +288,65 @@ impl DbConnection {
     }
 }
 
+#[cfg(feature = "postgres")]
+#[diesel::declare_sql_function]
+extern "SQL" {
+    fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
+    fn pg_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Text;
+    fn pg_backend_pid() -> diesel::sql_types::Integer;
+    fn current_setting(name: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// Whether every migration has run. Only reads: the question is asked at each start, by roles that may not do more.
+///
+/// # Errors
+/// When the database is newer than this program.
+fn is_up_to_date<C, DB>(conn: &mut C, migrations: &EmbeddedMigrations) -> QueryResult<bool>
+where
+    C: diesel::connection::LoadConnection<Backend = DB>,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
+    for<'a> diesel::dsl::Select<applied::table, applied::version>:
+        diesel::query_dsl::LoadQuery<'a, C, String>,
+{
+    // Without the table there is nothing yet; whatever else is wrong shows when it is made.
+    let Ok(applied) = applied::table.select(applied::version).load::<String>(conn) else { return Ok(false) };
+    let known = versions::<DB>(migrations)?;
+    refuse_newer(&known, &applied)?;
+    Ok(known.iter().all(|version| applied.contains(version)))
+}
+
+diesel::table! {
+    #[sql_name = "__diesel_schema_migrations"]
+    applied (version) {
+        version -> Text,
+    }
+}
+
+fn versions<DB: diesel::backend::Backend>(migrations: &EmbeddedMigrations) -> QueryResult<Vec<String>>
+where
+    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
+{
+    let all = diesel::migration::MigrationSource::<DB>::migrations(migrations).map_err(QueryBuilderError)?;
+    Ok(all.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+fn refuse_newer(known: &[String], applied: &[String]) -> QueryResult<()> {
+    if applied.iter().all(|version| known.contains(version)) {
+        return Ok(());
+    }
+    Err(QueryBuilderError("the database is newer than this program; run the newer latchkey".into()))
+}
+
 fn run_migrations<C, DB>(conn: &mut C, migrations: EmbeddedMigrations) -> QueryResult<usize>
 where
     C: MigrationHarness<DB>,
     DB: diesel::backend::Backend,
     EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
 {
-    use diesel::migration::MigrationSource;
-    let known: Vec<String> = MigrationSource::<DB>::migrations(&migrations)
-        .map_err(QueryBuilderError)?
-        .iter()
-        .map(|migration| migration.name().version().to_string())
-        .collect();
+    let known = versions::<DB>(&migrations)?;
     let applied = conn.applied_migrations().map_err(QueryBuilderError)?;
-    if applied.iter().any(|version| !known.contains(&version.to_string())) {
-        return Err(QueryBuilderError(
-            "the database is newer than this program; run the newer latchkey".into(),
-        ));
-    }
+    let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
+    refuse_newer(&known, &applied)?;
     Ok(conn.run_pending_migrations(migrations).map_err(QueryBuilderError)?.len())
 }

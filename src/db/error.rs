@@ -2,18 +2,23 @@
 
 use diesel::result::DatabaseErrorKind;
 
+use super::signs::{self, Meaning};
+
 /// Why the database did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Away, locked or full: it may be back soon.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The connection is dead. Another one may live.
+    /// The connection is dead, or leads to a server that is not the right one any more. Another one may live.
     #[error("the connection to the database is lost: {0}")]
     Lost(String),
     /// It refused a statement.
     #[error("the database refused: {0}")]
     Query(diesel::result::Error),
+    /// It is none that we can work with.
+    #[error("{0}")]
+    Unfit(&'static str),
     /// A copy was not made; nothing was changed.
     #[error("nothing was copied: {0}")]
     NotCopied(&'static str),
@@ -21,6 +26,7 @@ pub enum Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
+        use DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, UnableToSendCommand, Unknown};
         use diesel::result::Error::{BrokenTransactionManager, DatabaseError, RollbackErrorOnCommit};
         let error = match error {
             // A full disk rolls back by itself; the cause is what counts.
@@ -28,49 +34,17 @@ impl From<diesel::result::Error> for Error {
             error => error,
         };
         match &error {
-            // First of all: its message may hold what somebody typed.
-            DatabaseError(
-                DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
-                _,
-            ) => Self::Query(error),
-            DatabaseError(DatabaseErrorKind::ClosedConnection, _) | BrokenTransactionManager => {
-                Self::Lost(error.to_string())
-            }
-            DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Self::Unavailable(error.to_string()),
-            DatabaseError(_, info) if says(info.message(), &LOST) => Self::Lost(error.to_string()),
-            DatabaseError(_, info) if says(info.message(), &AWAY) => Self::Unavailable(error.to_string()),
+            DatabaseError(ClosedConnection | ReadOnlyTransaction | UnableToSendCommand, _)
+            | BrokenTransactionManager => Self::Lost(error.to_string()),
+            // Of the other kinds a message may hold what somebody typed, and decides nothing.
+            DatabaseError(Unknown, info) => match signs::meaning(info.message()) {
+                Some(Meaning::Lost) => Self::Lost(error.to_string()),
+                Some(Meaning::NotNow) => Self::Unavailable(error.to_string()),
+                None => Self::Query(error),
+            },
             _ => Self::Query(error),
         }
     }
-}
-
-/// How the clients say that a connection is dead. (Not every one of them has a code for it.)
-const LOST: [&str; 9] = [
-    "server closed the connection",
-    "terminating connection",
-    "no connection to the server",
-    "connection to server",
-    "could not receive data",
-    "connection has been closed",
-    "gone away",
-    "Lost connection",
-    "Connection was killed",
-];
-/// How the databases say that they cannot just now: a lock that is held, a disk that is full.
-const AWAY: [&str; 9] = [
-    "locked",
-    "disk is full",
-    "disk I/O error",
-    "readonly database",
-    "unable to open",
-    "statement timeout",
-    "lock timeout",
-    "Lock wait timeout",
-    "No space left",
-];
-
-fn says(message: &str, signs: &[&str]) -> bool {
-    signs.iter().any(|sign| message.contains(sign))
 }
 
 impl Error {
@@ -137,31 +111,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_clients_say_is_understood() {
-        let unknown = |message| error(DatabaseErrorKind::Unknown, message);
-        for dead in [
-            "server closed the connection unexpectedly",
-            "FATAL:  terminating connection due to administrator command",
-            "Server has gone away",
-            "Lost connection to server during query",
-        ] {
-            assert!(unknown(dead).is_lost(), "{dead}");
-        }
-        for busy in
-            ["database is locked", "database or disk is full", "canceling statement due to lock timeout"]
-        {
-            assert!(matches!(unknown(busy), Error::Unavailable(_)), "{busy}");
-        }
+    fn what_somebody_typed_decides_nothing() {
+        let typed = "Duplicate entry 'server has gone away' for key 'users_x'";
+        let taken = error(DatabaseErrorKind::UniqueViolation, typed);
+        assert!(taken.lost_a_race() && !taken.is_lost());
+        let refused = error(DatabaseErrorKind::CheckViolation, "server has gone away");
+        assert!(matches!(refused, Error::Query(_)));
+    }
+
+    #[test]
+    fn a_deadlock_is_a_race() {
         for raced in
             ["deadlock detected", "Deadlock found when trying to get lock; try restarting transaction"]
         {
-            assert!(unknown(raced).lost_a_race(), "{raced}");
+            assert!(error(DatabaseErrorKind::Unknown, raced).lost_a_race(), "{raced}");
         }
-        let taken = error(
-            DatabaseErrorKind::UniqueViolation,
-            "Duplicate entry 'server has gone away' for key 'users_x'",
-        );
-        assert!(taken.lost_a_race() && !taken.is_lost(), "what somebody typed decides nothing");
-        assert!(matches!(unknown("no such table: users"), Error::Query(_)));
+        assert!(matches!(error(DatabaseErrorKind::Unknown, "no such table: users"), Error::Query(_)));
     }
 }

@@ -1,20 +1,22 @@
 //! Mail to be sent. A row is written in the same transaction as what it reports, so that the two never part;
 //! couriers claim rows one at a time.
 
+mod listing;
+
 use std::time::Duration;
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::{Cursor, older_than};
 use crate::db::Connection;
 use crate::db::columns::text_column;
 use crate::db::schema::{outbox, users};
 use crate::identity::{Id, Moment, Sentence, t};
+pub use listing::{Filter, ListedMail, by_id, count, list};
 
 /// How long a courier has for one mail; then another may take it.
-const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(30);
 /// The longest that a mail is put off.
 pub const MAX_DELAY: Duration = Duration::from_secs(3600);
 /// How long mail that was sent or given up stays listed.
@@ -101,6 +103,16 @@ pub struct OutboxMail {
     trouble: Option<String>,
 }
 
+/// Begins the trouble of a mail that a server may have taken.
+const PERHAPS: &str = "perhaps delivered: ";
+
+impl OutboxMail {
+    /// Whether a server may have taken it already.
+    pub fn is_perhaps_sent(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.starts_with(PERHAPS))
+    }
+}
+
 /// A mail to be written to the outbox.
 pub struct NewMail<'a> {
     pub kind: &'a str,
@@ -159,6 +171,12 @@ pub fn claim(conn: &mut Connection, now: Moment) -> QueryResult<Option<OutboxMai
     Ok((rows == 1).then_some(mail))
 }
 
+/// Lengthens the lease of a mail that is being sent.
+pub fn extend(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
+    let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
+    diesel::update(waiting).set(outbox::due_at.eq(now.plus(LEASE))).execute(conn).map(drop)
+}
+
 /// Finds a mail that waits for longer than any is put off: a clock that was ahead said so, and would be waited for.
 fn dated_ahead(conn: &mut Connection, now: Moment) -> QueryResult<Option<OutboxMail>> {
     outbox::table
@@ -182,7 +200,7 @@ pub fn next_due(conn: &mut Connection) -> QueryResult<Option<Moment>> {
         .optional()
 }
 
-/// Ends a mail, and erases its secret; returns whether it had not ended before. One that was cancelled while a courier was
+/// Ends a mail, and erases its secret, but that of one that was refused: it may be tried again until it expires. Returns whether it had not ended before. One that was cancelled while a courier was
 /// sending it has been sent all the same.
 pub fn finish(
     conn: &mut Connection,
@@ -197,14 +215,14 @@ pub fn finish(
             &[State::Waiting]
         }
     };
-    let rows = diesel::update(outbox::table.find(id).filter(outbox::state.eq_any(open)))
-        .set((
-            outbox::state.eq(state),
-            outbox::secret.eq(None::<String>),
-            outbox::ended_at.eq(now),
-            outbox::trouble.eq(trouble),
-        ))
+    let ended = outbox::table.find(id).filter(outbox::state.eq_any(open));
+    let rows = diesel::update(ended)
+        .set((outbox::state.eq(state), outbox::ended_at.eq(now), outbox::trouble.eq(trouble)))
         .execute(conn)?;
+    if state != State::Failed {
+        let secret = outbox::secret.eq(None::<String>);
+        diesel::update(outbox::table.find(id).filter(outbox::state.eq(state))).set(secret).execute(conn)?;
+    }
     // The last mails about an account outlive it, until they are sent.
     let orphan = outbox::table.find(id).filter(outbox::user_id.is_not_null()).filter(not(exists(account())));
     diesel::delete(orphan).execute(conn)?;
@@ -229,6 +247,8 @@ pub enum PutOff {
     ServerAway,
     /// The server spoke about this very mail: it counts.
     ByServer,
+    /// The server got all of it and did not say whether it took it.
+    Perhaps,
 }
 
 /// Puts a mail back, to be tried again at `due`.
@@ -239,85 +259,12 @@ pub fn postpone(
     why: PutOff,
     trouble: &str,
 ) -> QueryResult<()> {
-    let tries = mail.tries + i32::from(why == PutOff::ByServer);
+    let tries = mail.tries + i32::from(why != PutOff::ServerAway);
+    let trouble = if why == PutOff::Perhaps { format!("{PERHAPS}{trouble}") } else { trouble.to_owned() };
     diesel::update(outbox::table.find(&mail.id).filter(outbox::state.eq(State::Waiting)))
         .set((outbox::due_at.eq(due), outbox::tries.eq(tries), outbox::trouble.eq(trouble)))
         .execute(conn)
         .map(drop)
-}
-
-/// A mail as a list shows it: all but its secret.
-#[derive(Clone, Queryable, Selectable)]
-#[diesel(table_name = outbox)]
-pub struct ListedMail {
-    pub id: Id,
-    pub kind: String,
-    /// The account that it is about.
-    pub user_id: Option<Id>,
-    pub recipient: String,
-    /// What it says, as JSON.
-    pub fields: String,
-    pub state: State,
-    /// How often it was tried.
-    pub tries: i32,
-    pub created_at: Moment,
-    /// When it is tried next.
-    pub due_at: Moment,
-    /// When it is not worth sending any more.
-    pub expires_at: Option<Moment>,
-    /// When it was sent or given up.
-    pub ended_at: Option<Moment>,
-    /// What the server said last.
-    pub trouble: Option<String>,
-}
-
-impl ListedMail {
-    /// Whether it can be tried again: it waits, or it was given up and carries no secret (which ended with it).
-    pub fn can_retry(&self) -> bool {
-        let is_given_up = matches!(self.state, State::Failed | State::Cancelled);
-        self.state == State::Waiting || (is_given_up && self.expires_at.is_none())
-    }
-}
-
-/// Which mails.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// About this account.
-    pub user: Option<Id>,
-    /// In that state; none: all that are for sending.
-    pub state: Option<State>,
-}
-
-/// Lists the newest mails after a cursor.
-pub fn list(
-    conn: &mut Connection,
-    filter: &Filter,
-    after: Option<&Cursor>,
-    limit: i64,
-) -> QueryResult<Vec<ListedMail>> {
-    let mut query = outbox::table.into_boxed();
-    if let Some(user) = &filter.user {
-        query = query.filter(outbox::user_id.eq(user.clone()));
-    }
-    query = match filter.state {
-        Some(state) => query.filter(outbox::state.eq(state)),
-        None => query.filter(outbox::state.ne(State::Withheld)),
-    };
-    older_than!(query, after, outbox::created_at, outbox::id)
-        .order((outbox::created_at.desc(), outbox::id.desc()))
-        .limit(limit)
-        .select(ListedMail::as_select())
-        .load(conn)
-}
-
-/// Finds a mail.
-pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<ListedMail>> {
-    outbox::table.find(id).select(ListedMail::as_select()).get_result(conn).optional()
-}
-
-/// Counts the mails in a state.
-pub fn count(conn: &mut Connection, state: State) -> QueryResult<i64> {
-    outbox::table.filter(outbox::state.eq(state)).count().get_result(conn)
 }
 
 /// Cancels a mail that waits, and erases its secret; returns whether it was in time. A courier that is sending it may
@@ -348,10 +295,9 @@ impl Cancelled {
     }
 }
 
-/// Lets the courier try again: a mail that waits for its next try, or one without a secret that was given up (a secret
-/// is erased with the end of its mail). Returns whether there was such a mail.
+/// Lets the courier try again: a mail that waits for its next try, or one that was given up and has not lost its secret. Returns whether there was such a mail.
 pub fn retry(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
-    let Some(mail) = by_id(conn, id)?.filter(ListedMail::can_retry) else { return Ok(false) };
+    let Some(mail) = by_id(conn, id)?.filter(|mail| mail.can_retry(now)) else { return Ok(false) };
     let due = match mail.state {
         // Due within a lease: a courier may be sending it, and will come back to it by itself.
         State::Waiting if mail.due_at <= now.plus(LEASE) => return Ok(true),
@@ -374,8 +320,10 @@ pub fn remove(conn: &mut Connection, id: &Id) -> QueryResult<()> {
 pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
     let too_late = outbox::table.filter(outbox::state.eq(State::Waiting)).filter(outbox::expires_at.lt(now));
     diesel::update(too_late)
-        .set((outbox::state.eq(State::Expired), outbox::secret.eq(None::<String>), outbox::ended_at.eq(now)))
+        .set((outbox::state.eq(State::Expired), outbox::ended_at.eq(now)))
         .execute(conn)?;
+    let stale = outbox::table.filter(outbox::state.eq(State::Failed)).filter(outbox::expires_at.lt(now));
+    diesel::update(stale).set(outbox::secret.eq(None::<String>)).execute(conn)?;
     let old = outbox::created_at.lt(now.minus(ENDED_MAIL_KEPT));
     diesel::delete(outbox::table.filter(old).filter(outbox::state.ne(State::Waiting))).execute(conn)
 }

@@ -89,11 +89,13 @@ const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The right-most IP address of `X-Forwarded-For` that is none of our proxies, when the peer is one of them.
 fn ip(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
     let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
-    if !is_trusted(&peer) {
-        return peer;
-    }
+    let peer = match peer.map(|peer| peer.to_canonical()) {
+        Some(peer) if !is_trusted(&peer) => return peer,
+        Some(peer) => peer,
+        // A unix socket: only whom its file lets in is there, which is a proxy of ours.
+        None => NOBODY,
+    };
     let hops = headers.get_all("x-forwarded-for").flat_map(|line| line.to_str().unwrap_or("?").split(','));
     let mut nearest = peer;
     for hop in hops.collect::<Vec<_>>().into_iter().rev() {

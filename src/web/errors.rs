@@ -252,7 +252,9 @@ impl From<db::Error> for HttpError {
     fn from(error: db::Error) -> Self {
         match error {
             db::Error::Unavailable(_) | db::Error::Lost(_) => Self::Unavailable(error.to_string()),
-            db::Error::Query(_) | db::Error::NotCopied(_) => Self::Internal(error.to_string()),
+            db::Error::Query(_) | db::Error::Unfit(_) | db::Error::NotCopied(_) => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }

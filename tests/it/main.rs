@@ -18,6 +18,7 @@ mod instances;
 mod journey;
 mod layers;
 mod mail;
+mod operating;
 mod redis_faults;
 mod sentences;
 mod service;

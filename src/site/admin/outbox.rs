@@ -144,7 +144,7 @@ async fn show(
     Ok(page::ok(MailPage {
         layout: Layout::of(&viewer).showing(&req, &notices),
         text: preview(&app, &mail, language_of(&req)),
-        retry: (may_act && mail.can_retry()).then(|| act(MailAct::Retry)),
+        retry: (may_act && mail.can_retry(app.clock.now())).then(|| act(MailAct::Retry)),
         cancel: (may_act && mail.state == State::Waiting).then(|| act(MailAct::Cancel)),
         row: Row::of(&mail),
     }))

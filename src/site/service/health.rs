@@ -5,6 +5,7 @@ use actix_web::web::{Data, ServiceConfig};
 
 use crate::app::App;
 use crate::paths::service::{HEALTHZ, READYZ};
+use crate::readiness::Readiness;
 use crate::web::routes;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -23,16 +24,11 @@ async fn ready(app: Data<App>) -> HttpResponse {
     if app.shutdown.has_begun() {
         return HttpResponse::ServiceUnavailable().insert_header(AGAIN).content_type(TEXT).body("stopping\n");
     }
-    if let Err(error) = app.db.ping().await {
-        log::warn!("not ready: {error}");
-        return HttpResponse::ServiceUnavailable()
-            .insert_header(AGAIN)
-            .content_type(TEXT)
-            .body("no database\n");
+    match app.readiness.look(&app.db, app.redis.as_ref()).await {
+        Readiness::Ready => HttpResponse::Ok().content_type(TEXT).body("ok\n"),
+        Readiness::NoRedis => HttpResponse::Ok().content_type(TEXT).body("degraded: redis\n"),
+        Readiness::NoDatabase => {
+            HttpResponse::ServiceUnavailable().insert_header(AGAIN).content_type(TEXT).body("no database\n")
+        }
     }
-    let redis_is_away = match &app.redis {
-        Some(redis) => !redis.answers().await,
-        None => false,
-    };
-    HttpResponse::Ok().content_type(TEXT).body(if redis_is_away { "degraded: redis\n" } else { "ok\n" })
 }

@@ -116,9 +116,12 @@ impl RedisStore {
     }
 
     async fn read(&self, id: &str) -> Result<Option<String>, Unavailable> {
-        let mut get = redis::cmd("GETEX");
-        get.arg(self.name(id)).arg("EX").arg(self.kept);
-        self.redis.run(async |mut conn| get.query_async::<Option<String>>(&mut conn).await).await
+        // GETEX would do both, and is newer than the Redis of many (6.2).
+        let name = self.name(id);
+        let mut get = redis::pipe();
+        get.cmd("GET").arg(&name).cmd("EXPIRE").arg(&name).arg(self.kept).ignore();
+        let answered = self.redis.run(async |mut conn| get.query_async::<(Option<String>,)>(&mut conn).await);
+        answered.await.map(|(text,)| text)
     }
 
     async fn write(&self, id: &str, state: &State, condition: Write) -> Result<(), anyhow::Error> {

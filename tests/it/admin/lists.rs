@@ -165,7 +165,7 @@ async fn codes_links_and_mails_can_be_stopped_and_are_never_shown(site: &Site) {
         tokio::time::sleep(seconds(1) / 50).await;
     }
     chief.visit("/admin/mails/?state=failed").await;
-    chief.see("permanent error (550): never");
+    chief.see("550 never");
     chief.follow("Account blocked").await;
     site.mail.be(crate::harness::Mood::Good);
     chief.press("Try again now").await;

@@ -15,7 +15,7 @@ use latchkey::hasher::OWN_LINE;
 use latchkey::identity::{Email, Id, Password, Role, Username};
 use latchkey::records::sessions;
 use latchkey::records::users::{self, User};
-use latchkey::server;
+use latchkey::server::{self, Listener};
 
 use super::mailbox::{Mail, MailServer};
 use super::visitor::Visitor;
@@ -92,7 +92,8 @@ impl Site {
         app.db.migrate().expect("a database");
         app.pictures.prepare().await.expect("a picture folder");
         let (tell, told) = tokio::sync::oneshot::channel();
-        let serving = server::serve(app.clone(), listener, |server| drop(tell.send(server)));
+        let serving =
+            server::serve(app.clone(), vec![Listener::Tcp(listener)], |server| drop(tell.send(server)));
         let serving = actix_web::rt::spawn(serving);
         let server = told.await.expect("a server");
         let url = app.config.public_url.origin().to_owned();

@@ -1,0 +1,61 @@
+//! The sockets that we serve on: those that systemd opened for us, or those of `BIND`.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use listenfd::ListenFd;
+
+use crate::config::{Config, Listen};
+use crate::server::Listener;
+
+/// Opens them all.
+///
+/// # Errors
+/// With the place that cannot be listened on.
+pub(super) fn open(config: &Config) -> Result<Vec<Listener>, String> {
+    let inherited = inherited().map_err(|error| format!("cannot use the sockets of systemd: {error}"))?;
+    if !inherited.is_empty() {
+        return Ok(inherited);
+    }
+    let open = |place: &Listen| {
+        let opened = match place {
+            Listen::Tcp(address) => TcpListener::bind(address).map(Listener::Tcp),
+            Listen::Unix(path) => bind_unix(path).map(Listener::Unix),
+        };
+        opened.map_err(|error| format!("cannot listen on {place}: {error}; choose another address with BIND"))
+    };
+    config.bind.iter().map(open).collect()
+}
+
+/// Socket activation: what systemd listens on already (`LISTEN_FDS`).
+fn inherited() -> io::Result<Vec<Listener>> {
+    let mut sockets = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..sockets.len() {
+        let listener = match sockets.take_tcp_listener(index) {
+            Ok(tcp) => tcp.map(Listener::Tcp),
+            Err(_) => sockets.take_unix_listener(index)?.map(Listener::Unix),
+        };
+        listeners.extend(listener);
+    }
+    Ok(listeners)
+}
+
+/// Listens on a socket in the file system, which the group may use: the proxy's user is put into it. One that nobody listens on
+/// any more is replaced.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if is_socket {
+        match UnixStream::connect(path) {
+            Ok(_) => return Err(ErrorKind::AddrInUse.into()),
+            Err(_) => fs::remove_file(path)?,
+        }
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
