@@ -174,7 +174,7 @@ fn settings() -> Result<Config, Box<dyn Error>> {
 /// Reads these settings; logging starts with them.
 fn start(given: &Given) -> Result<Config, Box<dyn Error>> {
     let config = Config::of(given)?;
-    logging::start(given.value("RUST_LOG"), &config)?;
+    logging::start(given.value("RUST_LOG"), environment::logs_to_journal(given), &config)?;
     Ok(config)
 }
 

@@ -6,6 +6,7 @@
 //! - [`Db::write`] for one transaction. An error of the closure means that nothing happened. It may be run
 //!   again, so it must not hash, send or decode.
 
+pub(crate) mod after_commit;
 pub(crate) mod columns;
 mod connection;
 mod error;
@@ -30,6 +31,8 @@ use crate::config::{self, DatabaseConfig};
 
 /// The longest that a request waits for the database.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than anything here should take.
+const SLOW: Duration = Duration::from_millis(500);
 /// How often a transaction is run at most, when another one was first.
 const MAX_TRANSACTION_RUNS: u32 = 6;
 
@@ -160,7 +163,7 @@ impl Db {
         T: Send + 'static,
     {
         let db = self.clone();
-        off_the_loop(move || {
+        off_the_loop("read", move || {
             let query = || query(&mut db.connection()?.conn).map_err(Error::from);
             let answer = match query() {
                 Err(error) if error.is_lost() => {
@@ -188,7 +191,7 @@ impl Db {
     {
         let db = self.clone();
         let deadline = Instant::now() + QUERY_TIMEOUT;
-        off_the_loop(move || {
+        off_the_loop("write", move || {
             let mut run = 1;
             loop {
                 let begun = db.begin();
@@ -259,10 +262,12 @@ fn transaction<T, E: TransactionError>(
     deadline: Instant,
 ) -> Result<T, E> {
     type Transactions = <Connection as diesel::Connection>::TransactionManager;
+    after_commit::forget();
     let in_time = || if Instant::now() < deadline { Ok(()) } else { Err(E::from(too_late())) };
     match in_time().and_then(|()| work(conn)).and_then(|value| in_time().map(|()| value)) {
         Ok(value) => {
             Transactions::commit_transaction(conn).map_err(Error::from)?;
+            after_commit::run();
             Ok(value)
         }
         Err(refusal) => {
@@ -279,13 +284,22 @@ fn too_late() -> Error {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the database is one of the few that may")]
-async fn off_the_loop<T, E, F>(work: F) -> Result<T, E>
+async fn off_the_loop<T, E, F>(what: &'static str, work: F) -> Result<T, E>
 where
     F: FnOnce() -> Result<T, E> + Send + 'static,
     T: Send + 'static,
     E: TransactionError + Send + 'static,
 {
-    match tokio::time::timeout(QUERY_TIMEOUT, actix_web::web::block(work)).await {
+    let timed = move || {
+        let began = Instant::now();
+        let done = work();
+        let took = began.elapsed();
+        if took > SLOW {
+            log::warn!("the database took {} ms for a {what}", took.as_millis());
+        }
+        done
+    };
+    match tokio::time::timeout(QUERY_TIMEOUT, actix_web::web::block(timed)).await {
         Ok(Ok(done)) => done,
         Ok(Err(_)) => Err(Error::Unavailable("the query panicked".to_owned()).into()),
         Err(_) => Err(too_late().into()),

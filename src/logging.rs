@@ -13,16 +13,22 @@ use crate::config::{Config, LogFormat};
 ///
 /// # Errors
 /// When logging was started already.
-pub fn start(filter: Option<String>, config: &Config) -> Result<(), log::SetLoggerError> {
-    let talkative =
-        if config.debug { "info,latchkey=debug,actix_server=warn" } else { "info,actix_server=warn" };
+pub fn start(filter: Option<String>, to_journal: bool, config: &Config) -> Result<(), log::SetLoggerError> {
+    let talkative = if config.debug {
+        "info,latchkey=debug,actix_server=warn,actix_http=off"
+    } else {
+        "info,actix_server=warn,actix_http=off"
+    };
     let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or_else(|| talkative.to_owned());
     let mut builder = Builder::new();
     builder.parse_filters(&filter).target(Target::Stderr);
     match config.log_format {
+        // It has a clock of its own, and takes the level from the number in front (sd-daemon(3)).
+        LogFormat::Text if to_journal => builder
+            .format(|out, record| writeln!(out, "<{}>{}", priority(record.level()), one_line(&line(record)))),
         LogFormat::Text => builder.format(|out, record| {
             let time = out.timestamp_millis();
-            writeln!(out, "{time} {:5} {}", record.level(), one_line(&record.args().to_string()))
+            writeln!(out, "{time} {:5} {}", record.level(), one_line(&line(record)))
         }),
         LogFormat::Json => builder.format(|out, record| {
             let time = out.timestamp_millis().to_string();
@@ -34,12 +40,33 @@ pub fn start(filter: Option<String>, config: &Config) -> Result<(), log::SetLogg
     Ok(())
 }
 
+/// As syslog counts.
+fn priority(level: log::Level) -> u8 {
+    match level {
+        log::Level::Error => 3,
+        log::Level::Warn => 4,
+        log::Level::Info => 6,
+        log::Level::Debug | log::Level::Trace => 7,
+    }
+}
+
+/// The message; of our three streams for programs, with their name in front.
+fn line(record: &Record<'_>) -> String {
+    match record.target() {
+        stream @ ("audit" | "auth" | "access") => format!("{stream}: {}", record.args()),
+        _ => record.args().to_string(),
+    }
+}
+
 fn json(time: &str, record: &Record<'_>) -> serde_json::Value {
+    let message = record.args().to_string();
+    // Events are objects already.
+    let event = if record.target() == "audit" { serde_json::from_str(&message).ok() } else { None };
     serde_json::json!({
         "time": time,
         "level": record.level().as_str(),
         "target": record.target(),
-        "message": record.args().to_string(),
+        "message": event.unwrap_or(serde_json::Value::String(message)),
     })
 }
 

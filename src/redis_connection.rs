@@ -93,11 +93,12 @@ impl RedisConnection {
     pub async fn prove(&self) -> Result<(), String> {
         let name = self.key(&format!("check:{}", random_name()));
         let mut all = redis::pipe();
-        all.cmd("SET").arg(&name).arg("1").arg("EX").arg(60).ignore();
+        // As long as some hundred sessions: one more byte may fit where no session does.
+        all.cmd("SET").arg(&name).arg(vec![b'-'; 64 * 1024]).arg("EX").arg(60).ignore();
         all.cmd("GET").arg(&name).cmd("EXPIRE").arg(&name).arg(60).ignore().cmd("DEL").arg(&name).ignore();
         let why = std::cell::RefCell::new("no answer".to_owned());
         let proved = self.run(async |mut conn| {
-            let answer = all.query_async::<(String,)>(&mut conn).await;
+            let answer = all.query_async::<(Option<String>,)>(&mut conn).await;
             answer.inspect_err(|error| *why.borrow_mut() = error.to_string())
         });
         proved.await.map(drop).map_err(|_| why.take())

@@ -9,6 +9,7 @@ pub mod flow_cookie;
 pub mod forms;
 pub mod frame;
 pub mod gate;
+pub mod journal;
 pub mod layout;
 pub mod notice;
 pub mod page;

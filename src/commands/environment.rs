@@ -8,6 +8,13 @@ use crate::config::Given;
 
 const FILE: &str = ".env";
 
+/// Whether standard error is systemd's journal (systemd.exec(5), `JOURNAL_STREAM`).
+pub(super) fn logs_to_journal(given: &Given) -> bool {
+    let Some(stream) = given.value("JOURNAL_STREAM") else { return false };
+    let Ok(own) = rustix::fs::fstat(rustix::stdio::stderr()) else { return false };
+    stream == format!("{}:{}", own.st_dev, own.st_ino)
+}
+
 /// Takes what the process' environment gives, and nothing else.
 pub(super) fn of_process() -> Given {
     Given::by_process(std::env::vars_os())

@@ -192,9 +192,7 @@ impl DbConnection {
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(inner) => {
-                let encoding: String =
-                    diesel::select(current_setting("server_encoding")).get_result(inner)?;
-                if encoding == "UTF8" {
+                if one_text(inner, "SELECT current_setting('server_encoding') AS value")? == "UTF8" {
                     return Ok(());
                 }
                 Err(Error::Unfit(
@@ -214,12 +212,11 @@ impl DbConnection {
         match (one, other) {
             #[cfg(feature = "postgres")]
             (Self::Postgres(one), Self::Postgres(other)) => {
-                let before: i32 = diesel::select(pg_backend_pid()).get_result(one)?;
+                const PID: &str = "SELECT pg_backend_pid()::text AS value";
+                let before = one_text(one, PID)?;
                 // While the other one keeps its session, the first can only have got its own again, if it has one.
-                let (theirs, after) = other.transaction(|other| {
-                    let theirs: i32 = diesel::select(pg_backend_pid()).get_result(other)?;
-                    QueryResult::Ok((theirs, diesel::select(pg_backend_pid()).get_result::<i32>(one)?))
-                })?;
+                let (theirs, after) = other
+                    .transaction(|other| QueryResult::Ok((one_text(other, PID)?, one_text(one, PID)?)))?;
                 if before == after && before != theirs {
                     return Ok(());
                 }
@@ -288,13 +285,22 @@ impl DbConnection {
     }
 }
 
+/// Asks for one text by a query that is not prepared under a name: a pooler may not know the name the next time.
+#[cfg(feature = "postgres")]
+fn one_text(conn: &mut diesel::pg::PgConnection, query: &str) -> QueryResult<String> {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        value: String,
+    }
+    diesel::sql_query(query).get_result::<Row>(conn).map(|row| row.value)
+}
+
 #[cfg(feature = "postgres")]
 #[diesel::declare_sql_function]
 extern "SQL" {
     fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
     fn pg_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Text;
-    fn pg_backend_pid() -> diesel::sql_types::Integer;
-    fn current_setting(name: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
 /// Whether every migration has run. Only reads: the question is asked at each start, by roles that may not do more.

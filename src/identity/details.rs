@@ -1,6 +1,6 @@
 //! The optional details of a person.
 
-use super::visible::{visible_line, visible_text};
+use super::visible::{as_meant, is_dash, visible_line, visible_text};
 use super::{Message, Username, t};
 
 /// The details of an account that can be edited.
@@ -60,6 +60,9 @@ impl FullName {
     pub fn parse(typed: &str) -> Result<Self, Message> {
         let name = visible_line(typed);
         let name = name.trim();
+        if name.is_empty() && !typed.trim().is_empty() {
+            return Err(t("A name needs at least one character that can be seen.").into());
+        }
         let length = name.chars().count();
         if length > MAX_NAME {
             let message = t("Name must be {limit} characters or fewer. You wrote {length}.");
@@ -75,10 +78,13 @@ impl FullName {
 }
 
 impl Phone {
-    /// Blanks, hyphens and brackets are ignored, as people write them.
+    /// Blanks, dashes and brackets are ignored, as people write them; so is the zero in brackets that is dialled only inside a country
+    /// (ITU-T E.123). `00` in front stands for `+`.
     pub fn parse(typed: &str) -> Result<Self, Message> {
-        let number: String =
-            typed.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/' | '\u{a0}')).collect();
+        let meant = as_meant(typed).replace("(0)", "");
+        let is_filling = |c: char| c.is_whitespace() || is_dash(c) || matches!(c, '(' | ')' | '.' | '/');
+        let number: String = meant.chars().filter(|c| !is_filling(*c)).collect();
+        let number = number.strip_prefix("00").map_or_else(|| number.clone(), |rest| format!("+{rest}"));
         let is_e164 = number.strip_prefix('+').is_some_and(|digits| {
             (8..=15).contains(&digits.len())
                 && digits.chars().all(|c| c.is_ascii_digit())
@@ -113,6 +119,21 @@ mod tests {
     fn phones_are_kept_in_one_form() {
         assert_eq!(Phone::parse("+49 (30) 123-4567").unwrap().as_str(), "+49301234567");
         assert_eq!(Phone::parse("").unwrap().as_str(), "");
+        for written in [
+            "\u{202a}+49 30 1234567\u{202c}",
+            "\u{2068}+49 30 1234567\u{2069}",
+            "+49\u{2011}30\u{2011}1234567",
+            "+49 30\u{2013}1234567",
+            "+49\t30 1234567",
+            "+49\u{202f}30\u{202f}1234567",
+            "\u{ff0b}\u{ff14}\u{ff19} 30 1234567",
+            "+49 (0)30 1234567",
+            "0049 (0) 30 123-4567",
+        ] {
+            let number = Phone::parse(&written.replace("(0) ", "(0)")).unwrap();
+            assert_eq!(number.as_str(), "+49301234567", "{written:?}");
+        }
+        assert_eq!(Phone::parse("+44 (0)20 7946 0018").unwrap().as_str(), "+442079460018");
         for bad in ["030 1234567", "+0123456789", "+1234", "+1234567890123456", "+49x301234567"] {
             assert!(Phone::parse(bad).is_err(), "{bad}");
         }
@@ -123,6 +144,9 @@ mod tests {
         assert_eq!(FullName::parse("  Ann Lee ").unwrap().as_str(), "Ann Lee");
         assert!(FullName::parse(&"é".repeat(100)).is_ok());
         assert!(FullName::parse(&"é".repeat(101)).is_err());
+        for unseen in ["\u{3164}", "\u{ad}\u{200b}", "\u{2800}"] {
+            assert!(FullName::parse(unseen).is_err(), "{unseen:?}");
+        }
         assert_eq!(FullName::parse("\u{3164} Ann\u{202e}Lee\u{200b}").unwrap().as_str(), "AnnLee");
         assert_eq!(About::parse("a\r\nb").unwrap().as_str(), "a\nb");
         assert_eq!(About::parse("a\u{1b}[31m").unwrap().as_str(), "a[31m");

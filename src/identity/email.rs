@@ -2,6 +2,7 @@
 
 use diesel::sql_types::Text;
 
+use super::visible::as_meant;
 use super::{Message, t};
 
 /// An ASCII addr-spec (RFC 5322 without quotes, comments and literals), at most 254 characters, with a dotted
@@ -12,9 +13,10 @@ use super::{Message, t};
 pub struct Email(String);
 
 impl Email {
-    /// Reads an address as typed, blanks around it ignored, or says what is wrong with it.
+    /// Reads an address as typed or copied, blanks around it and what cannot be seen ignored, or says what is wrong with it.
     pub fn parse(typed: &str) -> Result<Self, Message> {
-        let address = typed.trim_matches(' ');
+        let address = as_meant(typed);
+        let address = address.as_str();
         if address.is_empty() {
             return Err(t("Enter an email address.").into());
         }
@@ -120,12 +122,19 @@ mod tests {
             "a@gmáil.com",
             "a@example.org\r\nBcc: v@example.org",
             "a@example.org,b@example.org",
-            "a@example.org\u{a0}",
             "a@-x.org",
             ".a@example.org",
             "a..b@example.org",
-            "a@example.org\0",
+            "a\u{a0}b@example.org",
         ];
+        for meant in [
+            "a@example.org\u{a0}",
+            "a@example.org\t",
+            "\u{202a}a@example.org\u{202c}",
+            "a@example.org\u{200b}",
+        ] {
+            assert_eq!(Email::parse(meant).unwrap().as_str(), "a@example.org", "{meant:?}");
+        }
         for bad in bad {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }

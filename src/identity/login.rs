@@ -1,5 +1,6 @@
 //! What somebody types to say which account is meant.
 
+use super::visible::as_meant;
 use super::{Message, t};
 
 /// A username or an email address, in the form that is unique: lower case. It may name nobody.
@@ -12,9 +13,9 @@ pub enum Login {
 }
 
 impl Login {
-    /// Reads what was typed, blanks around it ignored. Refused are only nothing, and what is too long for any address.
+    /// Reads what was typed, blanks around it and what cannot be seen ignored. Refused are only nothing, and what is too long for any address.
     pub fn parse(typed: &str) -> Result<Self, Message> {
-        let text = typed.trim_matches(' ').to_ascii_lowercase();
+        let text = as_meant(typed).to_ascii_lowercase();
         match text.len() {
             0 => Err(t("Enter your username or email address.").into()),
             1..=254 if text.contains('@') => Ok(Self::Email(text)),

@@ -6,6 +6,7 @@ use diesel::sql_types::Text;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::visible::{as_meant, is_dash};
 use super::{CodePurpose, Email, Id, Message, keyed_mac, t};
 
 /// Six decimal digits as text: leading zeros count.
@@ -26,9 +27,9 @@ impl Otp {
         Self(format!("{:06}", rand::random_range(0..1_000_000_u32)))
     }
 
-    /// What a person typed; blanks are ignored, everything but six ASCII digits is refused.
+    /// What a person typed or copied; blanks, dashes and what cannot be seen are ignored, everything but six digits is refused.
     pub fn parse(typed: &str) -> Result<Self, Message> {
-        let digits: String = typed.chars().filter(|c| *c != ' ' && *c != '\u{a0}').collect();
+        let digits: String = as_meant(typed).chars().filter(|c| !c.is_whitespace() && !is_dash(*c)).collect();
         if digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit()) {
             Ok(Self(digits))
         } else {
@@ -85,8 +86,16 @@ mod tests {
     #[test]
     fn only_six_ascii_digits_are_a_code() {
         assert_eq!(Otp::parse(" 01 2345 ").unwrap().expose(), "012345");
-        let bad =
-            ["", " ", "12345", "1234567", "+12345", "1e5000", "١٢٣٤٥٦", "１２３４５６", "12345\0", "12345a"];
+        for meant in [
+            "012345\t",
+            "012\u{2011}345\r\n",
+            "\u{202a}012345\u{202c}",
+            "０１２３４５\u{200b}",
+            "012\u{a0}345",
+        ] {
+            assert_eq!(Otp::parse(meant).unwrap().expose(), "012345", "{meant:?}");
+        }
+        let bad = ["", " ", "12345", "1234567", "+12345", "1e5000", "١٢٣٤٥٦", "12345\0", "12345a"];
         for bad in bad {
             assert!(Otp::parse(bad).is_err(), "{bad:?}");
         }

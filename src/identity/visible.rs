@@ -1,5 +1,7 @@
 //! What can be seen of a text: characters that hide, or turn its direction around, are left out (Unicode TR 36).
 
+use unicode_normalization::UnicodeNormalization;
+
 /// Leaves out what cannot be seen, but for line breaks and tabs where a text has them.
 pub fn visible_text(text: &str) -> String {
     keep_visible(text, &['\n', '\t'])
@@ -8,6 +10,20 @@ pub fn visible_text(text: &str) -> String {
 /// Leaves out what cannot be seen; for what stands on one line.
 pub fn visible_line(text: &str) -> String {
     keep_visible(text, &[])
+}
+
+/// Reads what people copy from contacts and mails: without what cannot be seen, without blanks of any kind at its ends, and with
+/// full-width letters and digits as the usual ones.
+pub fn as_meant(typed: &str) -> String {
+    visible_line(&typed.nfkc().collect::<String>()).trim().to_owned()
+}
+
+/// A dash of any kind.
+pub fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '-' | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+    )
 }
 
 fn keep_visible(text: &str, also: &[char]) -> String {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::{Cursor, older_than};
-use crate::db::Connection;
 use crate::db::schema::events;
+use crate::db::{Connection, after_commit};
 use crate::identity::{Id, Message, Moment, Sentence, t};
 
 /// Each kind of event: its word in the database and in the log, in the words of the OWASP Logging Vocabulary where it has
@@ -179,7 +179,9 @@ pub fn insert(conn: &mut Connection, new: &NewEvent<'_>, now: Moment) -> QueryRe
         was: new.was.to_owned(),
         became: new.became.to_owned(),
     };
-    diesel::insert_into(events::table).values(&event).execute(conn).map(drop)
+    diesel::insert_into(events::table).values(&event).execute(conn)?;
+    after_commit::audit(event.line());
+    Ok(())
 }
 
 /// Something that happened: a whole row, as it is read, inserted and copied.
@@ -202,6 +204,18 @@ pub struct Event {
 }
 
 impl Event {
+    /// Tells it to programs that read the log. Without reasons and details: those are for who may see the audit log.
+    fn line(&self) -> String {
+        serde_json::json!({
+            "id": self.id.as_str(),
+            "event": self.kind,
+            "user": self.user_id.as_ref().map(Id::as_str),
+            "actor": self.actor_id.as_ref().map(Id::as_str),
+            "source": self.source,
+        })
+        .to_string()
+    }
+
     /// Names what happened, on a page.
     pub fn name(&self) -> Message {
         Kind::parse(&self.kind)

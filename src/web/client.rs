@@ -87,20 +87,22 @@ fn network(ip: IpAddr, prefix: u8) -> String {
 /// Who an address that cannot be read belongs to: never the proxy, which may be trusted with more.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
+/// Whether a peer is one of our proxies. Those of a unix socket are: only whom its file lets in is there.
+pub fn is_proxy(peer: Option<IpAddr>, trusted: &[IpNet]) -> bool {
+    peer.is_none_or(|peer| trusted.iter().any(|net| net.contains(&peer.to_canonical())))
+}
+
 /// The right-most IP address of `X-Forwarded-For` that is none of our proxies, when the peer is one of them.
 fn ip(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
-    let peer = match peer.map(|peer| peer.to_canonical()) {
-        Some(peer) if !is_trusted(&peer) => return peer,
-        Some(peer) => peer,
-        // A unix socket: only whom its file lets in is there, which is a proxy of ours.
-        None => NOBODY,
-    };
+    let nearest = peer.map_or(NOBODY, |peer| peer.to_canonical());
+    if !is_proxy(peer, trusted) {
+        return nearest;
+    }
     let hops = headers.get_all("x-forwarded-for").flat_map(|line| line.to_str().unwrap_or("?").split(','));
-    let mut nearest = peer;
+    let mut nearest = nearest;
     for hop in hops.collect::<Vec<_>>().into_iter().rev() {
         nearest = parse_hop(hop.trim()).unwrap_or(NOBODY);
-        if !is_trusted(&nearest) {
+        if !is_proxy(Some(nearest), trusted) {
             break;
         }
     }

@@ -22,15 +22,18 @@ pub enum HttpError {
     /// The request makes no sense.
     #[error("malformed request")]
     BadRequest,
+    /// It names a host that is not ours: which, and what is expected.
+    #[error("wrong Host: {0}")]
+    WrongHost(String),
     /// There is no such page.
     #[error("not found")]
     NotFound,
     /// The page takes only these methods.
     #[error("method not allowed")]
     NotAllowed(&'static str),
-    /// The form came from another site.
-    #[error("cross-site request")]
-    CrossSite,
+    /// The form came from another site: what said so, and what is expected.
+    #[error("cross-site request: {0}")]
+    CrossSite(String),
     /// They are signed in and may not.
     #[error("forbidden")]
     Forbidden,
@@ -111,7 +114,7 @@ impl HttpError {
     pub fn page(&self) -> Option<ErrorPage> {
         let page = |status, title: Sentence, text: Sentence| Some(ErrorPage::new(status, title, text));
         match self {
-            Self::BadRequest => page(
+            Self::BadRequest | Self::WrongHost(_) => page(
                 StatusCode::BAD_REQUEST,
                 t("Something was wrong with that request"),
                 t("Go back, reload the page and try again."),
@@ -126,7 +129,7 @@ impl HttpError {
                 t("That didn't work"),
                 t("Go back to the previous page and try again."),
             ),
-            Self::CrossSite => page(
+            Self::CrossSite(_) => page(
                 StatusCode::FORBIDDEN,
                 t("We couldn't check where that form came from"),
                 t(
@@ -168,11 +171,12 @@ impl HttpError {
         }
     }
 
-    /// What is for the log, and how loud.
-    pub fn log(&self) -> Option<(log::Level, String)> {
+    /// How loud the log is about it.
+    pub fn level(&self) -> log::Level {
         match self {
-            Self::Unavailable(_) | Self::CrossSite => Some((log::Level::Warn, self.to_string())),
-            Self::Internal(_) => Some((log::Level::Error, self.to_string())),
+            Self::Internal(_) => log::Level::Error,
+            // Mistakes of a proxy or of its settings, or a part that is away.
+            Self::Unavailable(_) | Self::CrossSite(_) | Self::WrongHost(_) => log::Level::Warn,
             Self::BadRequest
             | Self::NotFound
             | Self::NotAllowed(_)
@@ -181,7 +185,7 @@ impl HttpError {
             | Self::TooLarge
             | Self::Explained(_)
             | Self::Redirect(_)
-            | Self::TooMany(_) => None,
+            | Self::TooMany(_) => log::Level::Info,
         }
     }
 
@@ -202,7 +206,8 @@ impl HttpError {
             | Self::TooLarge
             | Self::Explained(_)
             | Self::Redirect(_)
-            | Self::CrossSite
+            | Self::WrongHost(_)
+            | Self::CrossSite(_)
             | Self::Internal(_) => None,
         }
     }

@@ -38,7 +38,9 @@ fn read(
     payload: &mut dev::Payload,
 ) -> impl Future<Output = Result<Vec<u8>, HttpError>> + use<> {
     let is_form = req.headers().get(CONTENT_TYPE).is_none_or(|kind| {
-        kind.to_str().is_ok_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+        // In any case of letters (RFC 9110, 8.3.1).
+        let kind = kind.to_str().ok().and_then(|kind| kind.split(';').next());
+        kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
     });
     let payload = Payload::from_request(req, payload).into_inner();
     async move {

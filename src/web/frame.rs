@@ -13,11 +13,11 @@ use askama::Template;
 use futures_util::FutureExt;
 
 use super::errors::{ErrorPage, HttpError};
+use super::journal::Entry;
 use super::layout::Layout;
 use super::signed_in::SignedInAs;
 use super::{language_of, notice, page};
 use crate::app::App;
-use crate::identity::random_name;
 use crate::language::{Language, filters};
 
 #[derive(Template)]
@@ -38,21 +38,23 @@ pub async fn draw<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = req.app_data::<web::Data<App>>().cloned();
-    let route = format!("{} {}", req.method(), req.match_pattern().unwrap_or_else(|| "-".to_owned()));
+    let entry = Entry::begin(&req);
     let language = language_of(req.request());
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let answered =
         answered.unwrap_or_else(|_| Err(HttpError::Internal("a handler panicked".to_owned()).into()));
     match answered {
         Ok(answer) => {
-            let mut answer = match answer.response().error().map(meaning_of) {
+            let error = answer.response().error().map(meaning_of);
+            let is_told = error.is_some();
+            let mut answer = match error {
                 Some(error) => {
                     let kept = answer.headers().get_all(header::SET_COOKIE).cloned().collect::<Vec<_>>();
                     let looking = Looking {
                         language: language_of(answer.request()),
                         signed_in: answer.request().extensions().get::<SignedInAs>().cloned(),
                     };
-                    let mut page = error_page(&error, &route, looking);
+                    let mut page = error_page(&error, &entry, looking);
                     for cookie in kept {
                         page.headers_mut().append(header::SET_COOKIE, cookie);
                     }
@@ -62,13 +64,17 @@ pub async fn draw<B: MessageBody + 'static>(
             };
             notice::forget_if_shown(&mut answer);
             set_headers(answer.headers_mut(), app.as_ref());
+            entry.sign(answer.headers_mut());
+            entry.end(answer.status(), is_told);
             Ok(answer)
         }
         // A middleware refused: the request is gone, but the error may carry the finished answer.
         Err(error) => {
             let looking = Looking { language, signed_in: None };
-            let mut page = error_page(&meaning_of(&error), &route, looking);
+            let mut page = error_page(&meaning_of(&error), &entry, looking);
             set_headers(page.headers_mut(), app.as_ref());
+            entry.sign(page.headers_mut());
+            entry.end(page.status(), true);
             Err(InternalError::from_response("", page).into())
         }
     }
@@ -93,16 +99,12 @@ struct Looking {
     signed_in: Option<SignedInAs>,
 }
 
-fn error_page(error: &HttpError, route: &str, looking: Looking) -> HttpResponse {
-    let request_id = random_name();
-    if let Some((level, cause)) = error.log() {
-        // The route and not the path: a path may hold the secret of a link.
-        log::log!(level, "request {request_id} to {route}: {cause}");
-    }
+fn error_page(error: &HttpError, entry: &Entry, looking: Looking) -> HttpResponse {
     let bare = error.error_response();
     let Some(page) = error.page() else { return bare };
+    entry.refused(error);
     let status = page.status;
-    let request_id = Some(request_id).filter(|_| error.is_ours());
+    let request_id = Some(entry.id.clone()).filter(|_| error.is_ours());
     let page = Page { layout: Layout::of_somebody(looking.signed_in), error: page, request_id };
     let mut answer = page::render(status, &page, looking.language);
     for (name, value) in bare.headers() {

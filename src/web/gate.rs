@@ -56,7 +56,12 @@ fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), HttpError> {
     if host.is_some_and(|host| config.answers_to(host)) && hosts.next().is_none() && same {
         Ok(())
     } else {
-        Err(HttpError::BadRequest)
+        let asked = host.unwrap_or("none, or several");
+        let why = format!(
+            "{asked}; PUBLIC_URL is {}, and ALLOWED_HOSTS may name others",
+            config.public_url.origin()
+        );
+        Err(HttpError::WrongHost(why))
     }
 }
 
@@ -85,7 +90,15 @@ fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), HttpError> {
         (None, Some(origin)) => origin.to_str().is_ok_and(|origin| config.public_url.is_origin(origin)),
         (None, None) => !headers.contains_key(header::COOKIE),
     };
-    if allowed { Ok(()) } else { Err(HttpError::CrossSite) }
+    if allowed {
+        return Ok(());
+    }
+    let said = |name| headers.get(name).map_or("none", |value| value.to_str().unwrap_or("unreadable"));
+    let (site, origin) = (said(SEC_FETCH_SITE), said(header::ORIGIN));
+    let expected = config.public_url.origin();
+    Err(HttpError::CrossSite(format!(
+        "Sec-Fetch-Site is {site}, Origin is {origin}; PUBLIC_URL is {expected}"
+    )))
 }
 
 /// A cookie of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a

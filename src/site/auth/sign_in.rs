@@ -8,6 +8,7 @@
 mod candidates;
 
 use actix_web::HttpRequest;
+use actix_web::http::header::COOKIE;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
@@ -50,6 +51,8 @@ struct SignInPage {
     role: Role,
     form: SignInForm,
     problems: Problems,
+    /// Whether somebody was led here by a page, in a browser that sent no cookie of any kind: perhaps straight after signing in.
+    keeps_no_cookies: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -69,7 +72,8 @@ async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> 
     let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
     let form = SignInForm { next: next.as_str().to_owned(), ..SignInForm::default() };
     let layout = Layout::plain().showing(&req, &[&SIGNED_OUT, &PASSWORD_RESET]);
-    Ok(page::ok(SignInPage { layout, role, form, problems: Problems::default() }))
+    let keeps_no_cookies = !form.next.is_empty() && !req.headers().contains_key(COOKIE);
+    Ok(page::ok(SignInPage { layout, role, form, problems: Problems::default(), keeps_no_cookies }))
 }
 
 /// Where somebody who gave the right password goes.
@@ -97,7 +101,8 @@ async fn submit(
         Ok(Welcome::Verify(flow)) => Ok(verification::lead_to_page(&app, &flow)),
         Err(error) => {
             let problems = error.problems()?;
-            Ok(page::form_again(SignInPage { layout: Layout::plain(), role, form, problems }))
+            let layout = Layout::plain();
+            Ok(page::form_again(SignInPage { layout, role, form, problems, keeps_no_cookies: false }))
         }
     }
 }
@@ -123,6 +128,7 @@ async fn sign_in(
         Ok(None) => tokens.spend(),
     }
     let Some(user) = checked? else {
+        log::info!(target: "auth", "sign-in failed from {}", client.ip);
         note(app, Kind::SignInFailed, candidates.likeliest(), client).await?;
         return Err(wrong());
     };
