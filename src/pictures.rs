@@ -5,19 +5,21 @@
 //! folder, or in a bucket that several instances share. (No table.)
 
 mod bucket;
+#[cfg(test)]
+mod corpus;
+mod decoding;
 mod drawing;
 mod folder;
+mod studio;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
-
 use bucket::S3Bucket;
 pub use drawing::DrawError;
-use drawing::draw;
+use studio::Studio;
 
 use crate::config::MediaConfig;
 use crate::identity::random_name;
@@ -34,8 +36,7 @@ const ENDING: &str = ".jpg";
 #[derive(Clone)]
 pub struct Pictures {
     storage: Storage,
-    /// One decode at a time: a picture may take 96 MiB while it is open.
-    turn: Arc<Semaphore>,
+    studio: Studio,
 }
 
 #[derive(Clone)]
@@ -48,13 +49,13 @@ impl Pictures {
     /// Pictures where the settings say. Nothing is touched yet.
     ///
     /// # Errors
-    /// When the settings name no usable bucket.
+    /// When the settings name no usable bucket, or there is no thread to draw.
     pub fn new(config: &MediaConfig) -> io::Result<Self> {
         let storage = match config {
             MediaConfig::Folder(folder) => Storage::Folder(folder.as_path().into()),
             MediaConfig::Bucket(config) => Storage::S3(S3Bucket::new(config)?),
         };
-        Ok(Self { storage, turn: Arc::new(Semaphore::new(1)) })
+        Ok(Self { storage, studio: Studio::open()? })
     }
 
     /// Makes the folder if need be, and tries to write there.
@@ -74,19 +75,9 @@ impl Pictures {
     /// Draws an upload again; returns the JPEG to keep.
     ///
     /// # Errors
-    /// When it is no picture that we take, or when there is no thread for it.
+    /// When it is no picture that we take.
     pub async fn draw(&self, upload: Vec<u8>) -> Result<Vec<u8>, DrawError> {
-        let turn = Arc::clone(&self.turn).acquire_owned().await;
-        let (answer, answered) = oneshot::channel();
-        // A thread of its own: those that serve the database have no time for it. The turn ends with the work, also
-        // when nobody waits for it any more.
-        let work = move || {
-            drop(answer.send(draw(&upload)));
-            drop(turn);
-        };
-        std::thread::Builder::new().name("picture".to_owned()).spawn(work).map_err(DrawError::NoThread)?;
-        // A decoder that panics drops the answer: the picture is to blame.
-        answered.await.unwrap_or(Err(DrawError::Broken))
+        self.studio.draw(upload).await
     }
 
     /// Keeps a drawn picture, safe when this returns; returns its random name.

@@ -1,13 +1,15 @@
 //! From whatever somebody sends to pixels that we drew ourselves.
 
-use std::io::Cursor;
-
 use image::codecs::jpeg::JpegEncoder;
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, RgbImage};
 
-const MAX_SIDE: u32 = 4096;
-const MAX_DECODED: u64 = 96 * 1024 * 1024;
+use super::decoding::{Decoded, decode};
+
+/// The most pixels across and down.
+pub(super) const MAX_SIDE: u32 = 4096;
+/// The most memory that the pixels of a picture take, in bytes.
+pub(super) const MAX_DECODED: u64 = 96 * 1024 * 1024;
 const SIDE: u32 = 256;
 
 /// Why an upload cannot become a picture.
@@ -22,64 +24,64 @@ pub enum DrawError {
     /// It cannot be decoded.
     #[error("it cannot be decoded")]
     Broken,
-    /// There was no thread to draw it: our fault, and it may work later.
-    #[error("no thread to draw it: {0}")]
-    NoThread(std::io::Error),
 }
 
 /// The JPEG to keep of an upload: upright, square, 256 pixels, on white, without metadata.
 pub(super) fn draw(upload: &[u8]) -> Result<Vec<u8>, DrawError> {
-    // By its first bytes: neither the file's name nor the sent type is believed.
-    let format = image::guess_format(upload).map_err(|_| DrawError::Format)?;
-    if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Gif) {
-        return Err(DrawError::Format);
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_DECODED);
-    let mut reader = ImageReader::with_format(Cursor::new(upload), format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(|error| draw_error(&error))?;
-    // The decoder does not count the pixels themselves.
-    limits.reserve(decoder.total_bytes()).map_err(|error| draw_error(&error))?;
-    let orientation = decoder.orientation().map_err(|error| draw_error(&error))?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| draw_error(&error))?;
-    // Crop and shrink before turning: the same pixels with a fraction of the work.
-    let side = picture.width().min(picture.height());
-    let left = (picture.width() - side) / 2;
-    let top = (picture.height() - side) / 2;
-    if picture.width() != picture.height() {
-        picture = picture.crop_imm(left, top, side, side);
-    }
-    picture = picture.resize_exact(SIDE, SIDE, FilterType::Triangle);
-    picture.apply_orientation(orientation);
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, 85)
-        .encode_image(&on_white(&picture))
-        .map_err(|error| draw_error(&error))?;
+        .encode_image(&square(upload)?)
+        .map_err(|_| DrawError::Broken)?;
     Ok(jpeg)
 }
 
-fn on_white(picture: &DynamicImage) -> RgbImage {
-    let rgba = picture.to_rgba8();
-    RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
-        let [red, green, blue, alpha] = rgba.get_pixel(x, y).0.map(u32::from);
-        let over = |channel: u32| u8::try_from((channel * alpha + 255 * (255 - alpha)) / 255).unwrap_or(255);
-        image::Rgb([over(red), over(green), over(blue)])
-    })
+/// The pixels that are kept.
+pub(super) fn square(upload: &[u8]) -> Result<RgbImage, DrawError> {
+    let Decoded { picture, orientation } = decode(upload)?;
+    let picture = on_white(picture);
+    // Crop and shrink before turning: the same pixels with a fraction of the work.
+    let side = picture.width().min(picture.height());
+    let (left, top) = ((picture.width() - side) / 2, (picture.height() - side) / 2);
+    let middle = imageops::crop_imm(&picture, left, top, side, side);
+    let mut drawn = DynamicImage::ImageRgb8(imageops::resize(&*middle, SIDE, SIDE, FilterType::Triangle));
+    drawn.apply_orientation(orientation);
+    Ok(drawn.into_rgb8())
 }
 
-fn draw_error(error: &image::ImageError) -> DrawError {
-    match error {
-        image::ImageError::Limits(_) => DrawError::Dimensions,
-        image::ImageError::Unsupported(_) => DrawError::Format,
-        _ => DrawError::Broken,
+/// Before anything is shrunk: else the colours below what is transparent would shine through at its edges.
+fn on_white(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
     }
+    let rgba = picture.into_rgba8();
+    let (width, height) = rgba.dimensions();
+    // In place: a second picture of that size would double the memory.
+    let mut bytes = rgba.into_raw();
+    let mut to = 0;
+    for from in (0..bytes.len()).step_by(4) {
+        let Some(&[red, green, blue, alpha]) = bytes.get(from..from + 4).and_then(|four| four.first_chunk())
+        else {
+            break;
+        };
+        let over = |channel: u8| {
+            let (channel, alpha) = (u32::from(channel), u32::from(alpha));
+            u8::try_from((channel * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(255)
+        };
+        if let Some(three) = bytes.get_mut(to..to + 3) {
+            three.copy_from_slice(&[over(red), over(green), over(blue)]);
+        }
+        to += 3;
+    }
+    bytes.truncate(to);
+    RgbImage::from_raw(width, height, bytes).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use image::ImageFormat;
+
     use super::*;
 
     fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {

@@ -95,7 +95,7 @@ async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Resu
 async fn change(app: &App, by: &By, upload: Upload) -> Result<&'static Notice, FormError> {
     match upload.parse()? {
         Change::New(file) => {
-            let jpeg = app.pictures.draw(file).await.map_err(explained)?;
+            let jpeg = app.pictures.draw(file).await.map_err(|error| explained(&error))?;
             let kept = app.pictures.keep(jpeg).await;
             let name =
                 kept.map_err(|error| HttpError::Unavailable(format!("a picture cannot be kept: {error}")))?;
@@ -109,14 +109,11 @@ async fn change(app: &App, by: &By, upload: Upload) -> Result<&'static Notice, F
     }
 }
 
-fn explained(error: DrawError) -> FormError {
+fn explained(error: &DrawError) -> FormError {
     let message = match error {
         DrawError::Format => t("We can't read this file. Choose a PNG, JPEG, WebP or GIF picture."),
         DrawError::Dimensions => t("This picture is too large. The limit is 4096 × 4096 pixels."),
         DrawError::Broken => t("This picture is damaged and can't be opened. Try another one."),
-        DrawError::NoThread(error) => {
-            return HttpError::Unavailable(format!("no thread to draw a picture: {error}")).into();
-        }
     };
     FormError::at("profile_picture", message)
 }
