@@ -14,7 +14,7 @@ use actix_web::{HttpServer, web};
 use crate::app::App;
 use crate::courier::{Courier, WORKERS};
 use crate::paths::service::STATIC;
-use crate::web::{assets, frame, gate, routes, session};
+use crate::web::{assets, connections, frame, gate, routes, session};
 use crate::{housekeeping, site};
 
 /// A socket to serve on.
@@ -46,6 +46,7 @@ pub async fn serve(
     let couriers = if app.config.mail.courier { start_couriers(&app)? } else { Vec::new() };
     let housekeeper = actix_web::rt::spawn(housekeeping::work(app.clone()));
     let template = app.clone();
+    let trusted = app.config.trusted_proxies.clone();
     let mut server = HttpServer::new(move || {
         let app = template.for_worker();
         let session = session::layer(&app);
@@ -72,6 +73,7 @@ pub async fn serve(
     .max_connections(1024)
     .client_request_timeout(Duration::from_secs(5))
     .keep_alive(Duration::from_secs(15))
+    .on_connect(move |io, data| connections::watch(io, data, &trusted))
     .shutdown_timeout(30)
     .disable_signals();
     for listener in listeners {

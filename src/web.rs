@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod client;
+pub mod connections;
 pub mod cookies;
 pub mod device_cookie;
 pub mod errors;

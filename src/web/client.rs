@@ -75,6 +75,11 @@ pub fn network_keys(ip: IpAddr, limit: Limit) -> Vec<LimitKey> {
     }
 }
 
+/// Names one machine: an IPv4 address, or a network of 64 bits.
+pub(super) fn machine(ip: IpAddr) -> String {
+    network(ip, MACHINE)
+}
+
 fn network(ip: IpAddr, prefix: u8) -> String {
     match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),

@@ -2,16 +2,17 @@
 
 use std::panic::AssertUnwindSafe;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 use askama::Template;
 use futures_util::FutureExt;
 
+use super::connections::Connection;
 use super::errors::{ErrorPage, HttpError};
 use super::journal::Entry;
 use super::layout::Layout;
@@ -39,6 +40,11 @@ pub async fn draw<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = req.app_data::<web::Data<App>>().cloned();
     let entry = Entry::begin(&req);
+    let connection = req.request().conn_data::<Connection>().cloned();
+    if let Some(connection) = &connection {
+        connection.begin();
+    }
+    let is_form = !matches!(*req.method(), Method::GET | Method::HEAD);
     let language = language_of(req.request());
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let answered =
@@ -64,6 +70,13 @@ pub async fn draw<B: MessageBody + 'static>(
             };
             notice::forget_if_shown(&mut answer);
             set_headers(answer.headers_mut(), app.as_ref());
+            // Its body was perhaps not read, and may be as long and as slow as somebody likes.
+            if is_form && answer.status().is_client_error() {
+                answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            if let Some(connection) = &connection {
+                connection.end(length_of(answer.response().body()));
+            }
             entry.sign(answer.headers_mut());
             entry.end(answer.status(), is_told);
             Ok(answer)
@@ -74,9 +87,22 @@ pub async fn draw<B: MessageBody + 'static>(
             let mut page = error_page(&meaning_of(&error), &entry, looking);
             set_headers(page.headers_mut(), app.as_ref());
             entry.sign(page.headers_mut());
+            if is_form {
+                page.head_mut().set_connection_type(ConnectionType::Close);
+            }
+            if let Some(connection) = &connection {
+                connection.end(length_of(page.body()));
+            }
             entry.end(page.status(), true);
             Err(InternalError::from_response("", page).into())
         }
+    }
+}
+
+fn length_of(body: &BoxBody) -> u64 {
+    match body.size() {
+        BodySize::Sized(bytes) => bytes,
+        BodySize::None | BodySize::Stream => 0,
     }
 }
 

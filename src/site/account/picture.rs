@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use actix_multipart::{Field, Multipart};
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::error::PayloadError;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
 };
 use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 
 use crate::app::App;
 use crate::db;
@@ -166,28 +167,33 @@ impl Upload {
             return Err(HttpError::TooLarge);
         }
         let mut upload = Self::default();
-        let mut parts = Multipart::new(req.headers(), body);
-        let mut seen = 0;
+        // All of it counts: also what stands before the first part, and behind the last.
         let mut left = MAX_BYTES + ENVELOPE;
-        while let Some(mut part) = parts.try_next().await.map_err(|_| HttpError::BadRequest)? {
+        let counted = body.map(move |chunk| {
+            let chunk = chunk?;
+            left = left.checked_sub(chunk.len()).ok_or(PayloadError::Overflow)?;
+            Ok(chunk)
+        });
+        let mut parts = Multipart::new(req.headers(), counted);
+        let mut seen = 0;
+        while let Some(mut part) = parts.try_next().await.map_err(|error| unreadable(&error))? {
             seen += 1;
             if seen > MAX_PARTS {
                 return Err(HttpError::BadRequest);
             }
-            upload.take(&mut part, &mut left).await?;
+            upload.take(&mut part).await?;
         }
         Ok(upload)
     }
 
-    async fn take(&mut self, part: &mut Field, left: &mut usize) -> Result<(), HttpError> {
+    async fn take(&mut self, part: &mut Field) -> Result<(), HttpError> {
         let is_file = part.name() == Some("profile_picture");
         let is_tick = part.name() == Some("remove_profile_picture");
         if is_file && !self.file.is_empty() {
             return Err(HttpError::BadRequest);
         }
         let mut size = 0_usize;
-        while let Some(chunk) = part.try_next().await.map_err(|_| HttpError::BadRequest)? {
-            *left = left.checked_sub(chunk.len()).ok_or(HttpError::TooLarge)?;
+        while let Some(chunk) = part.try_next().await.map_err(|error| unreadable(&error))? {
             size += chunk.len();
             if is_file && size <= MAX_BYTES {
                 self.file.extend_from_slice(&chunk);
@@ -196,6 +202,13 @@ impl Upload {
         self.is_too_large |= is_file && size > MAX_BYTES;
         self.removes |= is_tick && size > 0;
         Ok(())
+    }
+}
+
+fn unreadable(error: &MultipartError) -> HttpError {
+    match error {
+        MultipartError::Payload(PayloadError::Overflow) => HttpError::TooLarge,
+        _ => HttpError::BadRequest,
     }
 }
 

@@ -1,0 +1,121 @@
+//! Connections: how long one may keep quiet, and how many an address may have.
+//!
+//! actix limits the time for the first head of a connection and for none of the later ones (actix/actix-web#928), and reads a body
+//! that nobody asked for as slowly as it comes. So each connection is watched from here: whoever has not sent a whole request some
+//! seconds after the last answer is hung up on.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::{Rc, Weak};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream;
+use ipnet::IpNet;
+use rustix::net::Shutdown;
+use tokio::time::Instant;
+
+use super::client::{self, machine};
+
+/// From an answer to the end of the next head, or to the end of a body that nobody reads.
+const QUIET: Duration = Duration::from_secs(12);
+/// How fast an answer is taken at least.
+const BYTES_PER_SECOND: u64 = 16 * 1024;
+/// The most connections of one address (IPv6: of one network of 64 bits) that is no proxy of ours: browsers have six.
+const MAX_OF_ONE: usize = 128;
+
+static OPEN: LazyLock<Mutex<HashMap<String, usize>>> = LazyLock::new(Mutex::default);
+
+/// A connection, for as long as it lasts.
+#[derive(Clone)]
+pub struct Connection(Rc<Watched>);
+
+struct Watched {
+    socket: OwnedFd,
+    /// Until when it may keep quiet; `None` while a request is answered.
+    quiet_until: Cell<Option<Instant>>,
+    /// Under which name it counts.
+    counted: Option<String>,
+}
+
+/// Watches a connection that has just been accepted, or hangs up on it when its address has too many.
+pub fn watch(io: &dyn Any, data: &mut Extensions, trusted: &[IpNet]) {
+    // Those of a unix socket are of our own proxy.
+    let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
+    let Ok(socket) = stream.as_fd().try_clone_to_owned() else { return };
+    let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+    let counted = peer.filter(|peer| !client::is_proxy(Some(*peer), trusted)).map(machine);
+    let is_one_too_many = counted.as_ref().is_some_and(|name| count(name) > MAX_OF_ONE);
+    let connection = Connection(Rc::new(Watched {
+        socket,
+        quiet_until: Cell::new(Some(Instant::now() + QUIET)),
+        counted,
+    }));
+    if is_one_too_many {
+        connection.0.hang_up();
+    } else {
+        actix_web::rt::spawn(hang_up_when_quiet(Rc::downgrade(&connection.0)));
+    }
+    data.insert(connection);
+}
+
+fn count(name: &str) -> usize {
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = open.entry(name.to_owned()).or_default();
+    *count += 1;
+    *count
+}
+
+async fn hang_up_when_quiet(connection: Weak<Watched>) {
+    loop {
+        let Some(until) = connection.upgrade().map(|watched| watched.quiet_until.get()) else { return };
+        match until {
+            Some(until) if until <= Instant::now() => {
+                if let Some(watched) = connection.upgrade() {
+                    watched.hang_up();
+                }
+                return;
+            }
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => tokio::time::sleep(QUIET / 4).await,
+        }
+    }
+}
+
+impl Connection {
+    /// A whole head has come: its handler has limits of its own for the body.
+    pub fn begin(&self) {
+        self.0.quiet_until.set(None);
+    }
+
+    /// An answer of so many bytes is on its way.
+    pub fn end(&self, bytes: u64) {
+        let taking = Duration::from_secs(bytes / BYTES_PER_SECOND);
+        self.0.quiet_until.set(Some(Instant::now() + QUIET + taking));
+    }
+}
+
+impl Watched {
+    fn hang_up(&self) {
+        // It may have gone by itself.
+        if let Err(error) = rustix::net::shutdown(&self.socket, Shutdown::Both) {
+            log::debug!("a connection has ended already: {error}");
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let Some(name) = &self.counted else { return };
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(name);
+            }
+        }
+    }
+}
