@@ -25,6 +25,7 @@ pub use mailbox::{SentMail, SentMails};
 pub use transport::{SendError, Transport, build};
 
 use crate::accounts::codes::CodeRules;
+use crate::accounts::passwords::LinkRules;
 use crate::accounts::recovery::{self, RecoveryRules};
 use crate::clock::Clock;
 use crate::config::{Config, Sender};
@@ -40,6 +41,8 @@ use crate::records::outbox::{self, OutboxMail, PutOff, State};
 pub const WORKERS: usize = 3;
 /// How often the outbox is read when nobody in this process wrote to it: another instance may have.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a mail is kept back at most, by chance.
+const MAX_LATENESS: Duration = Duration::from_millis(200);
 /// The longest time between two tries to reach a server that is away.
 const MAX_PROBE_DELAY: Duration = Duration::from_secs(30);
 /// How often a mail is put off before it is given up; with [`delay`], after about a day.
@@ -125,7 +128,7 @@ impl Courier {
             reply_to: config.mail.reply_to.clone(),
             rules: RecoveryRules {
                 codes: CodeRules::new(config, keys),
-                reset_lifetime: config.reset_lifetime,
+                links: LinkRules { lifetime: config.reset_lifetime, seal: keys.outbox },
             },
             away: Mutex::default(),
             refusals: Mutex::default(),
@@ -149,8 +152,11 @@ impl Courier {
     }
 
     async fn rest(&self, wait: Duration) {
-        // Either way it is time to look again.
-        drop(tokio::time::timeout(wait, self.parts.wakeup.0.notified()).await);
+        // Either way it is time to look again; but not at once, or who asks for one page after the other feels by the second one
+        // whether the first has given us work, and so whether an address has an account.
+        if tokio::time::timeout(wait, self.parts.wakeup.0.notified()).await.is_ok() {
+            tokio::time::sleep(rand::random_range(Duration::ZERO..MAX_LATENESS)).await;
+        }
     }
 
     async fn step(&self) -> Result<Next, db::Error> {
@@ -278,9 +284,9 @@ impl Courier {
     }
 
     async fn send(&self, outgoing: &OutboxMail, mail: &Mail, now: Moment) -> Result<String, SendError> {
-        let secret = outgoing.secret.as_deref().unwrap_or_default();
+        let secret = self.secret_of(outgoing)?;
         let left = outgoing.expires_at.map_or(Duration::ZERO, |expires| expires.since(now));
-        let content = self.writer.write(mail, secret, left);
+        let content = self.writer.write(mail, &secret, left);
         let content = content.ok_or_else(|| SendError::Never("it cannot be written".to_owned()))?;
         let language = self.writer.language;
         let sender = (&self.from, self.reply_to.as_ref());
@@ -301,13 +307,21 @@ impl Courier {
         Ok(said)
     }
 
+    /// What a mail carries, opened.
+    fn secret_of(&self, outgoing: &OutboxMail) -> Result<String, SendError> {
+        let Some(sealed) = &outgoing.secret else { return Ok(String::new()) };
+        let gone = || SendError::Never("what it carries was sealed with another SECRET_KEY".to_owned());
+        self.writer.keys.open_sealed(sealed).ok_or_else(gone)
+    }
+
     async fn answer_recovery(&self, asked: OutboxMail, request: RecoveryRequest) -> Result<(), db::Error> {
         let rules = self.rules;
         let now = self.parts.clock.now();
+        let typed = self.secret_of(&asked).unwrap_or_default();
         self.parts
             .db
             .write(move |conn| {
-                recovery::answer(conn, &request, asked.secret.as_deref().unwrap_or_default(), &rules, now)?;
+                recovery::answer(conn, &request, &typed, &rules, now)?;
                 // Who asked for what is nobody's business once it is answered.
                 outbox::remove(conn, &asked.id)?;
                 Ok(())

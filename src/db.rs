@@ -124,6 +124,14 @@ impl Db {
         .await
     }
 
+    /// Empties SQLite's write-ahead log, where what was erased from the file may still be read.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_for_good(&self) -> Result<(), Error> {
+        self.read(Connection::truncate_log).await
+    }
+
     /// Refuses what is a database and none that we can work with. Blocks the thread.
     ///
     /// # Errors

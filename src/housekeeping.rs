@@ -78,6 +78,7 @@ pub async fn sweep(app: &App) -> Result<(), db::Error> {
     for sweep in sweeps {
         app.db.write(move |conn| Ok::<_, db::Error>(sweep(conn, now)?)).await?;
     }
+    app.db.forget_for_good().await?;
     let kept = app.config.events_kept;
     app.db.write(move |conn| Ok::<_, db::Error>(events::sweep(conn, kept, now)?)).await?;
     sweep_pictures(app).await

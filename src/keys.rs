@@ -2,9 +2,13 @@
 //!
 //! `SECRET_KEY` may be a list: what the first makes is made with it, what any of them made is accepted.
 
+mod seal;
+
 use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+
+pub use seal::SealKey;
 
 /// The keys in use. One use never shares a key with another.
 #[derive(Clone)]
@@ -21,6 +25,8 @@ pub struct Keys {
     pub code: [u8; 32],
     /// The tokens of verification links.
     pub link: [u8; 32],
+    /// Seals secrets that wait for their mail.
+    pub outbox: SealKey,
     /// Names of limits in Redis, so that it learns no identifier.
     pub limit: [u8; 32],
     /// The same of every older secret, the newest first.
@@ -44,6 +50,7 @@ impl Keys {
             device: actix_web::cookie::Key::from(&expand::<64>(&kdf, "device cookie")),
             code: expand(&kdf, "one-time code"),
             link: expand(&kdf, "verification link"),
+            outbox: SealKey(expand(&kdf, "outbox")),
             limit: expand(&kdf, "limit"),
             older: Vec::new(),
         }
@@ -52,6 +59,11 @@ impl Keys {
     /// Iterates over the current keys and the older ones, in the order in which to try them.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.older)
+    }
+
+    /// Opens what one of them sealed.
+    pub fn open_sealed(&self, sealed: &str) -> Option<String> {
+        self.all().find_map(|keys| keys.outbox.open(sealed))
     }
 
     /// Lists the keys that a stored code may have been hashed with.

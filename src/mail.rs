@@ -16,6 +16,7 @@ pub use letters::{account::*, admin::*, auth::*};
 
 use crate::db::Connection;
 use crate::identity::{Email, Id, Message, Moment};
+use crate::keys::SealKey;
 use crate::records::outbox::{self, NewMail, State};
 
 /// The list of all mails: a new one is one line here.
@@ -81,7 +82,8 @@ mails! {
 pub struct Envelope<'a> {
     user: Option<&'a Id>,
     to: Option<&'a Email>,
-    secret: Option<&'a str>,
+    /// Sealed.
+    secret: Option<String>,
     lifetime: Option<Duration>,
     state: State,
 }
@@ -97,10 +99,10 @@ impl<'a> Envelope<'a> {
         Self { user: None, to: None, secret: None, lifetime: None, state: State::Waiting }
     }
 
-    /// Encloses a secret that works for so long.
+    /// Encloses a secret that works for so long, sealed.
     #[must_use]
-    pub fn with_secret(self, secret: &'a str, lifetime: Duration) -> Self {
-        Self { secret: Some(secret), lifetime: Some(lifetime), ..self }
+    pub fn with_secret(self, secret: &str, lifetime: Duration, seal: &SealKey) -> Self {
+        Self { secret: Some(seal.seal(secret)), lifetime: Some(lifetime), ..self }
     }
 
     /// Keeps the mail from ever being sent: it is only written for the sake of equal work.
@@ -124,7 +126,7 @@ pub fn queue(
         user: envelope.user,
         recipient: envelope.to.map_or("", Email::as_str),
         fields,
-        secret: envelope.secret,
+        secret: envelope.secret.as_deref(),
         expires_at: envelope.lifetime.map(|lifetime| now.plus(lifetime)),
         state: envelope.state,
     };

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bucket::S3Bucket;
-pub use drawing::DrawError;
+pub use decoding::DrawError;
 use studio::Studio;
 
 use crate::config::MediaConfig;

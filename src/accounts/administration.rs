@@ -8,14 +8,13 @@ mod kinds;
 pub mod mails;
 mod perform;
 
-use std::time::Duration;
-
 use diesel::result::Error;
 
 pub use kinds::ActKind;
 use perform::ActContext;
 
 use super::codes::CodeRules;
+use crate::accounts::passwords::LinkRules;
 use crate::config::Config;
 use crate::db::{self, Connection};
 use crate::identity::{Details, Id, Message, Moment, Role, t};
@@ -62,13 +61,16 @@ pub struct Actor {
 #[derive(Clone, Copy)]
 pub struct Rules {
     codes: CodeRules,
-    reset_lifetime: Duration,
+    links: LinkRules,
 }
 
 impl Rules {
     /// Takes the rules from the settings.
     pub fn new(config: &Config, keys: &Keys) -> Self {
-        Self { codes: CodeRules::new(config, keys), reset_lifetime: config.reset_lifetime }
+        Self {
+            codes: CodeRules::new(config, keys),
+            links: LinkRules { lifetime: config.reset_lifetime, seal: keys.outbox },
+        }
     }
 }
 
@@ -179,7 +181,7 @@ impl Act {
             Self::Unblock => context.unblock(),
             Self::Verify => context.verify(),
             Self::SendCode => context.send_code(rules.codes),
-            Self::SendReset => context.send_reset(rules.reset_lifetime),
+            Self::SendReset => context.send_reset(rules.links),
             Self::SetRole(role) => context.set_role(*role),
             Self::EndSessions => context.end_sessions(None),
             Self::EndSession(id) => context.end_sessions(Some(id)),

@@ -7,7 +7,7 @@ use diesel::QueryResult;
 use crate::config::Config;
 use crate::db::Connection;
 use crate::identity::{CodePurpose, Moment, Otp};
-use crate::keys::Keys;
+use crate::keys::{Keys, SealKey};
 use crate::mail::{self, ConfirmNewEmail, Envelope, Mail, VerifyEmail};
 use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::User;
@@ -18,6 +18,8 @@ use crate::records::verifications::{self, Verification};
 pub struct CodeRules {
     /// The key of the stored hashes.
     pub key: [u8; 32],
+    /// Seals a code that waits for its mail.
+    pub seal: SealKey,
     /// How long a code works.
     pub lifetime: Duration,
 }
@@ -25,7 +27,7 @@ pub struct CodeRules {
 impl CodeRules {
     /// Takes the rules from the settings.
     pub fn new(config: &Config, keys: &Keys) -> Self {
-        Self { key: keys.code, lifetime: config.otp_lifetime }
+        Self { key: keys.code, seal: keys.outbox, lifetime: config.otp_lifetime }
     }
 }
 
@@ -35,7 +37,7 @@ pub fn queue(
     user: &User,
     flow: &Verification,
     code: Option<&Otp>,
-    lifetime: Duration,
+    rules: &CodeRules,
     now: Moment,
 ) -> QueryResult<()> {
     let mail: Mail = match flow.purpose {
@@ -44,8 +46,8 @@ pub fn queue(
     };
     let envelope = Envelope::to(&user.id, &flow.email);
     let envelope = match code {
-        Some(code) => envelope.with_secret(code.expose(), lifetime),
-        None => envelope.withheld(lifetime),
+        Some(code) => envelope.with_secret(code.expose(), rules.lifetime, &rules.seal),
+        None => envelope.withheld(rules.lifetime),
     };
     mail::queue(conn, mail, &envelope, now)
 }
@@ -63,7 +65,7 @@ pub fn renew(
     let budget = mail_budgets::take(conn, &flow.email, Budget::Code, asker, now)?;
     let (code, digest) = flow.new_code(&rules.key).unzip();
     if budget.is_ok() && verifications::replace_code(conn, flow, digest.as_ref(), rules.lifetime, now)? {
-        queue(conn, user, flow, code.as_ref(), rules.lifetime, now)?;
+        queue(conn, user, flow, code.as_ref(), rules, now)?;
     }
     Ok(budget)
 }

@@ -8,6 +8,7 @@ use super::codes::{self, CodeRules};
 use super::passwords;
 use crate::db::Connection;
 use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Otp, PasswordHash};
+use crate::keys::SealKey;
 use crate::mail::{self, AccountExists, EmailChanged, EmailTakenAway, Envelope};
 use crate::records::links::{self, Link};
 use crate::records::mail_budgets::{self, Asker, Budget};
@@ -81,14 +82,20 @@ pub fn begin_change(
         return Ok(());
     }
     let code = Some(&code).filter(|_| owner.is_none() && may_mail);
-    codes::queue(conn, user, &flow, code, rules.lifetime, now)
+    codes::queue(conn, user, &flow, code, rules, now)
 }
 
 /// Changes the address of an account. Password links to the old one stop working. The old one is told, with a link that undoes
 /// the change, provided that it was the account's for a while: somebody who had an account in hand for an hour must get no way
 /// back. Changing back to an address that holds such a link uses it up. Returns whether the new address was still free; nothing
 /// has changed otherwise.
-pub fn change(conn: &mut Connection, user: &User, email: &Email, now: Moment) -> QueryResult<bool> {
+pub fn change(
+    conn: &mut Connection,
+    user: &User,
+    email: &Email,
+    seal: &SealKey,
+    now: Moment,
+) -> QueryResult<bool> {
     if !free_email(conn, email, Some(&user.id))? {
         return Ok(false);
     }
@@ -112,7 +119,8 @@ pub fn change(conn: &mut Connection, user: &User, email: &Email, now: Moment) ->
     let (link, token) = links::issue(conn, &user.id, LinkPurpose::UndoEmail, old, UNDO_LINK_LIFETIME, now)?;
     let mail = EmailChanged { username, new_email: email.masked(), link: link.as_str().to_owned() };
     let token = token.expose();
-    mail::queue(conn, mail, &Envelope::to(&user.id, old).with_secret(&token, UNDO_LINK_LIFETIME), now)?;
+    let envelope = Envelope::to(&user.id, old).with_secret(&token, UNDO_LINK_LIFETIME, seal);
+    mail::queue(conn, mail, &envelope, now)?;
     Ok(true)
 }
 

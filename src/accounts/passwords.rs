@@ -6,6 +6,7 @@ use diesel::QueryResult;
 
 use crate::db::Connection;
 use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, PasswordHash};
+use crate::keys::SealKey;
 use crate::mail::{self, Envelope, Mail, PasswordChanged, ResetPassword};
 use crate::records::events::Source;
 use crate::records::mail_budgets::{self, Asker, Budget};
@@ -41,7 +42,7 @@ pub fn revoke_pending(conn: &mut Connection, user: &Id, now: Moment) -> QueryRes
 pub fn send_reset(
     conn: &mut Connection,
     user: &User,
-    lifetime: Duration,
+    rules: LinkRules,
     asker: &Asker,
     now: Moment,
 ) -> QueryResult<Result<(), Duration>> {
@@ -50,9 +51,18 @@ pub fn send_reset(
     let budget = mail_budgets::take(conn, email, Budget::Reset, asker, now)?;
     if budget.is_ok() {
         let mail = |link| ResetPassword { username: user.username.to_string(), link }.into();
-        queue_link(conn, &user.id, email, lifetime, now, mail)?;
+        queue_link(conn, &user.id, email, rules, now, mail)?;
     }
     Ok(budget)
+}
+
+/// How links to choose a password are mailed.
+#[derive(Clone, Copy)]
+pub struct LinkRules {
+    /// How long one works.
+    pub lifetime: Duration,
+    /// Seals what waits for its mail.
+    pub seal: SealKey,
 }
 
 /// Queues a mail with a link to choose a password.
@@ -60,12 +70,13 @@ pub fn queue_link(
     conn: &mut Connection,
     user: &Id,
     email: &Email,
-    lifetime: Duration,
+    rules: LinkRules,
     now: Moment,
     mail: impl FnOnce(String) -> Mail,
 ) -> QueryResult<()> {
+    let LinkRules { lifetime, seal } = rules;
     let (link, token) = links::issue(conn, user, LinkPurpose::ResetPassword, email, lifetime, now)?;
     let token = token.expose();
-    let envelope = Envelope::to(user, email).with_secret(&token, lifetime);
+    let envelope = Envelope::to(user, email).with_secret(&token, lifetime, &seal);
     mail::queue(conn, mail(link.as_str().to_owned()), &envelope, now)
 }

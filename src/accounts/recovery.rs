@@ -3,11 +3,10 @@
 //! The page writes one row, whatever was typed; only here is it looked up. So neither the answer nor its time can show
 //! whether there is such an account.
 
-use std::time::Duration;
-
 use diesel::QueryResult;
 
 use super::codes::{self, CodeRules};
+use super::passwords::LinkRules;
 use super::{email, passwords};
 use crate::db::Connection;
 use crate::identity::{AccountStatus, CodePurpose, Login, Moment};
@@ -21,7 +20,7 @@ use crate::records::verifications::{self, Verification};
 #[derive(Clone, Copy)]
 pub struct RecoveryRules {
     pub codes: CodeRules,
-    pub reset_lifetime: Duration,
+    pub links: LinkRules,
 }
 
 /// Queues what helps the person who typed `typed`: a reset link, the code of an unfinished sign-up, or nothing.
@@ -78,7 +77,7 @@ fn send_reset(
     asker: &Asker,
     now: Moment,
 ) -> QueryResult<()> {
-    if user.email.is_some() && passwords::send_reset(conn, user, rules.reset_lifetime, asker, now)?.is_ok() {
+    if user.email.is_some() && passwords::send_reset(conn, user, rules.links, asker, now)?.is_ok() {
         events::note(conn, Kind::ResetSent, Some(&user.id), &Source::Program, "", now)?;
     }
     Ok(())

@@ -118,7 +118,7 @@ impl SignUp {
         };
         if !is_notified {
             let code = Some(&code).filter(|_| is_real);
-            codes::queue(conn, &user, &flow, code, self.rules.lifetime, now)?;
+            codes::queue(conn, &user, &flow, code, &self.rules, now)?;
         }
         Ok(flow.id)
     }

@@ -32,14 +32,15 @@ pub(super) fn run() -> Outcome {
         ("MEDIA_ROOT", format!("{FOLDER}/media")),
     ];
     let config = super::start(&environment::of_process().and_usual(usual))?;
-    // First of all, so that a port that is taken costs nothing.
-    let listeners = listeners::open(&config)?;
     in_runtime(async move {
+        let signals = serve::Signals::listen()?;
+        // Before anything is made, so that a port that is taken costs nothing.
+        let listeners = listeners::open(&config)?;
         let app = App::new(config, Clock::system())?;
         serve::prepare(&app).await?;
         first_superuser(&app).await?;
         greet(&app)?;
-        serve::serve(app, listeners).await
+        serve::serve(app, listeners, signals).await
     })
 }
 

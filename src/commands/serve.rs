@@ -1,11 +1,12 @@
 //! Serve until a signal says stop; then finish what is under way.
 
+use std::io;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Outcome, listeners};
 use crate::app::App;
@@ -15,11 +16,12 @@ use crate::server::{self, Listener};
 
 /// Serves with these settings.
 pub(super) fn run(config: Config) -> Outcome {
-    let listeners = listeners::open(&config)?;
     System::new().block_on(async move {
+        let signals = Signals::listen()?;
+        let listeners = listeners::open(&config)?;
         let app = App::new(config, Clock::system())?;
         prepare(&app).await?;
-        serve(app, listeners).await
+        serve(app, listeners, signals).await
     })
 }
 
@@ -37,7 +39,7 @@ pub(super) async fn prepare(app: &App) -> Outcome {
 }
 
 /// Serves until a signal says stop.
-pub(super) async fn serve(app: App, listeners: Vec<Listener>) -> Outcome {
+pub(super) async fn serve(app: App, listeners: Vec<Listener>, signals: Signals) -> Outcome {
     for listener in &listeners {
         log::info!("listening on {} for {}", listener.name(), app.config.public_url.origin());
     }
@@ -45,7 +47,7 @@ pub(super) async fn serve(app: App, listeners: Vec<Listener>) -> Outcome {
     let on_start = |server| {
         tell_systemd(NotifyState::Ready);
         drop(actix_web::rt::spawn(watchdog()));
-        drop(actix_web::rt::spawn(stop_on_signal(server, stopping)));
+        drop(actix_web::rt::spawn(stop_on_signal(signals, server, stopping)));
     };
     server::serve(app, listeners, on_start).await?;
     log::info!("stopped");
@@ -77,13 +79,14 @@ async fn watchdog() {
 /// Only delivers mail, whatever `COURIER` says.
 pub(super) fn run_courier(config: Config) -> Outcome {
     System::new().block_on(async move {
+        let signals = Signals::listen()?;
         let app = App::new(config, Clock::system())?;
         warn(&app.config);
         app.db.migrate()?;
         log::info!("delivering mail");
         tell_systemd(NotifyState::Ready);
         let couriers = server::start_couriers(&app)?;
-        stop_signal().await?;
+        signals.stop().await;
         app.begin_shutdown();
         for courier in couriers {
             courier.await?;
@@ -92,27 +95,41 @@ pub(super) fn run_courier(config: Config) -> Outcome {
     })
 }
 
-async fn stop_on_signal(server: ServerHandle, app: App) {
-    if let Err(error) = stop_signal().await {
-        log::error!("signals cannot be received: {error}");
-        return;
-    }
+async fn stop_on_signal(signals: Signals, server: ServerHandle, app: App) {
+    signals.stop().await;
     log::info!("stopping after finishing requests in progress");
     tell_systemd(NotifyState::Stopping);
     app.begin_shutdown();
     server.stop(true).await;
 }
 
-async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            // A terminal that was closed, or a habit of who rotates logs. Nothing is read anew, and nothing ends.
-            _ = hang_up.recv() => log::info!("SIGHUP is ignored; restart the service to read the settings anew"),
+/// What others tell the process. Listened to from the beginning: a signal that nobody listens to ends it.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits until the process is to end.
+    async fn stop(mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                // A terminal that was closed, or a habit of who rotates logs. Nothing is read anew, and nothing ends.
+                _ = self.hang_up.recv() => {
+                    log::info!("SIGHUP is ignored; restart the service to read the settings anew");
+                }
+            }
         }
     }
 }

@@ -187,6 +187,17 @@ impl DbConnection {
         }
     }
 
+    /// Empties the write-ahead log into the file. Where somebody reads at the same time, the next time will do.
+    pub(super) fn truncate_log(&mut self) -> QueryResult<()> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(inner) => inner.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"),
+            #[expect(clippy::allow_attributes, reason = "reached only with those features")]
+            #[allow(unreachable_patterns, reason = "reached only with those features")]
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a database that cannot keep every text.
     pub(super) fn refuse_other_charsets(&mut self) -> Result<(), Error> {
         match self {

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::drawing::{DrawError, square};
+use super::decoding::DrawError;
+use super::drawing::square;
 
 /// Debian's, whatever stands before it in the path.
 const CONVERT: &str = "/usr/bin/convert";

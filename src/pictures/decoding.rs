@@ -10,7 +10,24 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::drawing::{DrawError, MAX_DECODED, MAX_SIDE};
+/// The most pixels across and down.
+const MAX_SIDE: u32 = 4096;
+/// The most memory that the pixels of a picture take, in bytes.
+pub(super) const MAX_DECODED: u64 = 96 * 1024 * 1024;
+
+/// Why an upload cannot become a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum DrawError {
+    /// Not PNG, JPEG, WebP or GIF.
+    #[error("not a format that we read")]
+    Format,
+    /// More pixels than we take.
+    #[error("too many pixels")]
+    Dimensions,
+    /// It cannot be decoded.
+    #[error("it cannot be decoded")]
+    Broken,
+}
 
 /// What was decoded, and how it is to be turned.
 pub(super) struct Decoded {

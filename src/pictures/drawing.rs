@@ -4,27 +4,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, RgbImage};
 
-use super::decoding::{Decoded, decode};
+use super::decoding::{Decoded, DrawError, decode};
 
-/// The most pixels across and down.
-pub(super) const MAX_SIDE: u32 = 4096;
-/// The most memory that the pixels of a picture take, in bytes.
-pub(super) const MAX_DECODED: u64 = 96 * 1024 * 1024;
 const SIDE: u32 = 256;
-
-/// Why an upload cannot become a picture.
-#[derive(Debug, thiserror::Error)]
-pub enum DrawError {
-    /// Not PNG, JPEG, WebP or GIF.
-    #[error("not a format that we read")]
-    Format,
-    /// More pixels than we take.
-    #[error("too many pixels")]
-    Dimensions,
-    /// It cannot be decoded.
-    #[error("it cannot be decoded")]
-    Broken,
-}
 
 /// The JPEG to keep of an upload: upright, square, 256 pixels, on white, without metadata.
 pub(super) fn draw(upload: &[u8]) -> Result<Vec<u8>, DrawError> {

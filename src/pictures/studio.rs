@@ -9,7 +9,8 @@ use std::sync::mpsc::{Sender, channel};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::drawing::{DrawError, draw};
+use super::decoding::DrawError;
+use super::drawing::draw;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -17,7 +18,7 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Clone)]
 pub(super) struct Studio {
     jobs: Sender<Job>,
-    /// One picture at a time: each may take [`super::drawing::MAX_DECODED`] bytes while it is open.
+    /// One picture at a time: each may take [`super::decoding::MAX_DECODED`] bytes while it is open.
     turn: Arc<Semaphore>,
 }
 

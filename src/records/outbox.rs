@@ -90,7 +90,7 @@ pub struct OutboxMail {
     pub recipient: String,
     /// What it says, as JSON.
     pub fields: String,
-    /// The code or token that it carries; erased when it ends.
+    /// The code or token that it carries, sealed; erased when it ends.
     pub secret: Option<String>,
     state: State,
     /// How often a server put it off.
@@ -121,7 +121,7 @@ pub struct NewMail<'a> {
     pub recipient: &'a str,
     /// What it says, as JSON.
     pub fields: String,
-    /// The code or token that it carries.
+    /// The code or token that it carries, sealed.
     pub secret: Option<&'a str>,
     /// When it is not worth sending any more.
     pub expires_at: Option<Moment>,
@@ -260,7 +260,12 @@ pub fn postpone(
     trouble: &str,
 ) -> QueryResult<()> {
     let tries = mail.tries + i32::from(why != PutOff::ServerAway);
-    let trouble = if why == PutOff::Perhaps { format!("{PERHAPS}{trouble}") } else { trouble.to_owned() };
+    // Once perhaps, perhaps for good: whatever was said since.
+    let trouble = if why == PutOff::Perhaps || mail.is_perhaps_sent() {
+        format!("{PERHAPS}{trouble}")
+    } else {
+        trouble.to_owned()
+    };
     diesel::update(outbox::table.find(&mail.id).filter(outbox::state.eq(State::Waiting)))
         .set((outbox::due_at.eq(due), outbox::tries.eq(tries), outbox::trouble.eq(trouble)))
         .execute(conn)

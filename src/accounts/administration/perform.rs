@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{ActError, Actor, Done, not_now};
 use crate::accounts::codes::{self, CodeRules};
-use crate::accounts::passwords;
+use crate::accounts::passwords::{self, LinkRules};
 use crate::accounts::usernames::free_username;
 use crate::db::Connection;
 use crate::identity::{AccountStatus, CodePurpose, Details, Email, Id, Moment, Role, t};
@@ -84,13 +84,13 @@ impl ActContext<'_> {
         self.note(Kind::CodeSent, "", flow.email.as_str())
     }
 
-    pub fn send_reset(self, lifetime: Duration) -> Result<Done, ActError> {
+    pub fn send_reset(self, rules: LinkRules) -> Result<Done, ActError> {
         if self.user.status() != AccountStatus::Active {
             return Err(not_now(t(
                 "Password links are only for accounts that are confirmed and not blocked.",
             )));
         }
-        passwords::send_reset(self.conn, self.user, lifetime, &Asker::Staff, self.now)?.map_err(too_soon)?;
+        passwords::send_reset(self.conn, self.user, rules, &Asker::Staff, self.now)?.map_err(too_soon)?;
         let to = self.user.email.as_ref().map_or("", Email::as_str);
         self.note(Kind::ResetSent, "", to)
     }

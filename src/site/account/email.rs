@@ -196,6 +196,7 @@ async fn confirm(app: &App, by: &By, flow: Verification, form: &CodeForm) -> Res
     let keys = app.keys.codes();
     let config = app.config.sessions;
     let by = by.clone();
+    let seal = app.keys.outbox;
     let tried = app
         .db
         .write(move |conn| {
@@ -204,7 +205,7 @@ async fn confirm(app: &App, by: &By, flow: Verification, form: &CodeForm) -> Res
             let attempt = verifications::attempt(conn, &flow, &code, &keys, by.now)?;
             match attempt {
                 Attempt::Right => {
-                    if !change(conn, user, &flow.email, by.now)? {
+                    if !change(conn, user, &flow.email, &seal, by.now)? {
                         return Err(belongs_to_another());
                     }
                     let old = user.email.as_ref().map(Email::masked).unwrap_or_default();

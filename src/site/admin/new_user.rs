@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::acting::{actor, explained};
 use crate::accounts::new_user::{self, NewAccount};
-use crate::accounts::passwords;
+use crate::accounts::passwords::{self, LinkRules};
 use crate::app::App;
 use crate::identity::{Email, Id, PasswordHash, Role, Username, t};
 use crate::language::filters;
@@ -84,6 +84,7 @@ async fn create(app: &App, by: &By, form: &NewUserForm) -> Result<Id, FormError>
     by.require_recent_password(NEW_USER.path())?;
     let new = NewAccount { username, email, role, hash: PasswordHash::unusable() };
     let by = by.clone();
+    let rules = LinkRules { lifetime: INVITATION_LIFETIME, seal: app.keys.outbox };
     let created = app
         .db
         .write(move |conn| {
@@ -93,7 +94,7 @@ async fn create(app: &App, by: &By, form: &NewUserForm) -> Result<Id, FormError>
             let username = new.username.to_string();
             let inviter = by.user().display_name().to_owned();
             let invitation = |link| Invitation { username, inviter, link }.into();
-            passwords::queue_link(conn, &user.id, &new.email, INVITATION_LIFETIME, by.now, invitation)?;
+            passwords::queue_link(conn, &user.id, &new.email, rules, by.now, invitation)?;
             Ok::<_, FormError>(user.id)
         })
         .await?;

@@ -110,9 +110,10 @@ async fn request(
     let asked = RecoveryRequest { network: client.network(), lanes };
     let lifetime = app.config.reset_lifetime;
     let now = app.clock.now();
+    let seal = app.keys.outbox;
     app.db
         .write(move |conn| {
-            let envelope = Envelope::to_courier().with_secret(login.as_str(), lifetime);
+            let envelope = Envelope::to_courier().with_secret(login.as_str(), lifetime, &seal);
             mail::queue(conn, asked.clone(), &envelope, now).map_err(db::Error::from)
         })
         .await?;
