@@ -99,7 +99,7 @@ impl RedisConnection {
         let why = std::cell::RefCell::new("no answer".to_owned());
         let proved = self.run(async |mut conn| {
             let answer = all.query_async::<(Option<String>,)>(&mut conn).await;
-            answer.inspect_err(|error| *why.borrow_mut() = error.to_string())
+            answer.inspect_err(|error| *why.borrow_mut() = told(error))
         });
         proved.await.map(drop).map_err(|_| why.take())
     }
@@ -146,13 +146,13 @@ impl RedisConnection {
     /// "not me any more". What else it says (that it is out of memory) is its answer to one call.
     fn fail(&self, error: &RedisError) -> Unavailable {
         let mut state = self.lock();
-        let is_elsewhere = error.code().is_some_and(|code| NOT_ME.contains(&code));
+        let is_elsewhere = codes(error).iter().any(|code| NOT_ME.contains(&code.as_str()));
         if error.is_io_error() || error.is_timeout() || is_elsewhere {
             state.connection = None;
             state.closed_until = Some(Instant::now() + COOLING);
         }
         if !std::mem::replace(&mut state.was_away, true) {
-            log::warn!("Redis does not work: {error}");
+            log::warn!("Redis does not work: {}", told(error));
         }
         Unavailable
     }
@@ -165,5 +165,20 @@ impl RedisConnection {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How Redis began what it said, to one command or to several that were sent together.
+fn codes(error: &RedisError) -> Vec<String> {
+    let answers = error.clone().into_server_errors();
+    answers.iter().flat_map(|answers| answers.iter()).map(|(_, answer)| answer.code().to_owned()).collect()
+}
+
+/// What Redis said, once.
+fn told(error: &RedisError) -> String {
+    let answers = error.clone().into_server_errors();
+    match answers.as_ref().and_then(|answers| answers.first()) {
+        Some((_, answer)) => format!("{} {}", answer.code(), answer.details().unwrap_or_default()),
+        None => error.to_string(),
     }
 }

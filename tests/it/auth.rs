@@ -1,6 +1,7 @@
 //! Proving who you are.
 
 mod limits;
+mod lockout;
 mod recovery;
 mod sessions;
 mod sign_in;

@@ -303,3 +303,128 @@ fn three_hundred_writers_share_two_connections() {
         });
     }
 }
+
+/// A site whose database turns read-only and back, as after a planned switch or with a full disk.
+async fn turns_read_only(site: &Site, off: impl Fn(), on: impl Fn()) {
+    let mut ann = site.member("annalee").await;
+    let ready = async || site.visitor().visit("/readyz").await.status;
+    assert_eq!(ready().await, 200);
+    off();
+    let form = [("username", "annalee"), ("password", PASSWORD)];
+    let mut refused = site.visitor();
+    for _ in 0..4 {
+        let request = refused.posting("/auth/sign-in/user/", &form);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 503, "never a mistake of ours");
+        assert!(answer.headers().contains_key("retry-after"));
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(ready().await, 503, "it answers, and does not work");
+    on();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    refused.sign_in("annalee", PASSWORD).await;
+    refused.status(200).see("@annalee");
+    assert!(ann.is_signed_in().await);
+    assert_eq!(ready().await, 200);
+}
+
+#[test]
+fn a_postgresql_that_turns_read_only_is_told_and_found_again_without_a_restart() {
+    let Some(server) = Postgres::start() else { return };
+    run_alone(async || {
+        server.execute("CREATE DATABASE accounts");
+        let settings = HashMap::from([("DATABASE_URL", server.url("accounts"))]);
+        let site = Site::start(settings).await;
+        let set = |to: &str| {
+            server.execute(&format!("SET default_transaction_read_only = off; ALTER DATABASE accounts SET default_transaction_read_only = {to}"));
+        };
+        let end_all =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'";
+        turns_read_only(
+            &site,
+            || {
+                set("on");
+                server.execute(end_all);
+            },
+            || set("off"),
+        )
+        .await;
+        site.stop().await;
+    });
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mariadb_that_turns_read_only_is_told_and_found_again_without_a_restart() {
+    let Some(server) = Mariadb::start() else { return };
+    run_alone(async || {
+        server.execute("CREATE DATABASE accounts; CREATE USER app@'%' IDENTIFIED BY 'app'; CREATE USER app@localhost IDENTIFIED BY 'app'; GRANT ALL ON accounts.* TO app@'%'; GRANT ALL ON accounts.* TO app@localhost");
+        let url = server.url("accounts").replace("latchkey:latchkey", "app:app");
+        let site = Site::start(HashMap::from([("DATABASE_URL", url)])).await;
+        turns_read_only(
+            &site,
+            || server.execute("SET GLOBAL read_only = 1"),
+            || server.execute("SET GLOBAL read_only = 0"),
+        )
+        .await;
+        site.stop().await;
+    });
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_mariadb_without_tls_is_refused_when_tls_was_asked_for() {
+    let Some(server) = Mariadb::start() else { return };
+    server.execute("CREATE DATABASE accounts");
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("{}?ssl_mode=REQUIRED", server.url("accounts"));
+    let settings = [("SECRET_KEY", "k".repeat(64)), ("DATABASE_URL", url)];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let output = crate::commands::latchkey(folder.path(), &["migrate"], &settings, "");
+    let said = crate::commands::said(&output);
+    assert!(!output.status.success() && said.contains("asks for TLS"), "{said}");
+}
+
+#[test]
+fn a_postgresql_in_another_encoding_is_refused_at_the_start() {
+    let Some(server) = Postgres::start() else { return };
+    server.execute("CREATE DATABASE old ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    let folder = tempfile::tempdir().unwrap();
+    let (key, url) = ("k".repeat(64), server.url("old"));
+    for command in ["check", "serve"] {
+        let settings = [
+            ("SECRET_KEY", key.as_str()),
+            ("DATABASE_URL", &url),
+            ("EMAIL_BACKEND", "file"),
+            ("BIND", "127.0.0.1:0"),
+            ("PUBLIC_URL", "http://localhost"),
+        ];
+        let output = crate::commands::latchkey(folder.path(), &[command], &settings, "");
+        let said = crate::commands::said(&output);
+        assert!(
+            !output.status.success() && said.contains("must have the encoding UTF8"),
+            "{command}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_role_that_may_not_make_tables_can_serve_and_a_held_lock_keeps_nobody_who_is_up_to_date() {
+    let Some(server) = Postgres::start() else { return };
+    run_alone(async || {
+        server.execute("CREATE DATABASE accounts");
+        let owner = Site::start(HashMap::from([("DATABASE_URL", server.url("accounts"))])).await;
+        owner.stop().await;
+        let mut conn =
+            <diesel::PgConnection as diesel::Connection>::establish(&server.url("accounts")).unwrap();
+        conn.batch_execute(
+            "CREATE ROLE app LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app; \
+             REVOKE CREATE ON SCHEMA public FROM PUBLIC; SELECT pg_advisory_lock(7241906328)",
+        )
+        .unwrap();
+        let url = server.url("accounts").replace("latchkey@", "app@");
+        let site = Site::start(HashMap::from([("DATABASE_URL", url)])).await;
+        site.member("annalee").await;
+        site.stop().await;
+    });
+}

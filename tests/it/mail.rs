@@ -179,3 +179,119 @@ fn an_instance_without_a_courier_leaves_mail_to_others() {
         site.stop().await;
     });
 }
+
+#[test]
+fn a_server_that_says_little_and_knows_helo_alone_gets_its_mail() {
+    embedded(async |site: &Site| {
+        site.mail.be(Mood::Terse);
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.code_to("ann@example.org").await;
+    });
+}
+
+#[test]
+fn a_refusal_in_another_charset_is_a_refusal_and_holds_nobody_up() {
+    embedded(async |site: &Site| {
+        site.mail.be(Mood::NeverInLatin1("never@example.org"));
+        site.visitor().sign_up("neverson", "never@example.org", PASSWORD).await;
+        site.until(GIVEN_UP, 1).await;
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.code_to("ann@example.org").await;
+    });
+}
+
+#[test]
+fn a_refusal_of_us_waits_and_costs_no_mail() {
+    embedded(async |site: &Site| {
+        site.mail.be(Mood::RefusesUs);
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        for _ in 0..3 {
+            site.app.clock.advance(seconds(40));
+            site.app.wakeup.wake();
+            tokio::time::sleep(seconds(1) / 4).await;
+        }
+        assert_eq!(site.count("SELECT COUNT(*) FROM outbox WHERE state = 'waiting' AND tries = 0").await, 1);
+        site.mail.be(Mood::Good);
+        site.wait(seconds(31)).await;
+        site.code_to("ann@example.org").await;
+    });
+}
+
+#[test]
+fn the_same_refusal_about_people_of_three_domains_is_about_us_and_nothing_more_is_given_up() {
+    embedded(async |site: &Site| {
+        site.mail.be(Mood::RefusesEverybody);
+        for number in 0..5 {
+            let address = format!("p@example{number}.org");
+            site.visitor().sign_up(&format!("person{number}"), &address, PASSWORD).await;
+            site.until("SELECT COUNT(*) FROM outbox WHERE tries = 0 AND state = 'waiting'", 0).await;
+        }
+        assert_eq!(site.count(GIVEN_UP).await, 2, "before it was known to be about us");
+        assert_eq!(site.count(WAITING).await, 3);
+        site.mail.be(Mood::Good);
+        site.wait(minutes(2)).await;
+        for number in 2..5 {
+            site.code_to(&format!("p@example{number}.org")).await;
+        }
+    });
+}
+
+#[test]
+fn a_mail_that_was_perhaps_taken_is_sent_once_more_and_then_counts_as_sent() {
+    embedded(async |site: &Site| {
+        site.mail.be(Mood::Silent);
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.until("SELECT COUNT(*) FROM outbox WHERE tries = 1", 1).await;
+        site.app.clock.advance(minutes(3));
+        site.app.wakeup.wake();
+        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'sent'", 1).await;
+        assert_eq!(site.mail.all_to("ann@example.org").len(), 2);
+        site.app.clock.advance(minutes(30));
+        site.app.wakeup.wake();
+        tokio::time::sleep(seconds(1)).await;
+        assert_eq!(site.mail.all_to("ann@example.org").len(), 2);
+    });
+}
+
+#[test]
+fn what_the_server_said_is_kept_and_what_waits_can_be_read_by_nobody() {
+    embedded(async |site: &Site| {
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.code_to("ann@example.org").await;
+        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'sent'", 1).await;
+        let said = site.texts("SELECT trouble AS text FROM outbox").await;
+        assert_eq!(said, ["ok queued as A1B2"]);
+        site.mail.be(Mood::Away);
+        site.wait(minutes(2)).await;
+        let mut visitor = site.visitor();
+        visitor.visit("/auth/forgot-password/").await;
+        visitor.fill("Username or email address", "Typed-Into-The-Wrong-Field").press("Send the link").await;
+        site.visitor().sign_up("bobbob", "bob@example.org", PASSWORD).await;
+        let waiting = site.texts("SELECT secret AS text FROM outbox WHERE secret IS NOT NULL").await;
+        assert!(!waiting.is_empty());
+        for secret in &waiting {
+            assert!(secret.len() >= 40, "sealed, and as long as its seal: {secret}");
+        }
+        for entry in std::fs::read_dir(site.folder.path()).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+            let typed = b"typed-into-the-wrong-field";
+            assert!(!bytes.windows(typed.len()).any(|window| window == typed), "in the database or its log");
+        }
+        site.mail.be(Mood::Good);
+        site.wait(seconds(31)).await;
+        site.code_to("bob@example.org").await;
+    });
+}
+
+#[test]
+fn a_slow_server_keeps_its_mail_to_itself() {
+    run_alone(async || {
+        let settings = HashMap::from([("EMAIL_HOST", "127.0.0.1".to_owned())]);
+        let site = Site::start(settings).await;
+        site.mail.be(Mood::Slow);
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'sent'", 1).await;
+        assert_eq!(site.mail.all_to("ann@example.org").len(), 1, "though its lease ran out meanwhile");
+        site.stop().await;
+    });
+}

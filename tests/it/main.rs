@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod auth;
 mod buckets;
+mod clocks;
 mod commands;
 mod crowds;
 mod database_faults;

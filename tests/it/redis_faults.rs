@@ -141,3 +141,75 @@ fn one_redis_serves_several_sites_by_prefix() {
         drop((one.stop().await, other.stop().await));
     });
 }
+
+#[test]
+fn a_redis_that_is_demoted_is_let_go_of_and_the_new_one_found_without_a_restart() {
+    let (Some(old), Some(new)) = (Redis::start(), Redis::start()) else { return };
+    run_alone(async || {
+        let door = Door::open(old.port()).await;
+        let site =
+            Site::start(HashMap::from([("REDIS_URL", format!("redis://127.0.0.1:{}", door.port))])).await;
+        let mut ann = site.member("annalee").await;
+        new.command(&format!("REPLICAOF 127.0.0.1 {}", old.port()));
+        let patience = Instant::now();
+        while !new.command("INFO replication").contains("master_link_status:up") {
+            assert!(patience.elapsed() < Duration::from_secs(60), "it does not follow");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        new.command("REPLICAOF NO ONE");
+        // The old one answers on, and says READONLY over the connections that are open.
+        old.command(&format!("REPLICAOF 127.0.0.1 {}", new.port()));
+        door.lead_to(new.port());
+        comes_back(&mut ann).await;
+        assert_eq!(site.visitor().visit("/readyz").await.body, "ok\n");
+        site.stop().await;
+    });
+}
+
+#[test]
+fn a_redis_that_answers_and_keeps_nothing_is_told_by_check_and_readiness() {
+    let Some(redis) = Redis::start() else { return };
+    redis.command("ACL SETUSER guest on >x ~other:* +@all");
+    let url = redis.url().replace("redis://", "redis://guest:x@");
+    let folder = tempfile::tempdir().unwrap();
+    let key = "k".repeat(64);
+    let settings = [("SECRET_KEY", key.as_str()), ("REDIS_URL", &url), ("EMAIL_BACKEND", "file")];
+    let output = crate::commands::latchkey(folder.path(), &["check"], &settings, "");
+    let said = crate::commands::said(&output);
+    assert!(said.contains("FAILED  Redis") && said.contains("NOPERM"), "{said}");
+    run_alone(async || {
+        let site = Site::start(HashMap::from([("REDIS_URL", url.clone())])).await;
+        assert_eq!(site.visitor().visit("/readyz").await.body, "degraded: redis\n");
+        site.stop().await;
+    });
+}
+
+/// A proxy whose new connections can be led elsewhere.
+struct Door {
+    port: u16,
+    to: std::sync::Arc<std::sync::atomic::AtomicU16>,
+}
+
+impl Door {
+    async fn open(to: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let to = std::sync::Arc::new(std::sync::atomic::AtomicU16::new(to));
+        let leading = std::sync::Arc::clone(&to);
+        actix_web::rt::spawn(async move {
+            while let Ok((mut here, _)) = listener.accept().await {
+                let port = leading.load(std::sync::atomic::Ordering::SeqCst);
+                actix_web::rt::spawn(async move {
+                    if let Ok(mut there) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await {
+                        drop(tokio::io::copy_bidirectional(&mut here, &mut there).await);
+                    }
+                });
+            }
+        });
+        Self { port, to }
+    }
+
+    fn lead_to(&self, port: u16) {
+        self.to.store(port, std::sync::atomic::Ordering::SeqCst);
+    }
+}

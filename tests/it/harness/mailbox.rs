@@ -47,6 +47,18 @@ pub enum Mood {
     Moody,
     /// Hangs up on everybody.
     Away,
+    /// Knows HELO alone, and answers with codes alone.
+    Terse,
+    /// Refuses mail to this address in Latin-1.
+    NeverInLatin1(&'static str),
+    /// Refuses whoever we say we are, before a recipient is named.
+    RefusesUs,
+    /// Refuses every recipient with the same words.
+    RefusesEverybody,
+    /// Takes twelve seconds to greet, and forty to say that it took a mail.
+    Slow,
+    /// Takes this mail and hangs up before it says so, every time.
+    Silent,
 }
 
 /// A mail server.
@@ -151,6 +163,9 @@ impl MailServer {
             stream.write_all(b"535 who are you\r\n").await?;
             return Ok(());
         }
+        if mood == Mood::Slow {
+            tokio::time::sleep(Duration::from_secs(12)).await;
+        }
         stream.write_all(b"220 test\r\n").await?;
         let (mut line, mut to) = (String::new(), String::new());
         loop {
@@ -159,39 +174,55 @@ impl MailServer {
                 return Ok(());
             }
             let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
-            let answer = match verb.as_str() {
-                "EHLO" => "250-test\r\n250 8BITMIME\r\n",
+            let answer: &[u8] = match verb.as_str() {
+                "EHLO" if mood == Mood::Terse => b"502\r\n",
+                "EHLO" => b"250-test\r\n250 8BITMIME\r\n",
+                "MAIL" if mood == Mood::RefusesUs => b"550 5.7.1 no mail from you\r\n",
+                _ if mood == Mood::Terse && verb != "DATA" && verb != "QUIT" => {
+                    if verb == "RCPT" {
+                        to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
+                        self.state.lock().unwrap().attempts += 1;
+                    }
+                    b"250\r\n"
+                }
                 "RCPT" if self.state.lock().unwrap().mood == Mood::Moody && self.turn(11) => {
-                    "451 not now\r\n"
+                    b"451 not now\r\n"
                 }
                 "RCPT" => {
                     to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                     let mut state = self.state.lock().unwrap();
                     state.attempts += 1;
                     match state.mood {
-                        Mood::Later(address) if address == to => "451 later\r\n",
-                        Mood::Never(address) if address == to => "550 never\r\n",
+                        Mood::Later(address) if address == to => b"451 later\r\n",
+                        Mood::Never(address) if address == to => b"550 never\r\n",
+                        Mood::RefusesEverybody => b"554 5.7.1 Relay access denied\r\n",
+                        Mood::NeverInLatin1(address) if address == to => {
+                            b"550 5.1.1 Empf\xe4nger unbekannt\r\n"
+                        }
                         Mood::Away => return Ok(()),
-                        _ => "250 ok\r\n",
+                        _ => b"250 ok\r\n",
                     }
                 }
                 "DATA" => {
-                    stream.write_all(b"354 go on\r\n").await?;
+                    stream.write_all(if mood == Mood::Terse { b"354\r\n" } else { b"354 go on\r\n" }).await?;
                     let raw = read_data(&mut stream).await?;
                     self.keep(&to, &raw);
-                    if self.state.lock().unwrap().mood == Mood::Moody && self.turn(23) {
+                    if mood == Mood::Slow {
+                        tokio::time::sleep(Duration::from_secs(40)).await;
+                    }
+                    if mood == Mood::Silent || (mood == Mood::Moody && self.turn(23)) {
                         self.state.lock().unwrap().lost_answers += 1;
                         return Ok(());
                     }
-                    "250 ok\r\n"
+                    if mood == Mood::Terse { b"250\r\n" } else { b"250 ok queued as A1B2\r\n" }
                 }
                 "QUIT" => {
                     stream.write_all(b"221 bye\r\n").await?;
                     return Ok(());
                 }
-                _ => "250 ok\r\n",
+                _ => b"250 ok\r\n",
             };
-            stream.write_all(answer.as_bytes()).await?;
+            stream.write_all(answer).await?;
         }
     }
 

@@ -37,7 +37,7 @@ impl Mariadb {
         let grants = ["localhost", "%"].map(|host| {
             format!(
                 "CREATE USER IF NOT EXISTS latchkey@'{host}' IDENTIFIED BY 'latchkey';\n\
-                 GRANT ALL ON *.* TO latchkey@'{host}';\n"
+                 GRANT ALL ON *.* TO latchkey@'{host}' WITH GRANT OPTION;\n"
             )
         });
         std::fs::write(folder.path().join("init.sql"), grants.concat()).expect("a file");

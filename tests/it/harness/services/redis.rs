@@ -48,6 +48,10 @@ impl Redis {
         self.inside("certificate.pem")
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
