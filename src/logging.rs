@@ -21,6 +21,8 @@ pub fn start(filter: Option<String>, to_journal: bool, config: &Config) -> Resul
     };
     let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or_else(|| talkative.to_owned());
     let mut builder = Builder::new();
+    // Each malformed request would be an error of theirs, before any limit: whoever wants to see them says so.
+    builder.filter_module("actix_http", log::LevelFilter::Off);
     builder.parse_filters(&filter).target(Target::Stderr);
     match config.log_format {
         // It has a clock of its own, and takes the level from the number in front (sd-daemon(3)).

@@ -109,6 +109,9 @@ impl MailConfig {
             BackEnd::Console => TransportKind::Console,
             BackEnd::File => TransportKind::File(folder.into()),
         };
+        if matches!(transport, TransportKind::Console) {
+            read.warn("EMAIL_BACKEND is console: codes and links can be read in the output");
+        }
         let from = from(read, public_url);
         let reply_to = read.text("EMAIL_REPLY_TO", "");
         let reply_to = if reply_to.is_empty() { None } else { sender(read, "EMAIL_REPLY_TO", &reply_to) };

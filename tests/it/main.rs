@@ -16,6 +16,7 @@ mod databases;
 mod deploy;
 mod events;
 mod instances;
+mod journal;
 mod journey;
 mod layers;
 mod mail;

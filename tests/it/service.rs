@@ -1,3 +1,4 @@
 //! What programs see.
 
+mod connections;
 mod http;

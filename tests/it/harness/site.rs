@@ -26,7 +26,7 @@ use super::{OTHER_PASSWORD, PASSWORD};
 pub struct Site {
     pub app: App,
     pub url: String,
-    listens_at: SocketAddr,
+    pub listens_at: SocketAddr,
     pub mail: MailServer,
     pub folder: tempfile::TempDir,
     server: Option<(ServerHandle, actix_web::rt::task::JoinHandle<std::io::Result<()>>)>,

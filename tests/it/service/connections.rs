@@ -1,0 +1,90 @@
+//! Connections that keep quiet or send without end: they are hung up on, and nobody else waits for them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{Site, run_alone};
+
+/// For how long a connection is left open to who sends a beginning and then a byte a second.
+async fn held(site: &Site, beginning: &str, piece: &[u8]) -> Duration {
+    let mut stream = TcpStream::connect(site.listens_at).await.unwrap();
+    let started = Instant::now();
+    stream.write_all(beginning.as_bytes()).await.unwrap();
+    let mut buffer = [0; 4096];
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), stream.read(&mut buffer)).await {
+            Ok(Ok(0) | Err(_)) => return started.elapsed(),
+            Ok(Ok(_)) => {}
+            Err(_) if stream.write_all(piece).await.is_err() => return started.elapsed(),
+            Err(_) => {
+                assert!(started.elapsed() < Duration::from_secs(60), "{beginning:?} is never hung up on");
+            }
+        }
+    }
+}
+
+#[test]
+fn heads_and_bodies_that_dribble_end_on_the_second_request_as_on_the_first() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let host = format!("Host: {}", site.listens_at);
+        let whole = format!("GET /healthz HTTP/1.1\r\n{host}\r\n\r\n");
+        let slow_head = format!("GET / HTTP/1.1\r\n{host}\r\nX-A: ");
+        let second_head = format!("{whole}{slow_head}");
+        let third_head = format!("{whole}{whole}{slow_head}");
+        let form = format!(
+            "POST /auth/forgot-password/ HTTP/1.1\r\n{host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 5000\r\n\r\nusername="
+        );
+        let second_form = format!("{whole}{form}");
+        let nowhere = format!("POST /nowhere HTTP/1.1\r\n{host}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let unread = format!("GET / HTTP/1.1\r\n{host}\r\nContent-Length: 5000\r\n\r\na");
+        let kinds = [
+            (&slow_head, &b"a"[..]),
+            (&second_head, b"a"),
+            (&third_head, b"a"),
+            (&form, b"a"),
+            (&second_form, b"a"),
+            (&nowhere, b"1\r\na\r\n"),
+            (&unread, b"a"),
+        ];
+        let all = kinds.iter().map(async |(beginning, piece)| held(&site, beginning, piece).await);
+        let times = futures_util::future::join_all(all).await;
+        for ((beginning, _), time) in kinds.iter().zip(&times) {
+            assert!(*time <= Duration::from_secs(20), "{beginning:?}: {time:?}");
+        }
+        site.stop().await;
+    });
+}
+
+#[test]
+fn an_address_has_so_many_connections_and_the_proxy_as_many_as_it_likes() {
+    run_alone(async || {
+        for (trusted, expected) in [("192.0.2.1", 128), ("127.0.0.1", 300)] {
+            let site = Site::start(HashMap::from([("TRUSTED_PROXIES", trusted.to_owned())])).await;
+            let mut open = Vec::new();
+            for _ in 0..300 {
+                open.push(TcpStream::connect(site.listens_at).await.unwrap());
+            }
+            let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", site.listens_at);
+            let ask = async |stream: &mut TcpStream| {
+                let mut answer = [0; 16];
+                let sent = stream.write_all(request.as_bytes()).await;
+                let read = stream.read(&mut answer).await;
+                sent.is_ok() && read.is_ok_and(|bytes| bytes > 0)
+            };
+            let mut answered = 0;
+            for stream in &mut open {
+                answered += usize::from(ask(stream).await);
+            }
+            assert_eq!(answered, expected, "{trusted}");
+            // What is closed makes room.
+            drop(open);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert!(ask(&mut TcpStream::connect(site.listens_at).await.unwrap()).await);
+            site.stop().await;
+        }
+    });
+}
