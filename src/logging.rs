@@ -15,9 +15,9 @@ use crate::config::{Config, LogFormat};
 /// When logging was started already.
 pub fn start(filter: Option<String>, to_journal: bool, config: &Config) -> Result<(), log::SetLoggerError> {
     let talkative = if config.debug {
-        "info,latchkey=debug,actix_server=warn,actix_http=off"
+        "info,latchkey=debug,actix_server=warn"
     } else {
-        "info,actix_server=warn,actix_http=off"
+        "info,actix_server=warn"
     };
     let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or_else(|| talkative.to_owned());
     let mut builder = Builder::new();
