@@ -14,11 +14,8 @@ use crate::config::{Config, LogFormat};
 /// # Errors
 /// When logging was started already.
 pub fn start(filter: Option<String>, to_journal: bool, config: &Config) -> Result<(), log::SetLoggerError> {
-    let talkative = if config.debug {
-        "info,latchkey=debug,actix_server=warn"
-    } else {
-        "info,actix_server=warn"
-    };
+    let talkative =
+        if config.debug { "info,latchkey=debug,actix_server=warn" } else { "info,actix_server=warn" };
     let filter = filter.filter(|filter| !filter.is_empty()).unwrap_or_else(|| talkative.to_owned());
     let mut builder = Builder::new();
     // Each malformed request would be an error of theirs, before any limit: whoever wants to see them says so.

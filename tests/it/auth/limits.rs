@@ -1,8 +1,10 @@
 //! How often things may be done, and that each form says when to come back.
 
+use std::collections::HashMap;
+
 use reqwest::{Method, RequestBuilder};
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, World, pictures, run, stories};
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, World, pictures, run, run_alone, stories};
 
 stories! {
     one_network_gets_twenty_wrong_passwords_whatever_the_accounts,
@@ -162,5 +164,19 @@ fn one_account_sends_twenty_pictures_and_then_waits_before_its_next_is_read() {
             ann.request(Method::POST, "/user-profile/change-picture/").multipart(form)
         };
         assert_eq!(until_refused(upload).await, 20);
+    });
+}
+
+#[test]
+fn a_classroom_behind_one_address_signs_up_together_where_the_operator_says_so() {
+    run_alone(async || {
+        let site = Site::start(HashMap::from([("LIMITS_SIGN_UP", "100/hour".to_owned())])).await;
+        let teacher = site.visitor();
+        for number in 0..25 {
+            let mut pupil = teacher.other_browser();
+            pupil.sign_up(&format!("pupil{number}"), &format!("p{number}@example.org"), PASSWORD).await;
+            pupil.status(200).see("Confirm your email address");
+        }
+        site.stop().await;
     });
 }
