@@ -83,25 +83,23 @@ impl SignUp {
     }
 
     /// Makes the account, its flow and its mail. Where the address already has an account, or may not be mailed now, the
-    /// same rows are written without the address and with a code that never fits.
+    /// same rows are written without the address and with a code that never fits. Where somebody else waits for a code at the
+    /// same address, both do: the mailbox decides who is confirmed, and no stranger ends a sign-up that is under way.
     fn begin(&self, conn: &mut Connection, now: Moment) -> QueryResult<Id> {
         let may_mail = mail_budgets::take(conn, &self.email, Budget::Code, &self.asker, now)?.is_ok();
         let canonical = self.email.canonical();
-        let claims = may_mail
-            && match verifications::by_claimed_email(conn, &canonical)? {
-                Some((_, earlier)) => users::remove_unverified(conn, &earlier.id)?,
-                None => true,
-            };
-        let owner = users::by_email(conn, &canonical)?;
+        let earlier = verifications::by_claimed_email(conn, &canonical)?;
+        // One that was blocked keeps its claim, so that signing up again is no way around a block.
+        let claims = may_mail && earlier.as_ref().is_none_or(|(_, user)| user.blocked_at.is_none());
+        if let Some((flow, _)) = earlier.filter(|_| claims) {
+            verifications::give_up_claim(conn, &flow.id)?;
+        }
+        let holder = users::by_email(conn, &canonical)?;
+        let is_free = holder.is_none();
+        let owner = holder.filter(|holder| holder.verified_at.is_some() || holder.blocked_at.is_some());
         let is_real = owner.is_none() && may_mail;
-        let email = self.email.clone();
-        let user = User::new(
-            self.username.clone(),
-            Some(email).filter(|_| is_real),
-            self.hash.clone(),
-            self.role,
-            now,
-        );
+        let email = Some(self.email.clone()).filter(|_| is_real && is_free);
+        let user = User::new(self.username.clone(), email, self.hash.clone(), self.role, now);
         users::insert(conn, &user)?;
         let code = Otp::random();
         let flow = self.flow(&user, &code, now);

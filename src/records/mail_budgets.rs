@@ -77,8 +77,8 @@ impl Budget {
     /// what others asked for, up to what a mailbox bears.
     fn total_for_first(self) -> Rules {
         match self {
-            Self::Code => &[(MAX_RECENT, DAY)],
-            Self::Reset => &[(5, HOUR), (MAX_RECENT, DAY)],
+            Self::Code => &[(20, HOUR), (MAX_RECENT, DAY)],
+            Self::Reset => &[(15, HOUR), (MAX_RECENT, DAY)],
             Self::AccountExists => self.total(),
         }
     }

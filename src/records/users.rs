@@ -231,6 +231,19 @@ pub fn correct_sign_up(
         .map(drop)
 }
 
+/// Gives a sign-up the email address that it waited for, and marks it as confirmed: its own since it signed up.
+pub fn confirm(conn: &mut Connection, user: &User, email: &Email, now: Moment) -> QueryResult<()> {
+    diesel::update(users::table.find(&user.id))
+        .set((
+            users::email.eq(email),
+            users::email_canon.eq(email.canonical()),
+            users::email_since.eq(user.created_at),
+            users::verified_at.eq(now),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
 /// Marks the email address as confirmed.
 pub fn set_verified(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
     diesel::update(users::table.find(id)).set(users::verified_at.eq(now)).execute(conn).map(drop)

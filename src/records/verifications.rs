@@ -115,6 +115,12 @@ pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Verification
     with_user().filter(verifications::id.eq(id)).get_result(conn).optional()
 }
 
+/// Takes the claim of a sign-up away: a newer one for the same address has it. Its code still works.
+pub fn give_up_claim(conn: &mut Connection, id: &Id) -> QueryResult<()> {
+    let claim = verifications::claim.eq(None::<String>);
+    diesel::update(verifications::table.find(id)).set(claim).execute(conn).map(drop)
+}
+
 /// Finds the current sign-up for an email address in lower case.
 pub fn by_claimed_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<(Verification, User)>> {
     with_user().filter(verifications::claim.eq(canonical)).get_result(conn).optional()

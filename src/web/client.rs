@@ -30,6 +30,15 @@ impl Client {
         network(self.ip, HOUSEHOLD)
     }
 
+    /// Names who asks for mail: a provider's network is cheap, and each of its addresses would else have a share of its own.
+    pub fn neighbourhood(&self) -> String {
+        match self.ip.to_canonical() {
+            IpAddr::V4(v4) => IpNet::new(v4.into(), NEIGHBOURS)
+                .map_or_else(|_| v4.to_string(), |net| net.trunc().to_string()),
+            v6 @ IpAddr::V6(_) => network(v6, COMPANY),
+        }
+    }
+
     /// Names the buckets of its networks.
     pub fn keys(&self, limit: Limit) -> Vec<LimitKey> {
         network_keys(self.ip, limit)
@@ -64,6 +73,8 @@ pub fn ip_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
 const MACHINE: u8 = 64;
 const HOUSEHOLD: u8 = 56;
 const COMPANY: u8 = 48;
+/// Those beside each other in IPv4.
+const NEIGHBOURS: u8 = 24;
 
 /// Names the buckets that something from an address counts in: one for an IPv4 address; for IPv6 those of the machine's, the
 /// household's and the company's network, so that nobody has more of them than neighbours.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::harness::{Mood, PASSWORD, Site, World, hours, minutes, run_alone, seconds};
+use crate::commands::{latchkey, said};
+use crate::harness::{Exim, Mood, PASSWORD, Site, World, hours, minutes, run_alone, seconds};
 
 fn embedded(story: impl AsyncFnOnce(&Site)) {
     crate::harness::run(World::Embedded, story);
@@ -294,4 +295,49 @@ fn a_slow_server_keeps_its_mail_to_itself() {
         assert_eq!(site.mail.all_to("ann@example.org").len(), 1, "though its lease ran out meanwhile");
         site.stop().await;
     });
+}
+
+#[test]
+fn exim_takes_codes_refuses_who_is_not_there_and_knows_us_by_name_and_by_address() {
+    let Some(exim) = Exim::start() else { return };
+    run_alone(async || {
+        let settings = HashMap::from([("EMAIL_PORT", exim.port.to_string())]);
+        let site = Site::start(settings).await;
+        site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
+        site.visitor().sign_up("nobodyson", "nobody@example.org", PASSWORD).await;
+        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'sent' AND trouble LIKE '%OK id=%'", 1).await;
+        site.until(
+            "SELECT COUNT(*) FROM outbox WHERE state = 'failed' AND trouble LIKE '%No such person here%'",
+            1,
+        )
+        .await;
+        let patience = Instant::now();
+        while !exim.mails().contains("is your Latchkey code") {
+            assert!(patience.elapsed() < minutes(1), "{}", exim.mails());
+            tokio::time::sleep(seconds(1) / 10).await;
+        }
+        site.stop().await;
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (key, port) = ("k".repeat(64), exim.port.to_string());
+    for url in ["https://192.0.2.10", "https://[2001:db8::1]", "https://accounts.example.org"] {
+        let settings = [
+            ("SECRET_KEY", key.as_str()),
+            ("PUBLIC_URL", url),
+            ("DEFAULT_FROM_EMAIL", "Our Accounts <no-reply@example.org>"),
+            ("EMAIL_HOST", "[127.0.0.1]"),
+            ("EMAIL_PORT", &port),
+            ("EMAIL_USE_TLS", "off"),
+        ];
+        let sent = latchkey(folder.path(), &["send-test-mail", "ann@example.org"], &settings, "");
+        assert!(said(&sent).contains("The mail server said: OK id="), "{url}: {}", said(&sent));
+    }
+    let patience = Instant::now();
+    while exim.mails().matches("From: \"Our Accounts\"").count()
+        + exim.mails().matches("From: Our Accounts").count()
+        < 3
+    {
+        assert!(patience.elapsed() < minutes(1), "{}", exim.mails());
+        std::thread::yield_now();
+    }
 }

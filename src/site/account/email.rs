@@ -167,7 +167,7 @@ async fn begin(app: &App, by: &By, form: &ChangeEmailForm) -> Result<(), FormErr
     let network = by.client.keys(Limit::ChangeEmail).into_iter().map(|key| key.times(4));
     let account = Limit::ChangeEmail.of(by.user().id.as_str());
     app.limits.take(network.chain([account])).await?.spend();
-    let asker = Asker::Network(by.client.network());
+    let asker = Asker::Network(by.client.neighbourhood());
     let rules = CodeRules::new(&app.config, &app.keys);
     let by = by.clone();
     app.db

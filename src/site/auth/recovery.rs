@@ -107,7 +107,7 @@ async fn request(
     };
     app.limits.take(client.keys(Limit::Recovery)).await?.spend();
     let lanes = device_cookie::read(&app, &req).iter().map(KnownAccount::lane).collect();
-    let asked = RecoveryRequest { network: client.network(), lanes };
+    let asked = RecoveryRequest { network: client.neighbourhood(), lanes };
     let lifetime = app.config.reset_lifetime;
     let now = app.clock.now();
     let seal = app.keys.outbox;

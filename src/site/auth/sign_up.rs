@@ -115,7 +115,7 @@ async fn sign_up(app: &App, browser: &SignInRequest, role: Role, form: &SignUpFo
         next: Next::parse(&form.next).as_str().to_owned(),
         own: flow_cookie::read(app, &browser.req),
         source: browser.client.source(),
-        asker: Asker::Network(browser.client.network()),
+        asker: Asker::Network(browser.client.neighbourhood()),
         rules: CodeRules::new(&app.config, &app.keys),
     };
     let now = app.clock.now();

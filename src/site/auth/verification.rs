@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::blocked::blocked;
 use super::password_check::check_password;
 use crate::accounts::codes::{self, CodeRules};
+use crate::accounts::email::free_email;
 use crate::app::App;
 use crate::db;
 use crate::identity::{AccountStatus, CodePurpose, Email, Id, LinkToken, Message, Moment, Otp, t, tn};
@@ -239,7 +240,11 @@ async fn try_code(
             let attempt = verifications::attempt(conn, &flow, &code, &keys, now)?;
             match attempt {
                 Attempt::Right => {
-                    users::set_verified(conn, &user.id, now)?;
+                    // Others may have waited for the same address; whoever was first to confirm it has it.
+                    if !free_email(conn, &flow.email, Some(&user.id))? {
+                        return Ok(Tried::No(Attempt::NotTried(CodeState::Ended)));
+                    }
+                    users::confirm(conn, &user, &flow.email, now)?;
                     events::note(conn, Kind::Verified, Some(&user.id), &source, "", now)?;
                     let kind = SessionKind::of(user.role, Remember::No);
                     let session = sessions::begin(conn, &user.id, kind, &device, config, now)?;
@@ -289,7 +294,7 @@ pub async fn send_code(
     let flow = flow.clone();
     let user = user.clone();
     let rules = CodeRules::new(&app.config, &app.keys);
-    let asker = Asker::Network(client.network());
+    let asker = Asker::Network(client.neighbourhood());
     let now = app.clock.now();
     let sent = app
         .db

@@ -1,6 +1,7 @@
 //! The services of this machine, started privately on free ports, and ended with the test run.
 
 mod bucket;
+mod exim;
 #[cfg(feature = "mysql")]
 mod mariadb;
 mod nginx;
@@ -16,6 +17,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 pub use bucket::Bucket;
+pub use exim::Exim;
 #[cfg(feature = "mysql")]
 pub use mariadb::Mariadb;
 pub use nginx::Nginx;
