@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 use crate::accounts::administration::{ActError, Actor};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseConfig, Given};
+use crate::config::{Config, DatabaseConfig, Given, TransportKind};
 use crate::courier::{self, Transport};
 use crate::db::Db;
 use crate::identity::{Email, Id, Message};
@@ -202,6 +202,7 @@ fn move_database(from: &str, to: &str) -> Outcome {
             ));
         }
         match DatabaseConfig::of_url(url.trim()) {
+            Ok(config) if name == "FROM" && config.is_missing_file() => Err(format!("{name}: no such file")),
             Ok(config) => Ok(Db::open(&config)),
             Err(error) => Err(format!("{name} {error}")),
         }
@@ -226,7 +227,13 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let sender = (&config.mail.from, config.mail.reply_to.as_ref());
     let message = courier::build(&test, sender, to.as_str(), Id::new().as_str(), language)?;
     let said = Transport::open(&config.mail)?.send(message).await?;
-    say(format_args!("Test email sent to {}. The mail server said: {said}", to.as_str()))
+    match &config.mail.transport {
+        TransportKind::Smtp(_) => say(format_args!("Test email sent to {to}. The mail server said: {said}")),
+        TransportKind::File(folder) => {
+            say(format_args!("Nothing was sent. The email is in {}.", folder.display()))
+        }
+        TransportKind::Console => say("Nothing was sent. The email is printed above."),
+    }
 }
 
 /// Says something to whoever called the command.
@@ -236,7 +243,7 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
 fn say(line: impl Display) -> Outcome {
     match writeln!(std::io::stdout(), "{line}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("standard output cannot be written: {error}").into())
+            Err(format!("can't write to standard output: {error}").into())
         }
         _ => Ok(()),
     }

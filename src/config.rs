@@ -152,7 +152,7 @@ impl Config {
     }
 
     fn read(read: &mut Reader<'_>) -> Self {
-        read.know("RUST_LOG");
+        check_log_filter(read);
         let debug = read.flag("DEBUG", false);
         let bind = network::listen(read);
         let public_url = PublicUrl::read(read, network::port(&bind));
@@ -160,12 +160,12 @@ impl Config {
             read.mistake("DEBUG", "must be off when PUBLIC_URL is not on this machine");
         }
         if debug && !bind.iter().all(Listen::is_local) {
-            read.mistake("DEBUG", "must be off when BIND is reachable from other machines");
+            read.mistake("DEBUG", "must be off when other machines can reach BIND");
         }
         let trusted_proxies = network::trusted_proxies(read);
         let is_alone = trusted_proxies.is_empty() && bind.iter().any(|place| matches!(place, Listen::Tcp(_)));
         if public_url.is_https() && is_alone {
-            read.warn("TRUSTED_PROXIES is empty, though PUBLIC_URL is https: all visitors have the address of your proxy and share its limits");
+            read.warn("TRUSTED_PROXIES is empty but PUBLIC_URL is https: all visitors appear to come from your proxy and share one set of limits. Set it to the proxy's IP address");
         }
         if debug {
             read.warn("DEBUG is on: every email can be read at /dev/mail/");
@@ -181,7 +181,7 @@ impl Config {
             mail: MailConfig::read(read, &public_url),
             media: MediaConfig::read(read),
             passwords: passwords(read),
-            otp_lifetime: Duration::from_secs(read.number("OTP_LIFETIME_SECONDS", 600, 1..=3600).into()),
+            otp_lifetime: Duration::from_secs(read.number("OTP_LIFETIME_SECONDS", 600, 60..=3600).into()),
             reset_lifetime: read.seconds("RESET_LIFETIME_SECONDS", 1200),
             sessions: sessions(read),
             limits: LimitsConfig::read(read),
@@ -223,11 +223,28 @@ impl Config {
     }
 }
 
+/// A word that is no level would be taken for a part of the program, and everything else would fall silent.
+fn check_log_filter(read: &mut Reader<'_>) {
+    let is_level = |word: &str| word.eq_ignore_ascii_case("off") || word.parse::<log::Level>().is_ok();
+    let is_understood = |part: &str| match part.split_once('=') {
+        Some((target, level)) => !target.trim().is_empty() && is_level(level.trim()),
+        None => is_level(part.trim()),
+    };
+    let filter = read.text("RUST_LOG", "");
+    let filter = filter.split('/').next().unwrap_or_default();
+    if !filter.is_empty() && !filter.split(',').all(is_understood) {
+        read.mistake(
+            "RUST_LOG",
+            "must be like info or info,audit=off; levels: error, warn, info, debug, trace, off",
+        );
+    }
+}
+
 fn sessions(read: &mut Reader<'_>) -> SessionConfig {
     let idle = read.seconds("SESSION_IDLE_SECONDS", 3600);
     let absolute = read.seconds("SESSION_ABSOLUTE_SECONDS", 86_400);
     if idle > absolute {
-        read.warn("SESSION_IDLE_SECONDS is over SESSION_ABSOLUTE_SECONDS, which is what counts");
+        read.warn("SESSION_IDLE_SECONDS is longer than SESSION_ABSOLUTE_SECONDS, so the shorter one applies");
     }
     SessionConfig { idle, absolute }
 }
@@ -238,8 +255,11 @@ const MIN_DIFFERENT: usize = 12;
 fn secret_keys(read: &mut Reader<'_>) -> Vec<SecretString> {
     let keys = read.list("SECRET_KEY");
     if keys.is_empty() {
-        read.mistake("SECRET_KEY", "is neither in the environment nor in a .env of the current folder; make one with: openssl rand -base64 48");
-    } else if keys.iter().any(|key| key.chars().count() < 50 || key.contains([' ', '\t', '\n'])) {
+        read.mistake("SECRET_KEY", "isn't set. Add it to the environment or to .env in this folder; to make one: openssl rand -base64 48");
+    } else if keys
+        .iter()
+        .any(|key| key.chars().count() < 50 || key.contains(|c: char| c.is_whitespace() || c.is_control()))
+    {
         read.mistake(
             "SECRET_KEY",
             "must be at least 50 characters, without spaces or commas; older keys may follow, separated by commas",
@@ -249,7 +269,7 @@ fn secret_keys(read: &mut Reader<'_>) -> Vec<SecretString> {
     }
     let is_weak = |key: &String| key.chars().collect::<BTreeSet<_>>().len() < MIN_DIFFERENT;
     if keys.iter().any(is_weak) {
-        read.warn("SECRET_KEY is made of a few characters only, so it can be guessed; make one with: openssl rand -base64 48");
+        read.warn("SECRET_KEY repeats the same few characters, so it's easy to guess; to make one: openssl rand -base64 48");
     }
     keys.into_iter().map(SecretString::from).collect()
 }

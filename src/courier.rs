@@ -142,7 +142,9 @@ impl Courier {
                 Ok(Ok(Next::Claim)) => {}
                 Ok(Ok(Next::Rest(wait))) => self.rest(wait).await,
                 Ok(Err(error)) => {
-                    log::warn!("the outbox cannot be read: {error}");
+                    if !error.is_of_outage() {
+                        log::warn!("the outbox can't be read: {error}");
+                    }
                     self.rest(POLL_INTERVAL).await;
                 }
                 // Logged already; the mail comes up again when its lease is over.
@@ -168,6 +170,7 @@ impl Courier {
         }
         let claimed = self.parts.db.write(move |conn| Ok::<_, db::Error>(outbox::claim(conn, now)?)).await?;
         let Some(mail) = claimed else {
+            self.parts.db.look_again().await;
             let next = self.parts.db.read(outbox::next_due).await?;
             let until = |due: Moment| due.since(now).clamp(Duration::from_millis(20), POLL_INTERVAL);
             return Ok(Next::Rest(next.map_or(POLL_INTERVAL, until)));
@@ -194,7 +197,7 @@ impl Courier {
             Ok(said) => {
                 self.reached();
                 self.refusals().clear();
-                log::info!("mail {} was taken: {said}", outgoing.id.as_str());
+                log::info!("email {} was accepted: {said}", outgoing.id.as_str());
                 self.finish(&outgoing, State::Sent, Some(said)).await
             }
             Err(SendError::Unreachable(why)) => {

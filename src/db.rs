@@ -116,12 +116,25 @@ impl Db {
     /// `Unavailable` or `Lost` when it does not, `Query` when the tables are missing.
     pub async fn prove(&self) -> Result<(), Error> {
         use diesel::prelude::*;
-        self.write(|conn| {
-            let nobody = schema::users::table.find("");
-            diesel::update(nobody).set(schema::users::phone.eq("")).execute(conn)?;
-            Ok(())
-        })
-        .await
+        let proved: Result<(), Error> = self
+            .write(|conn| {
+                let nobody = schema::users::table.find("");
+                diesel::update(nobody).set(schema::users::phone.eq("")).execute(conn)?;
+                Ok(())
+            })
+            .await;
+        if proved.is_ok() {
+            self.outage.note(None, Proof::Written);
+        }
+        proved
+    }
+
+    /// Looks whether an outage that is known is over.
+    pub async fn look_again(&self) {
+        if self.outage.is_on() {
+            // What it found is told already.
+            drop(self.prove().await);
+        }
     }
 
     /// Empties SQLite's write-ahead log, where what was erased from the file may still be read.
@@ -217,8 +230,7 @@ impl Db {
                         if let Some(error) = done.as_ref().err().and_then(E::database) {
                             db.note_lost(error);
                         }
-                        let proof = if done.is_ok() { Proof::Written } else { Proof::Read };
-                        db.outage.note(done.as_ref().err().and_then(E::database), proof);
+                        db.outage.note(done.as_ref().err().and_then(E::database), Proof::Read);
                         return done;
                     }
                 }
@@ -254,9 +266,9 @@ impl Db {
         self.pool.get().map_err(|error| {
             // What the pool waited for is the reason; how it waited is not.
             let why = error.to_string();
-            Error::Unavailable(
-                why.strip_prefix("timed out waiting for connection: ").unwrap_or(&why).to_owned(),
-            )
+            Error::Unavailable(on_one_line(
+                why.strip_prefix("timed out waiting for connection: ").unwrap_or(&why),
+            ))
         })
     }
 }
@@ -287,6 +299,11 @@ fn transaction<T, E: TransactionError>(
     }
 }
 
+/// libpq writes several lines, and a tab before the second.
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn too_late() -> Error {
     Error::Unavailable("no answer within five seconds".to_owned())
 }
@@ -302,7 +319,9 @@ where
         let began = Instant::now();
         let done = work();
         let took = began.elapsed();
-        if took > SLOW {
+        // What waited for a database that is away is a part of its outage, which is told.
+        let is_away = done.as_ref().err().and_then(E::database).is_some_and(Error::is_of_outage);
+        if took > SLOW && !is_away {
             log::warn!("the database took {} ms for a {what}", took.as_millis());
         }
         done

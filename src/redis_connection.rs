@@ -152,14 +152,14 @@ impl RedisConnection {
             state.closed_until = Some(Instant::now() + COOLING);
         }
         if !std::mem::replace(&mut state.was_away, true) {
-            log::warn!("Redis does not work: {}", told(error));
+            log::warn!("Redis is unavailable: {}", told(error));
         }
         Unavailable
     }
 
     fn note_answer(&self) {
         if std::mem::take(&mut self.lock().was_away) {
-            log::info!("Redis works again");
+            log::info!("Redis is available again");
         }
     }
 

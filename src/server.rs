@@ -28,7 +28,10 @@ impl Listener {
     pub fn name(&self) -> String {
         let address = match self {
             Self::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
-            Self::Unix(listener) => listener.local_addr().map(|address| format!("{address:?}")),
+            Self::Unix(listener) => listener.local_addr().map(|address| {
+                let path = address.as_pathname().map(|path| path.display().to_string());
+                format!("unix:{}", path.unwrap_or_default())
+            }),
         };
         address.unwrap_or_else(|error| error.to_string())
     }

@@ -45,15 +45,19 @@ pub(super) async fn run(config: &Config) -> Outcome {
 }
 
 async fn database(config: &Config) -> Finding {
-    if config.database.is_missing_file() {
-        return Finding::Careful("is empty, and will be made at the first start".to_owned());
+    if let Some(file) = config.database.missing_file() {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return match write_and_remove(folder) {
+            Ok(()) => Finding::Careful("doesn't exist yet; it will be created at the first start".to_owned()),
+            Err(error) => Finding::Failed(format!("{}: {error}", folder.display())),
+        };
     }
     let db = Db::open(&config.database);
     if let Err(error) = db.refuse_unfit() {
         return Finding::Failed(error.to_string());
     }
     match db.is_empty().await {
-        Ok(true) => Finding::Careful("is empty, and its tables will be made at the first start".to_owned()),
+        Ok(true) => Finding::Careful("has no tables yet; they will be created at the first start".to_owned()),
         Ok(false) => match db.prove().await {
             Ok(()) => Finding::Fine(""),
             Err(error) => Finding::Failed(error.to_string()),
@@ -63,7 +67,9 @@ async fn database(config: &Config) -> Finding {
 }
 
 async fn redis(config: &Config) -> Finding {
-    let Some(redis) = &config.redis else { return Finding::Fine("none; sessions and limits are embedded") };
+    let Some(redis) = &config.redis else {
+        return Finding::Fine("not used; sessions are kept in cookies, limits in memory");
+    };
     let proved = match RedisConnection::new(redis) {
         Ok(connection) => connection.prove().await,
         Err(error) => Err(error.to_string()),
@@ -85,13 +91,20 @@ async fn pictures(config: &Config) -> Finding {
 }
 
 fn folder_to_write_in(folder: &Path) -> Finding {
-    if folder.exists() {
-        return match write_and_remove(folder) {
-            Ok(()) => Finding::Fine(""),
-            Err(error) => Finding::Failed(format!("{}: {error}", folder.display())),
-        };
+    match write_and_remove(nearest(folder)) {
+        Err(error) => Finding::Failed(format!("{}: {error}", folder.display())),
+        Ok(()) if folder.exists() => Finding::Fine(""),
+        Ok(()) => {
+            Finding::Careful(format!("the folder {} will be created at the first start", folder.display()))
+        }
     }
-    Finding::Careful(format!("{} will be made at the first start", folder.display()))
+}
+
+/// The folder itself, or the nearest one above it that exists: there it will be made.
+fn nearest(folder: &Path) -> &Path {
+    let here = Path::new(".");
+    let above = folder.ancestors().find(|path| path.exists() && !path.as_os_str().is_empty());
+    above.unwrap_or(here)
 }
 
 /// Writes a file that goes again at once.
@@ -113,6 +126,8 @@ async fn mail(config: &Config) -> Finding {
     };
     match probed {
         Ok(()) => Finding::Fine(""),
-        Err(error) => Finding::Failed(format!("{}:{}: {error}", smtp.host, smtp.port)),
+        Err(error) => {
+            Finding::Failed(format!("{}:{}: {error}; check EMAIL_HOST and EMAIL_PORT", smtp.host, smtp.port))
+        }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn run() -> Outcome {
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join("lock");
     let lock = File::create(&path).map_err(|error| format!("cannot create {}: {error}", path.display()))?;
-    lock.try_lock().map_err(|_| format!("latchkey dev already runs with {FOLDER}/ in this folder"))?;
+    lock.try_lock().map_err(|_| "latchkey dev is already running in this folder".to_owned())?;
     Ok(lock)
 }
 

@@ -127,7 +127,7 @@ impl Signals {
                 _ = self.interrupt.recv() => return,
                 // A terminal that was closed, or a habit of who rotates logs. Nothing is read anew, and nothing ends.
                 _ = self.hang_up.recv() => {
-                    log::info!("SIGHUP is ignored; restart the service to read the settings anew");
+                    log::info!("SIGHUP is ignored; restart the service to reload the settings");
                 }
             }
         }

@@ -30,6 +30,9 @@ pub(super) fn run(config: &Config, given: Given) -> Outcome {
     if !given.password_stdin && !io::stdin().is_terminal() {
         return Err("standard input is not a terminal: use --username, --email and --password-stdin".into());
     }
+    if given.password_stdin && (given.username.is_none() || given.email.is_none()) {
+        return Err("--password-stdin needs --username and --email".into());
+    }
     in_runtime(async {
         let app = App::new(config.clone(), Clock::system())?;
         app.db.migrate()?;

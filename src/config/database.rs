@@ -63,9 +63,15 @@ impl DatabaseConfig {
         url.contains("password=") || Url::parse(url).is_ok_and(|url| url.password().is_some())
     }
 
+    /// The file, where it is one that does not exist yet.
+    pub fn missing_file(&self) -> Option<&Path> {
+        let file = Path::new(self.place.expose_secret());
+        (self.backend == Backend::Sqlite && !file.exists()).then_some(file)
+    }
+
     /// Whether it is a file that does not exist yet.
     pub fn is_missing_file(&self) -> bool {
-        self.backend == Backend::Sqlite && !Path::new(self.place.expose_secret()).exists()
+        self.missing_file().is_some()
     }
 }
 
@@ -78,7 +84,7 @@ fn sqlite(file: &str) -> Result<DatabaseConfig, &'static str> {
     // Other programs take options there, and here they would be a part of the name.
     if file.contains(['?', '#']) {
         return Err(
-            "must be a file without options: sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3",
+            "must name a file without options for SQLite: sqlite://relative.sqlite3 or sqlite:///absolute.sqlite3",
         );
     }
     if file.starts_with(':') {
@@ -91,6 +97,21 @@ fn postgres(url: &str) -> Result<DatabaseConfig, &'static str> {
     if !cfg!(feature = "postgres") {
         return Err(
             "names PostgreSQL, but this binary was built without it; build one with: cargo build --features postgres",
+        );
+    }
+    // libpq would take a part of the password for a host or a port, and say it.
+    let authority =
+        url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
+    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+    let is_port = |host: &str| match host.rsplit_once(':') {
+        Some((before, port)) if !before.contains('[') || before.ends_with(']') => {
+            port.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => true,
+    };
+    if authority.matches('@').count() > 1 || !hosts.split(',').all(is_port) {
+        return Err(
+            "can't be read: in a user or password write @ : / # ? and % as %40 %3A %2F %23 %3F and %25",
         );
     }
     Ok(DatabaseConfig::new(Backend::Postgres, url.to_owned()))
@@ -117,7 +138,7 @@ fn mysql(server: &str) -> Result<DatabaseConfig, &'static str> {
                 "asks for ssl_mode=VERIFY_…, which the client of MariaDB does not obey; use ssl_mode=REQUIRED with ssl_ca on a network that you trust, or PostgreSQL with sslmode=verify-full",
             );
         }
-        Some(_) => return Err("must have DISABLED, PREFERRED or REQUIRED for ssl_mode"),
+        Some(_) => return Err("must have DISABLED, PREFERRED or REQUIRED as its ssl_mode"),
     };
     if url.host_str() == Some("localhost") && url.port().is_some() && option("unix_socket").is_none() {
         url.set_host(Some("127.0.0.1")).map_err(|_| "must name a host")?;
@@ -143,6 +164,14 @@ mod tests {
     fn the_scheme_chooses_the_database() {
         assert_eq!(place("sqlite://a.sqlite3"), Ok((Backend::Sqlite, "a.sqlite3".to_owned())));
         assert_eq!(place("sqlite:///lib/a.sqlite3"), Ok((Backend::Sqlite, "/lib/a.sqlite3".to_owned())));
+        for good in [
+            "postgres:///n?host=/run",
+            "postgres://u:p%40s@[::1]:5432/n",
+            "postgres://u@a:1,b:2/n",
+            "postgres://%2Frun/n",
+        ] {
+            assert_eq!(place(good).is_ok(), cfg!(feature = "postgres"), "{good}");
+        }
         let server = "postgresql://ann@localhost/accounts";
         assert_eq!(place(server), Ok((Backend::Postgres, server.to_owned())));
         for bad in [
@@ -153,6 +182,8 @@ mod tests {
             "sqlite://",
             "sqlite://a.sqlite3?mode=rwc",
             "sqlite://:memory:",
+            "postgres://u:p@ss@host/x",
+            "postgres://u:s3cret/part@host/x",
             "mysql://",
             "oracle://a",
         ] {

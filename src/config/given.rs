@@ -80,6 +80,10 @@ pub(super) fn likeliest(name: &str, known: &BTreeSet<String>) -> Option<String> 
         return None;
     }
     let name = name.strip_prefix("LATCHKEY_").unwrap_or(name);
+    // Only secrets come from a file.
+    if let Some(ours) = name.strip_suffix("_FILE").filter(|ours| known.contains(*ours)) {
+        return Some(ours.to_owned());
+    }
     let squeezed = |name: &str| name.replace('_', "");
     let near = known.iter().map(|ours| (distance(&squeezed(name), &squeezed(ours)), ours));
     near.filter(|(distance, ours)| *distance <= (ours.len() / 4).min(3)).min().map(|(_, ours)| ours.clone())
@@ -113,7 +117,8 @@ pub struct MalformedLine(usize);
 fn parse(text: &str) -> Result<BTreeMap<String, String>, MalformedLine> {
     let mut settings = BTreeMap::new();
     // Editors of Windows begin a file with a byte-order mark.
-    let mut lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
+    let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
         let malformed = MalformedLine(number + 1);
         let line = line.trim();
@@ -211,6 +216,7 @@ mod tests {
             ("A=one\nA=two", "two"),
             ("A=a=b==", "a=b=="),
             ("A=zwölf", "zwölf"),
+            ("A=one\rB=two\r", "one"),
         ] {
             assert_eq!(read(text), Ok(value.to_owned()), "{text}");
         }

@@ -93,7 +93,7 @@ impl LimitsConfig {
         if mode == RateLimits::Off {
             read.warn("RATE_LIMITS is off: nothing slows down password guessing");
         }
-        let form = "a rate like 10/hour or 60/hour burst 20; per second, minute, hour or day";
+        let form = "a rate like 10/hour or '60/hour burst 20'; units: second, minute, hour, day";
         let rates = Limit::ALL
             .iter()
             .map(|limit| {

@@ -126,13 +126,13 @@ fn smtp(read: &mut Reader<'_>, public_url: &PublicUrl) -> Smtp {
     let user = read.text("EMAIL_HOST_USER", "");
     let password = SecretString::from(read.text("EMAIL_HOST_PASSWORD", ""));
     if user.is_empty() != password.expose_secret().is_empty() {
-        read.warn("EMAIL_HOST_USER and EMAIL_HOST_PASSWORD work together only: one of them is empty");
+        read.warn("EMAIL_HOST_USER and EMAIL_HOST_PASSWORD belong together: set both, or neither");
     }
     let host = read.text("EMAIL_HOST", "localhost");
     let host = host.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(&host).to_owned();
     if !user.is_empty() && !tls && !starttls && !is_loopback(&host) {
         read.warn(
-            "EMAIL_HOST_PASSWORD is sent in clear to another machine: set EMAIL_USE_TLS or EMAIL_USE_SSL",
+            "EMAIL_HOST_PASSWORD is sent unencrypted to another machine: turn on EMAIL_USE_TLS or EMAIL_USE_SSL",
         );
     }
     let usual_port = if tls { 465 } else { 587 };
@@ -175,7 +175,10 @@ fn authority(read: &mut Reader<'_>) -> Option<Vec<u8>> {
 fn sender(read: &mut Reader<'_>, name: &str, text: &str) -> Option<Sender> {
     let sender = text.parse().ok();
     if sender.is_none() {
-        read.mistake(name, "must be an address like no-reply@example.org or Name <no-reply@example.org>");
+        read.mistake(
+            name,
+            "must be an email address, like no-reply@example.org or Name <no-reply@example.org>",
+        );
     }
     sender
 }

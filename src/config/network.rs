@@ -1,7 +1,7 @@
 //! `BIND`, `ALLOWED_HOSTS`, `TRUSTED_PROXIES`, `ADMIN_NETWORKS` and `HSTS`: who reaches us, and under which names.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -55,7 +55,7 @@ impl FromStr for Listen {
 }
 
 pub(super) fn listen(read: &mut Reader<'_>) -> Vec<Listen> {
-    let form = "a list of places to listen, like 127.0.0.1:8000 or unix:/run/latchkey/http.sock";
+    let form = "one or more addresses to listen on, like 127.0.0.1:8000 or unix:/run/latchkey/http.sock";
     let places = read.parsed_list("BIND", form);
     if places.is_empty() {
         return vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)))];
@@ -104,7 +104,7 @@ impl FromStr for AllowedHost {
 pub(super) fn allowed_hosts(read: &mut Reader<'_>) -> Vec<AllowedHost> {
     read.parsed_list(
         "ALLOWED_HOSTS",
-        "a list of names like accounts.example.org, or .example.org for all below it",
+        "a list of names like accounts.example.org, or .example.org to include its subdomains",
     )
 }
 
@@ -120,19 +120,16 @@ impl FromStr for Network {
 }
 
 pub(super) fn networks(read: &mut Reader<'_>, name: &str) -> Vec<IpNet> {
-    let networks = read.parsed_list::<Network>(name, "a list of addresses and networks like 10.0.0.0/8");
+    let networks = read.parsed_list::<Network>(name, "a list of IP addresses and networks, like 10.0.0.0/8");
     networks.into_iter().map(|network| network.0).collect()
 }
 
 pub(super) fn trusted_proxies(read: &mut Reader<'_>) -> Vec<IpNet> {
     let proxies = networks(read, "TRUSTED_PROXIES");
-    let everybody =
-        [IpNet::from(IpAddr::from(Ipv4Addr::UNSPECIFIED)), IpAddr::from(Ipv6Addr::UNSPECIFIED).into()];
-    if proxies
-        .iter()
-        .any(|network| network.prefix_len() == 0 && everybody.iter().any(|e| network.contains(e)))
-    {
-        read.warn("TRUSTED_PROXIES holds every address: anyone can choose the address that limits and the audit log see");
+    // Nobody owns so much of the internet.
+    let is_wide = |network: &IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 };
+    if proxies.iter().any(is_wide) {
+        read.warn("TRUSTED_PROXIES covers a large part of all IP addresses: whoever has one of them can fake theirs");
     }
     proxies
 }
@@ -147,8 +144,12 @@ pub(super) fn hsts(read: &mut Reader<'_>) -> Option<String> {
     let age = value
         .split(';')
         .find_map(|part| part.trim().to_ascii_lowercase().strip_prefix("max-age=").map(str::to_owned));
+    let is_known = |part: &str| {
+        let part = part.trim().to_ascii_lowercase();
+        part.starts_with("max-age=") || matches!(part.as_str(), "includesubdomains" | "preload" | "")
+    };
     let is_number = age.is_some_and(|age| !age.is_empty() && age.bytes().all(|b| b.is_ascii_digit()));
-    if !is_number || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+    if !is_number || !value.split(';').all(is_known) || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         read.mistake("HSTS", "must be a value like max-age=31536000; includeSubDomains, or off");
     }
     Some(value)

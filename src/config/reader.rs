@@ -45,13 +45,12 @@ impl<'a> Reader<'a> {
             self.mistake(&name, "is not UTF-8");
         }
         for name in given.unknown_in_file(&self.known) {
-            match likeliest(&name, &self.known) {
-                Some(meant) => self.mistake(&name, &format!("in .env is no setting; did you mean {meant}?")),
-                None => self.mistake(&name, "in .env is no setting"),
-            }
+            let hint = likeliest(&name, &self.known)
+                .map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+            self.mistake(&name, &format!("in .env isn't a setting{hint}"));
         }
         for (name, meant) in given.look_alikes(&self.known) {
-            self.warn(&format!("{name} in the environment is no setting; did you mean {meant}?"));
+            self.warn(&format!("{name} in the environment isn't a setting; did you mean {meant}?"));
         }
         if given.file_is_open {
             self.warn(".env can be read by other users of this machine; run: chmod 600 .env");
@@ -149,8 +148,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn parsed_list<T: FromStr>(&mut self, name: &str, form: &str) -> Vec<T> {
+        let is_given = !self.text(name, "").is_empty();
         let items: Vec<Option<T>> = self.list(name).iter().map(|item| item.parse().ok()).collect();
-        if items.iter().any(Option::is_none) {
+        if items.iter().any(Option::is_none) || (is_given && items.is_empty()) {
             self.mistake(name, &format!("must be {form}"));
         }
         items.into_iter().flatten().collect()
@@ -165,11 +165,17 @@ impl<'a> Reader<'a> {
         let path = (self.lookup)(&format!("{name}_FILE")).filter(|path| !path.is_empty());
         let Some(path) = path else { return plain };
         if plain.is_some() {
-            self.mistake(name, &format!("and {name}_FILE are both given; keep one of them"));
+            self.mistake(name, &format!("and {name}_FILE are both set; remove one of them"));
             return plain;
         }
         match std::fs::read_to_string(path) {
-            Ok(text) => Some(text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned()),
+            Ok(text) => {
+                let secret = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned();
+                if secret.is_empty() {
+                    self.mistake(&format!("{name}_FILE"), "names an empty file");
+                }
+                Some(secret)
+            }
             Err(error) => {
                 self.mistake(&format!("{name}_FILE"), &format!("cannot be read: {}", error.kind()));
                 None

@@ -150,7 +150,7 @@ fn require_tls(conn: &mut diesel::mysql::MysqlConnection) -> Result<(), diesel::
         .map_err(diesel::r2d2::Error::QueryError)?;
     if cipher.value.is_empty() {
         let why =
-            "DATABASE_URL asks for TLS (ssl_mode=REQUIRED), and the connection is in clear; give ssl_ca, too";
+            "DATABASE_URL asks for TLS (ssl_mode=REQUIRED), but the connection isn't encrypted; add ssl_ca";
         return Err(diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(
             why.to_owned(),
         )));
@@ -207,7 +207,7 @@ impl DbConnection {
                     return Ok(());
                 }
                 Err(Error::Unfit(
-                    "the database of DATABASE_URL must have the encoding UTF8; make it with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+                    "the database must use the encoding UTF8; create it with: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
                 ))
             }
             // Their tables are made with a charset of their own, or have but one.

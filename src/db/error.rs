@@ -53,6 +53,11 @@ impl Error {
         matches!(self, Self::Lost(_))
     }
 
+    /// Whether it is about the database as a whole, and told as an outage.
+    pub fn is_of_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Lost(_))
+    }
+
     /// Whether another transaction was first: the same work, run again, sees what that one did.
     pub(super) fn lost_a_race(&self) -> bool {
         use diesel::result::Error::DatabaseError;

@@ -23,12 +23,17 @@ pub(super) enum Proof {
 }
 
 impl Outage {
+    /// Whether writes are known not to work.
+    pub(super) fn is_on(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Notes how a piece of work went.
     pub(super) fn note(&self, error: Option<&Error>, proof: Proof) {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
             Some(Error::Unavailable(why) | Error::Lost(why)) if since.is_none() => {
-                log::warn!("the database does not work: {why}");
+                log::warn!("the database is unavailable: {why}");
                 *since = Some(Since { began: Instant::now(), writes_only: why.contains("read") });
             }
             Some(_) => {}
@@ -36,7 +41,7 @@ impl Outage {
                 let is_over = |since: &Since| proof == Proof::Written || !since.writes_only;
                 if let Some(since) = since.take_if(|since| is_over(since)) {
                     let seconds = since.began.elapsed().max(Duration::from_secs(1)).as_secs();
-                    log::info!("the database works again, after {seconds} s");
+                    log::info!("the database is available again, after {seconds} s");
                 }
             }
         }

@@ -93,7 +93,7 @@ fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), HttpError> {
     if allowed {
         return Ok(());
     }
-    let said = |name| headers.get(name).map_or("none", |value| value.to_str().unwrap_or("unreadable"));
+    let said = |name| headers.get(name).map_or("absent", |value| value.to_str().unwrap_or("unreadable"));
     let (site, origin) = (said(SEC_FETCH_SITE), said(header::ORIGIN));
     let expected = config.public_url.origin();
     Err(HttpError::CrossSite(format!(
@@ -106,7 +106,7 @@ fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), HttpError> {
 fn drop_planted_cookies(config: &Config, headers: &mut HeaderMap) {
     let planted = cookies::ALL.iter().any(|name| is_planted(&config.cookie_name(name), headers));
     if planted {
-        log::warn!("a request came with a cookie that somebody planted; all of its cookies are ignored");
+        log::warn!("a request had a duplicate or forged cookie; all of its cookies are ignored");
         headers.remove(header::COOKIE);
     }
 }

@@ -64,7 +64,7 @@ impl Entry {
     pub fn end(&self, status: StatusCode, is_told: bool) {
         // A form that comes back, which its page explains.
         if status.is_client_error() && !is_told {
-            self.write(log::Level::Info, status, "form refused");
+            self.write(log::Level::Info, status, "the form had errors");
         }
         log::debug!(
             target: "access",

@@ -43,10 +43,7 @@ fn all_mistakes_of_the_settings_are_told_at_once_and_no_value() {
         }
         assert!(!said(&output).contains("hunter2"), "{}", said(&output));
     }
-    assert!(
-        said(&latchkey(folder.path(), &["serve"], &[], ""))
-            .contains("SECRET_KEY is neither in the environment nor in a .env")
-    );
+    assert!(said(&latchkey(folder.path(), &["serve"], &[], "")).contains("SECRET_KEY isn't set"));
 }
 
 #[test]
@@ -140,7 +137,7 @@ fn check_tells_all_that_is_wrong() {
     ];
     let output = latchkey(folder.path(), &["check"], &settings, "");
     assert_eq!(output.status.code(), Some(1));
-    let parts = ["will be made at the first start", "FAILED  Redis", "FAILED  mail", "FAILED  pictures"];
+    let parts = ["will be created at the first start", "FAILED  Redis", "FAILED  mail", "FAILED  pictures"];
     for part in parts {
         assert!(said(&output).contains(part), "{part} in {}", said(&output));
     }

@@ -401,10 +401,7 @@ fn a_postgresql_in_another_encoding_is_refused_at_the_start() {
         ];
         let output = crate::commands::latchkey(folder.path(), &[command], &settings, "");
         let said = crate::commands::said(&output);
-        assert!(
-            !output.status.success() && said.contains("must have the encoding UTF8"),
-            "{command}: {said}"
-        );
+        assert!(!output.status.success() && said.contains("must use the encoding UTF8"), "{command}: {said}");
     }
 }
 

@@ -149,7 +149,7 @@ fn an_outage_is_one_line_at_its_beginning_and_one_at_its_end() {
             }
         })
         .await;
-        line(&lines, &["the database does not work:"]);
-        line(&lines, &["the database works again, after"]);
+        line(&lines, &["WARN  the database is unavailable:"]);
+        line(&lines, &["INFO  the database is available again, after"]);
     });
 }
