@@ -37,7 +37,7 @@ fn main() {
         pages_during_sign_ins().await;
         memory_of_a_bomb().await;
         silence().await;
-        judging();
+        judging().await;
     });
 }
 
@@ -213,7 +213,7 @@ async fn memory_of_a_bomb() {
 }
 
 /// What it takes at most to judge passwords that are made to be costly, next to one hash.
-fn judging() {
+async fn judging() {
     use latchkey::config::PasswordConfig;
     use latchkey::identity::{Password, PasswordRules};
     const ALPHABET: &[u8] = b"4@8({[<369!1|70$5+7%2";
@@ -234,14 +234,10 @@ fn judging() {
     println!("500 passwords of 128 characters: the slowest was judged in {slowest:.1} ms (goal: 20)");
     let config = PasswordConfig { cost: 12, rules: PasswordRules { min_length: 8 }, pepper: "".into() };
     let hasher = latchkey::hasher::Hasher::start(&config).expect("threads");
-    let hash = actix_web::rt::System::new().block_on(async {
-        let began = Instant::now();
-        hasher
-            .hash(latchkey::hasher::OWN_LINE, Password::entered("violet canyon umbrella"))
-            .await
-            .expect("a hash");
-        began.elapsed().as_secs_f64() * 1000.0
-    });
+    let began = Instant::now();
+    let hash = hasher.hash(latchkey::hasher::OWN_LINE, Password::entered("violet canyon umbrella"));
+    hash.await.expect("a hash");
+    let hash = began.elapsed().as_secs_f64() * 1000.0;
     assert!(slowest < hash, "judging costs less than hashing: {slowest:.1} and {hash:.1} ms");
 }
 
