@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, TransportKind};
 use crate::courier::{CourierParts, SentMails, Shutdown, Wakeup};
 use crate::db::Db;
 use crate::hasher::Hasher;
@@ -55,7 +55,10 @@ impl App {
             wakeup: Wakeup::default(),
             shutdown: Shutdown::default(),
             statistics: Statistics::new(db.clone(), clock.clone()),
-            sent_mails: config.debug.then(SentMails::default),
+            sent_mails: config.debug.then(|| match &config.mail.transport {
+                TransportKind::File(folder) => SentMails::in_folder(folder),
+                TransportKind::Smtp(_) | TransportKind::Console => SentMails::default(),
+            }),
             redis: None,
             keys: Arc::new(keys),
             config: Arc::new(config),

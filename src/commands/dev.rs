@@ -71,7 +71,10 @@ fn greet(app: &App) -> Outcome {
     say(format_args!("  Mailbox       {}", at(DEV_MAILS)))?;
     say(format_args!("  Admin         {}", at(ADMIN)))?;
     say(format_args!("  Superuser     {SUPERUSER}, with the password shown on the first run"))?;
-    say(format_args!("\n  Everything is kept in ./{FOLDER}/. Delete it to start again. Stop with Ctrl+C.\n"))
+    say(format_args!(
+        "\n  Everything is kept in ./{FOLDER}/, unless the environment says otherwise; .env isn't read."
+    ))?;
+    say("  Delete the folder to start again. Stop with Ctrl+C.\n")
 }
 
 /// Reads the key in a file, made at the first run.

@@ -113,7 +113,10 @@ impl ActContext<'_> {
             None => sessions::end_all(self.conn, &self.user.id, None, self.now)?,
         };
         if ended == 0 {
-            return Err(not_now(t("This person is already signed out.")));
+            return Err(not_now(match one {
+                Some(_) => t("That session has already ended."),
+                None => t("This person is already signed out."),
+            }));
         }
         self.note(Kind::SessionsEnded, &format!("sessions: {ended}"), "signed out")
     }

@@ -58,8 +58,16 @@ pub fn dead_link(state: LinkState, purpose: LinkPurpose) -> ErrorPage {
     match purpose {
         LinkPurpose::ResetPassword => ErrorPage::new(StatusCode::GONE, title, why_no_reset(state))
             .way_on(t("Request a new link"), FORGOT.path()),
-        LinkPurpose::UndoEmail => ErrorPage::new(StatusCode::GONE, title, why_no_undo(state))
-            .way_on(t("Sign in"), SIGN_IN_ANY.path()),
+        LinkPurpose::UndoEmail => {
+            let page = ErrorPage::new(StatusCode::GONE, title, why_no_undo(state));
+            match state {
+                // The old password ended with it.
+                LinkState::Used => page.way_on(t("Request a password link"), FORGOT.path()),
+                LinkState::Open | LinkState::Revoked | LinkState::Expired => {
+                    page.way_on(t("Sign in"), SIGN_IN_ANY.path())
+                }
+            }
+        }
     }
 }
 
@@ -78,9 +86,9 @@ fn why_no_reset(state: LinkState) -> Sentence {
 /// Nobody can request another link of this kind.
 fn why_no_undo(state: LinkState) -> Sentence {
     match state {
-        LinkState::Used => {
-            t("You can't use this link again. If you can't sign in, contact the site's administrators.")
-        }
+        LinkState::Used => t(
+            "Your email address has already been restored. Request a password link if you haven't chosen a new password yet.",
+        ),
         LinkState::Expired => t(
             "To keep your account safe, links only work for a limited time. If you can't sign in, contact the site's administrators.",
         ),

@@ -107,7 +107,9 @@ async fn submit(
         Ok(session) => {
             browser.point_to(&session, app.clock.now())?;
             let answer = match Next::parse(&waiting.flow.next_path).as_str() {
-                "" => page::see_other(PROFILE.path()).saying(VERIFIED.post()),
+                next if next.is_empty() || next == PROFILE.path() => {
+                    page::see_other(PROFILE.path()).saying(VERIFIED.post())
+                }
                 next => page::see_other(next),
             };
             Ok(answer.with_cookie(flow_cookie::forget(&app)).with_cookie(device_cookie::remember(
