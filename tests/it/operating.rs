@@ -165,3 +165,59 @@ fn a_hang_up_ends_nothing_and_several_places_are_listened_on() {
     assert!(signal("-TERM").success());
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn systemd_is_told_when_we_answer_and_when_we_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_latchkey"))
+        .arg("serve")
+        .current_dir(folder.path())
+        .env_clear()
+        .env("NOTIFY_SOCKET", &path)
+        .envs([("SECRET_KEY", key()), ("BIND", format!("127.0.0.1:{}", free_port()))])
+        .envs([("EMAIL_BACKEND", "file"), ("WATCHDOG_USEC", "1000000")])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = || {
+        let mut message = [0; 64];
+        let length = systemd.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).trim().to_owned()
+    };
+    assert_eq!([told(), told(), told()], ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]);
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    while told() != "STOPPING=1" {}
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn sockets_that_systemd_opened_are_served_in_place_of_bind() {
+    let activate = Path::new("/usr/bin/systemd-socket-activate");
+    assert!(activate.exists() || std::env::var_os("REQUIRE_SERVICES").is_none(), "systemd is missing");
+    if !activate.exists() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut child = Command::new(activate)
+        .args(["-E", "SECRET_KEY", "-E", "EMAIL_BACKEND", "-E", "PUBLIC_URL", "-l"])
+        .args([&format!("127.0.0.1:{port}"), env!("CARGO_BIN_EXE_latchkey"), "serve"])
+        .current_dir(folder.path())
+        .env_clear()
+        .envs([("SECRET_KEY", key()), ("PUBLIC_URL", format!("http://localhost:{port}"))])
+        .env("EMAIL_BACKEND", "file")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for_port(port);
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
