@@ -25,6 +25,16 @@ pub fn free_email(conn: &mut Connection, email: &Email, own: Option<&Id>) -> Que
     }
 }
 
+/// Confirms the address of a sign-up, whoever else waits for a code there; returns whether it was still free. Nothing has changed
+/// otherwise.
+pub fn confirm(conn: &mut Connection, user: &User, email: &Email, now: Moment) -> QueryResult<bool> {
+    let is_free = free_email(conn, email, Some(&user.id))?;
+    if is_free {
+        users::confirm(conn, user, email, now)?;
+    }
+    Ok(is_free)
+}
+
 /// Finds the account that has confirmed an address.
 pub fn confirmed_owner(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
     Ok(users::by_email(conn, canonical)?.filter(|owner| owner.verified_at.is_some()))

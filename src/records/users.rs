@@ -244,11 +244,6 @@ pub fn confirm(conn: &mut Connection, user: &User, email: &Email, now: Moment) -
         .map(drop)
 }
 
-/// Marks the email address as confirmed.
-pub fn set_verified(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
-    diesel::update(users::table.find(id)).set(users::verified_at.eq(now)).execute(conn).map(drop)
-}
-
 /// Sets a new password.
 pub fn set_password(conn: &mut Connection, id: &Id, hash: &PasswordHash, now: Moment) -> QueryResult<()> {
     diesel::update(users::table.find(id))

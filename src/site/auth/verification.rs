@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::blocked::blocked;
 use super::password_check::check_password;
 use crate::accounts::codes::{self, CodeRules};
-use crate::accounts::email::free_email;
+use crate::accounts::email;
 use crate::app::App;
 use crate::db;
 use crate::identity::{AccountStatus, CodePurpose, Email, Id, LinkToken, Message, Moment, Otp, t, tn};
@@ -243,10 +243,9 @@ async fn try_code(
             match attempt {
                 Attempt::Right => {
                     // Others may have waited for the same address; whoever was first to confirm it has it.
-                    if !free_email(conn, &flow.email, Some(&user.id))? {
+                    if !email::confirm(conn, &user, &flow.email, now)? {
                         return Ok(Tried::No(Attempt::NotTried(CodeState::Ended)));
                     }
-                    users::confirm(conn, &user, &flow.email, now)?;
                     events::note(conn, Kind::Verified, Some(&user.id), &source, "", now)?;
                     let kind = SessionKind::of(user.role, Remember::No);
                     let session = sessions::begin(conn, &user.id, kind, &device, config, now)?;

@@ -16,6 +16,7 @@ use crate::harness::{
 stories! {
     a_person_added_chooses_their_password_by_a_link,
     every_act_is_told_with_its_reason_and_what_it_was_before,
+    of_two_who_wait_for_a_code_at_one_address_either_can_be_confirmed,
     nobody_acts_on_themselves_and_the_last_superuser_stays,
     the_password_is_asked_for_again_before_something_against_somebody,
     one_browser_of_several_can_be_signed_out,
@@ -148,6 +149,24 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
         .see("Email address confirmed lateral chief")
         .see("unverified active");
     assert_eq!(chief.page().body.matches("<tr>").count() - 1, 4, "{}", chief.page());
+}
+
+async fn of_two_who_wait_for_a_code_at_one_address_either_can_be_confirmed(site: &Site) {
+    let mut chief = superuser(site).await;
+    site.visitor().sign_up("firstly", "ann@example.org", PASSWORD).await;
+    site.mail_to("ann@example.org").await;
+    site.visitor().sign_up("secondly", "ann@example.org", PASSWORD).await;
+    site.mail_to("ann@example.org").await;
+    let second = open(&mut chief, "secondly").await;
+    assert_eq!(act(&mut chief, &second, "verify", &[]).await, 200);
+    let mut ann = site.visitor();
+    ann.sign_in("ann@example.org", PASSWORD).await;
+    ann.status(200).see("@secondly").see("ann@example.org");
+    // What looks like a sign-up for an address that has an account is nobody's.
+    site.visitor().sign_up("thirdly", "ann@example.org", PASSWORD).await;
+    let third = open(&mut chief, "thirdly").await;
+    assert_eq!(act(&mut chief, &third, "verify", &[]).await, 422);
+    chief.see("This email address belongs to another account");
 }
 
 async fn nobody_acts_on_themselves_and_the_last_superuser_stays(site: &Site) {

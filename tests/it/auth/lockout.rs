@@ -113,17 +113,15 @@ async fn a_taken_username_costs_its_holder_nothing(site: &Site) {
 }
 
 async fn a_browser_that_becomes_somebody_else_leaves_nobody_behind(site: &Site) {
-    let ann = site.member("annalee").await;
-    site.member("bobbob").await;
+    let mut ann = site.member("annalee").await;
     let mut copy: Visitor = ann.twin();
-    assert!(copy.is_signed_in().await);
-    // The same browser signs in as somebody else, in a window that still shows the form.
-    let fields = [("username", "bobbob"), ("password", PASSWORD)];
-    let mut browser = ann.twin();
-    let request = browser.posting("/auth/sign-in/user/", &fields);
-    browser.send(request, "/auth/sign-in/user/").await;
-    let live = "SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL";
-    assert_eq!(site.count(live).await, 2, "who is signed in is led on and becomes nobody else");
+    site.visitor().sign_up("bobbob", "bob@example.org", PASSWORD).await;
+    let mail = site.mail_to("bob@example.org").await;
+    // Her browser confirms his sign-up, and is his from then on.
+    ann.visit(&mail.link("/auth/verify-otp/")).await;
+    ann.fill("Your password", PASSWORD).fill("Code", &mail.code()).press("Confirm").await;
+    ann.see("@bobbob");
+    assert!(!copy.is_signed_in().await, "what she left behind is signed in as nobody");
 }
 
 #[test]
