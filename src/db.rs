@@ -25,7 +25,7 @@ use diesel::r2d2::{Pool, PooledConnection};
 use connection::Manager;
 pub use connection::{DbConnection as Connection, MultiBackend as AnyBackend};
 pub use error::{Error, TransactionError};
-use outage::{Outage, Proof};
+use outage::Outage;
 
 use crate::config::{self, DatabaseConfig};
 
@@ -115,26 +115,7 @@ impl Db {
     /// # Errors
     /// `Unavailable` or `Lost` when it does not, `Query` when the tables are missing.
     pub async fn prove(&self) -> Result<(), Error> {
-        use diesel::prelude::*;
-        let proved: Result<(), Error> = self
-            .write(|conn| {
-                let nobody = schema::users::table.find("");
-                diesel::update(nobody).set(schema::users::phone.eq("")).execute(conn)?;
-                Ok(())
-            })
-            .await;
-        if proved.is_ok() {
-            self.outage.note(None, Proof::Written);
-        }
-        proved
-    }
-
-    /// Looks whether an outage that is known is over.
-    pub async fn look_again(&self) {
-        if self.outage.is_on() {
-            // What it found is told already.
-            drop(self.prove().await);
-        }
+        self.write(write_nothing).await
     }
 
     /// Empties SQLite's write-ahead log, where what was erased from the file may still be read.
@@ -193,7 +174,7 @@ impl Db {
                 }
                 answer => answer,
             };
-            db.outage.note(answer.as_ref().err(), Proof::Read);
+            db.note(answer.as_ref().err());
             answer
         })
         .await
@@ -215,11 +196,7 @@ impl Db {
         off_the_loop("write", move || {
             let mut run = 1;
             loop {
-                let begun = db.begin();
-                if let Err(error) = &begun {
-                    db.outage.note(Some(error), Proof::Read);
-                }
-                let mut pooled = begun?;
+                let mut pooled = db.begin().inspect_err(|error| db.note(Some(error)))?;
                 match transaction(&mut pooled.conn, &work, deadline) {
                     Err(error)
                         if run < MAX_TRANSACTION_RUNS && error.database().is_some_and(Error::lost_a_race) =>
@@ -227,10 +204,12 @@ impl Db {
                         run += 1;
                     }
                     done => {
-                        if let Some(error) = done.as_ref().err().and_then(E::database) {
+                        let error = done.as_ref().err().and_then(E::database);
+                        if let Some(error) = error {
                             db.note_lost(error);
                         }
-                        db.outage.note(done.as_ref().err().and_then(E::database), Proof::Read);
+                        drop(pooled);
+                        db.note(error);
                         return done;
                     }
                 }
@@ -255,6 +234,21 @@ impl Db {
         }
     }
 
+    /// Notes how a piece of work went. What went well ends an outage only if a write does, too: a database that has become
+    /// read-only still reads, and commits transactions that wrote nothing.
+    fn note(&self, error: Option<&Error>) {
+        match error {
+            Some(error) => self.outage.begin(error),
+            None if self.outage.is_on() && self.takes_writes() => self.outage.end(),
+            None => {}
+        }
+    }
+
+    fn takes_writes(&self) -> bool {
+        let deadline = Instant::now() + QUERY_TIMEOUT;
+        self.begin().is_ok_and(|mut pooled| transaction(&mut pooled.conn, write_nothing, deadline).is_ok())
+    }
+
     /// Gives up every connection that is as old as one that turned out dead.
     fn note_lost(&self, error: &Error) {
         if error.is_lost() {
@@ -271,6 +265,13 @@ impl Db {
             ))
         })
     }
+}
+
+fn write_nothing(conn: &mut Connection) -> Result<(), Error> {
+    use diesel::prelude::*;
+    let nobody = schema::users::table.find("");
+    diesel::update(nobody).set(schema::users::phone.eq("")).execute(conn)?;
+    Ok(())
 }
 
 /// Runs what stands between the beginning of a transaction and its end. Nothing is committed after `deadline`: the

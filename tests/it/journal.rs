@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::process::Command;
 
-use crate::harness::{MailServer, Program, free_port, run_alone};
+use crate::harness::{MailServer, Program, free_port, program, run_alone};
 
 /// The lines that a program logged while a story was told to it.
 async fn logged(
@@ -112,9 +112,7 @@ fn failed_sign_ins_are_lines_that_fail2ban_reads_and_events_are_objects() {
         let event = event.split_once("audit: ").unwrap().1;
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
         assert_eq!((&event["event"], &event["source"]), (&"sign-in-failed".into(), &"203.0.113.9".into()));
-        let fail2ban = std::path::Path::new("/usr/bin/fail2ban-regex");
-        assert!(fail2ban.exists() || std::env::var_os("REQUIRE_SERVICES").is_none(), "fail2ban is missing");
-        if fail2ban.exists() {
+        if let Some(fail2ban) = program("fail2ban-regex", "fail2ban") {
             let folder = tempfile::tempdir().unwrap();
             let log = folder.path().join("log");
             std::fs::write(&log, lines.join("\n")).unwrap();
@@ -146,6 +144,40 @@ fn an_outage_is_one_line_at_its_beginning_and_one_at_its_end() {
             while ready().await != 200 {
                 assert!(patience.elapsed() < std::time::Duration::from_secs(60));
                 tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            }
+        })
+        .await;
+        line(&lines, &["WARN  the database is unavailable:"]);
+        line(&lines, &["INFO  the database is available again, after"]);
+    });
+}
+
+#[test]
+fn a_database_that_still_reads_is_not_told_to_be_back() {
+    run_alone(async || {
+        let Some(server) = crate::harness::Postgres::start() else { return };
+        server.execute("CREATE DATABASE accounts");
+        let set = |to: &str| {
+            server.execute(&format!(
+                "SET default_transaction_read_only = off; ALTER DATABASE accounts SET default_transaction_read_only = {to}; \
+                 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'"
+            ));
+        };
+        let lines = logged(&[("DATABASE_URL", &server.url("accounts"))], async |client, site| {
+            let ready = async || client.get(format!("{site}/readyz")).send().await.unwrap().status().as_u16();
+            assert_eq!(ready().await, 200);
+            set("on");
+            // The courier looks into the outbox every two seconds, and finds that it can read it.
+            let since = std::time::Instant::now();
+            while since.elapsed() < std::time::Duration::from_secs(7) {
+                ready().await;
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            }
+            set("off");
+            let patience = std::time::Instant::now();
+            while ready().await != 200 {
+                assert!(patience.elapsed() < std::time::Duration::from_secs(60));
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             }
         })
         .await;
