@@ -9,19 +9,20 @@
 //! - A code that has expired is dropped, not sent. The secret of a mail ends with it; that of one that was refused, when it expires.
 
 mod mailbox;
+mod refusals;
 mod smtp;
 mod transport;
 
-use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 pub use mailbox::{SentMail, SentMails};
+use refusals::{Refusal, Refusals};
 pub use transport::{SendError, Transport, build};
 
 use crate::accounts::codes::CodeRules;
@@ -49,8 +50,6 @@ const MAX_PROBE_DELAY: Duration = Duration::from_secs(30);
 const MAX_TRIES: i32 = 30;
 /// When a mail that was perhaps taken is sent again: once.
 const AFTER_SILENCE: Duration = Duration::from_secs(120);
-/// About people of how many domains a server says the same before it is taken to be about us.
-const MANY_DOMAINS: usize = 3;
 
 /// Wakes the couriers of this process when there is something to send.
 #[derive(Clone, Default)]
@@ -102,8 +101,7 @@ pub struct Courier {
     rules: RecoveryRules,
     /// Until when, and how often already, the server could not be reached.
     away: Mutex<Option<(Moment, u32)>>,
-    /// The same refusal in a row, and the domains whose people it was about.
-    refusals: Mutex<BTreeSet<(String, String)>>,
+    refusals: Refusals,
 }
 
 enum Next {
@@ -131,7 +129,7 @@ impl Courier {
                 links: LinkRules { lifetime: config.reset_lifetime, seal: keys.outbox },
             },
             away: Mutex::default(),
-            refusals: Mutex::default(),
+            refusals: Refusals::default(),
         })
     }
 
@@ -170,7 +168,6 @@ impl Courier {
         }
         let claimed = self.parts.db.write(move |conn| Ok::<_, db::Error>(outbox::claim(conn, now)?)).await?;
         let Some(mail) = claimed else {
-            self.parts.db.look_again().await;
             let next = self.parts.db.read(outbox::next_due).await?;
             let until = |due: Moment| due.since(now).clamp(Duration::from_millis(20), POLL_INTERVAL);
             return Ok(Next::Rest(next.map_or(POLL_INTERVAL, until)));
@@ -196,7 +193,7 @@ impl Courier {
         match self.send_under_lease(&outgoing, &mail, now).await? {
             Ok(said) => {
                 self.reached();
-                self.refusals().clear();
+                self.refusals.clear();
                 log::info!("email {} was accepted: {said}", outgoing.id.as_str());
                 self.finish(&outgoing, State::Sent, Some(said)).await
             }
@@ -205,27 +202,21 @@ impl Courier {
                 self.put_off(outgoing, due, PutOff::ServerAway, why).await
             }
             Err(SendError::Uncertain(why)) if outgoing.is_perhaps_sent() => {
-                log::warn!("mail {} was perhaps delivered twice: {why}", outgoing.id.as_str());
+                log::warn!("email {} may have been delivered twice: {why}", outgoing.id.as_str());
                 self.finish(&outgoing, State::Sent, Some(why)).await
             }
             Err(SendError::Uncertain(why)) => {
                 log::warn!(
-                    "mail {} was perhaps delivered, and is sent once more: {why}",
+                    "email {} may have been delivered; it will be sent once more: {why}",
                     outgoing.id.as_str()
                 );
                 self.put_off(outgoing, now.plus(AFTER_SILENCE), PutOff::Perhaps, why).await
             }
-            Err(SendError::Never(why)) if !self.refuses_everybody(&outgoing.recipient, &why) => {
-                self.give_up(outgoing, State::Failed, &why).await
-            }
-            Err(SendError::Later(why) | SendError::Never(why)) if outgoing.tries < MAX_TRIES => {
-                log::info!("mail {} was put off: {why}", outgoing.id.as_str());
-                let due = now.plus(delay(outgoing.tries));
-                self.put_off(outgoing, due, PutOff::ByServer, why).await
-            }
-            Err(SendError::Later(why) | SendError::Never(why)) => {
-                self.give_up(outgoing, State::Failed, &why).await
-            }
+            Err(SendError::Later(why)) => self.try_later(outgoing, now, why).await,
+            Err(SendError::Never(why)) => match self.refusals.note(&outgoing.recipient, &why) {
+                Refusal::OfMail => self.give_up(outgoing, State::Failed, &why).await,
+                Refusal::OfUs => self.try_later(outgoing, now, why).await,
+            },
         }
     }
 
@@ -243,7 +234,7 @@ impl Courier {
             match tokio::time::timeout(outbox::LEASE / 3, &mut sending).await {
                 Ok(done) => return Ok(done),
                 Err(_) if ticks_since_end > 1 => {
-                    return Ok(Err(SendError::Uncertain("the program ended meanwhile".to_owned())));
+                    return Ok(Err(SendError::Uncertain("Latchkey was stopped while sending".to_owned())));
                 }
                 Err(_) => {
                     ticks_since_end += u32::from(self.parts.shutdown.has_begun());
@@ -257,23 +248,14 @@ impl Courier {
         }
     }
 
-    /// Remembers a refusal; whether the same was said about people of several domains, so that it is about us and not about them:
-    /// then mails wait instead of being given up. Nobody's mail is held up for that.
-    fn refuses_everybody(&self, recipient: &str, why: &str) -> bool {
-        let text = why.replace(recipient, "…");
-        let domain = recipient.rsplit('@').next().unwrap_or_default().to_owned();
-        let mut refusals = self.refusals();
-        refusals.retain(|(known, _)| *known == text);
-        let before = refusals.len();
-        refusals.insert((text, domain));
-        if before < MANY_DOMAINS && refusals.len() == MANY_DOMAINS {
-            log::warn!("the mail server refuses mail to everybody: {why}");
+    /// Puts a mail off for longer and longer, and gives it up in the end.
+    async fn try_later(&self, mail: OutboxMail, now: Moment, why: String) -> Result<(), db::Error> {
+        if mail.tries >= MAX_TRIES {
+            return self.give_up(mail, State::Failed, &why).await;
         }
-        refusals.len() >= MANY_DOMAINS
-    }
-
-    fn refusals(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+        log::info!("email {} was put off: {why}", mail.id.as_str());
+        let due = now.plus(delay(mail.tries));
+        self.put_off(mail, due, PutOff::ByServer, why).await
     }
 
     async fn put_off(

@@ -20,13 +20,21 @@ const WAIT_AFTER_JUMP: Duration = Duration::from_secs(6 * 3600);
 pub async fn work(app: App) {
     let mut watch = ClockWatch::new(&app.clock);
     loop {
-        if watch.is_steady(&app.clock)
+        if watch.look(&app.clock) == ClockState::Steady
             && let Err(error) = sweep(&app).await
         {
             log::warn!("housekeeping failed: {error}");
         }
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// What the wall clock was found to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockState {
+    Steady,
+    /// Not long ago, rightly or wrongly.
+    WasSet,
 }
 
 /// Compares the wall clock with the time that passes.
@@ -42,8 +50,8 @@ impl ClockWatch {
         Self { wall: clock.now(), passed: clock.monotonic(), waits_until: Duration::ZERO }
     }
 
-    /// Whether the wall clock has run as time did, for a while.
-    pub fn is_steady(&mut self, clock: &Clock) -> bool {
+    /// Compares again, and says whether the wall clock has run as time did, for a while.
+    pub fn look(&mut self, clock: &Clock) -> ClockState {
         let (wall, passed) = (clock.now(), clock.monotonic());
         let expected = self.wall.plus(passed.saturating_sub(self.passed));
         let jump = wall.since(expected).max(expected.since(wall));
@@ -56,7 +64,7 @@ impl ClockWatch {
             );
             self.waits_until = passed + WAIT_AFTER_JUMP;
         }
-        passed >= self.waits_until
+        if passed >= self.waits_until { ClockState::Steady } else { ClockState::WasSet }
     }
 }
 

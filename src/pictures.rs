@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bucket::S3Bucket;
 pub use decoding::DrawError;
+pub use folder::prove_writable;
 use studio::Studio;
 
 use crate::config::MediaConfig;

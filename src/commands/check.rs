@@ -7,12 +7,14 @@ use super::{Outcome, say};
 use crate::config::{Config, MediaConfig, TransportKind};
 use crate::courier::Transport;
 use crate::db::Db;
-use crate::pictures::Pictures;
+use crate::pictures::{Pictures, prove_writable};
 use crate::redis_connection::RedisConnection;
 
 /// What was found about a part.
 enum Finding {
-    Fine(&'static str),
+    Fine,
+    /// It is fine not to have it, as this says.
+    NotUsed(&'static str),
     /// It will be fine, or is allowed and unwise.
     Careful(String),
     Failed(String),
@@ -32,8 +34,8 @@ pub(super) async fn run(config: &Config) -> Outcome {
     let mut has_failed = false;
     for (part, finding) in findings {
         match finding {
-            Finding::Fine("") => say(format_args!("ok      {part}"))?,
-            Finding::Fine(how) => say(format_args!("ok      {part}: {how}"))?,
+            Finding::Fine => say(format_args!("ok      {part}"))?,
+            Finding::NotUsed(how) => say(format_args!("ok      {part}: not used; {how}"))?,
             Finding::Careful(what) => say(format_args!("warning {part}: {what}"))?,
             Finding::Failed(why) => {
                 has_failed = true;
@@ -47,7 +49,7 @@ pub(super) async fn run(config: &Config) -> Outcome {
 async fn database(config: &Config) -> Finding {
     if let Some(file) = config.database.missing_file() {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        return match write_and_remove(folder) {
+        return match prove_writable(folder) {
             Ok(()) => Finding::Careful("doesn't exist yet; it will be created at the first start".to_owned()),
             Err(error) => Finding::Failed(format!("{}: {error}", folder.display())),
         };
@@ -59,7 +61,7 @@ async fn database(config: &Config) -> Finding {
     match db.is_empty().await {
         Ok(true) => Finding::Careful("has no tables yet; they will be created at the first start".to_owned()),
         Ok(false) => match db.prove().await {
-            Ok(()) => Finding::Fine(""),
+            Ok(()) => Finding::Fine,
             Err(error) => Finding::Failed(error.to_string()),
         },
         Err(error) => Finding::Failed(error.to_string()),
@@ -68,13 +70,13 @@ async fn database(config: &Config) -> Finding {
 
 async fn redis(config: &Config) -> Finding {
     let Some(redis) = &config.redis else {
-        return Finding::Fine("not used; sessions are kept in cookies, limits in memory");
+        return Finding::NotUsed("sessions are kept in cookies, limits in memory");
     };
     let proved = match RedisConnection::new(redis) {
         Ok(connection) => connection.prove().await,
         Err(error) => Err(error.to_string()),
     };
-    proved.map_or_else(Finding::Failed, |()| Finding::Fine(""))
+    proved.map_or_else(Finding::Failed, |()| Finding::Fine)
 }
 
 async fn pictures(config: &Config) -> Finding {
@@ -85,15 +87,15 @@ async fn pictures(config: &Config) -> Finding {
                 Ok(pictures) => pictures.prepare().await,
                 Err(error) => Err(error),
             };
-            prepared.map_or_else(|error| Finding::Failed(error.to_string()), |()| Finding::Fine(""))
+            prepared.map_or_else(|error| Finding::Failed(error.to_string()), |()| Finding::Fine)
         }
     }
 }
 
 fn folder_to_write_in(folder: &Path) -> Finding {
-    match write_and_remove(nearest(folder)) {
+    match prove_writable(nearest(folder)) {
         Err(error) => Finding::Failed(format!("{}: {error}", folder.display())),
-        Ok(()) if folder.exists() => Finding::Fine(""),
+        Ok(()) if folder.exists() => Finding::Fine,
         Ok(()) => {
             Finding::Careful(format!("the folder {} will be created at the first start", folder.display()))
         }
@@ -107,17 +109,10 @@ fn nearest(folder: &Path) -> &Path {
     above.unwrap_or(here)
 }
 
-/// Writes a file that goes again at once.
-fn write_and_remove(folder: &Path) -> std::io::Result<()> {
-    let path = folder.join(format!(".check-{}", crate::identity::random_name()));
-    std::fs::write(&path, b"latchkey check")?;
-    std::fs::remove_file(path)
-}
-
 async fn mail(config: &Config) -> Finding {
     let smtp = match &config.mail.transport {
         TransportKind::Smtp(smtp) => smtp,
-        TransportKind::Console => return Finding::Fine(""),
+        TransportKind::Console => return Finding::Fine,
         TransportKind::File(folder) => return folder_to_write_in(folder),
     };
     let probed = match Transport::open(&config.mail) {
@@ -125,7 +120,7 @@ async fn mail(config: &Config) -> Finding {
         Err(error) => Err(error),
     };
     match probed {
-        Ok(()) => Finding::Fine(""),
+        Ok(()) => Finding::Fine,
         Err(error) => {
             Finding::Failed(format!("{}:{}: {error}; check EMAIL_HOST and EMAIL_PORT", smtp.host, smtp.port))
         }

@@ -129,7 +129,7 @@ pub(super) fn trusted_proxies(read: &mut Reader<'_>) -> Vec<IpNet> {
     // Nobody owns so much of the internet.
     let is_wide = |network: &IpNet| network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 };
     if proxies.iter().any(is_wide) {
-        read.warn("TRUSTED_PROXIES covers a large part of all IP addresses: whoever has one of them can fake theirs");
+        read.warn("TRUSTED_PROXIES covers a large part of all IP addresses: anyone with one of them can fake theirs");
     }
     proxies
 }

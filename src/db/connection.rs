@@ -192,9 +192,10 @@ impl DbConnection {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(inner) => inner.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"),
-            #[expect(clippy::allow_attributes, reason = "reached only with those features")]
-            #[allow(unreachable_patterns, reason = "reached only with those features")]
-            _ => Ok(()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(()),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => Ok(()),
         }
     }
 
@@ -211,9 +212,10 @@ impl DbConnection {
                 ))
             }
             // Their tables are made with a charset of their own, or have but one.
-            #[expect(clippy::allow_attributes, reason = "reached only with those features")]
-            #[allow(unreachable_patterns, reason = "reached only with those features")]
-            _ => Ok(()),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Ok(()),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => Ok(()),
         }
     }
 

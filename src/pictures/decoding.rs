@@ -69,13 +69,11 @@ fn jpeg(upload: &[u8]) -> Result<Decoded, DrawError> {
 fn refuse_rare_jpeg(upload: &[u8]) -> Result<(), DrawError> {
     let Some(frame) = frame_of_jpeg(upload) else { return Err(DrawError::Broken) };
     let is_usual_process = matches!(frame.marker, 0xc0..=0xc2);
+    let across_and_down = |factors: u8| (factors >> 4, factors & 15);
+    let light = across_and_down(frame.sampling.first().copied().unwrap_or_default());
     let is_finer = |factors: &u8| {
-        let (across, down) = (factors >> 4, factors & 15);
-        let (light_across, light_down) = (
-            frame.sampling.first().copied().unwrap_or_default() >> 4,
-            frame.sampling.first().copied().unwrap_or_default() & 15,
-        );
-        across == 0 || down == 0 || across > light_across || down > light_down
+        let (across, down) = across_and_down(*factors);
+        across == 0 || down == 0 || across > light.0 || down > light.1
     };
     if !is_usual_process || frame.bits != 8 || frame.sampling.iter().any(is_finer) {
         return Err(DrawError::Format);

@@ -12,6 +12,11 @@ pub(super) const DRAFT: &str = ".part";
 /// Makes the folder if need be and tries to write to it.
 pub(super) fn prepare(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
+    prove_writable(folder)
+}
+
+/// Writes a file that goes again at once.
+pub fn prove_writable(folder: &Path) -> io::Result<()> {
     let probe = folder.join(format!(".probe-{}", random_name()));
     fs::write(&probe, b"")?;
     fs::remove_file(probe)

@@ -32,11 +32,7 @@ impl Client {
 
     /// Names who asks for mail: a provider's network is cheap, and each of its addresses would else have a share of its own.
     pub fn neighbourhood(&self) -> String {
-        match self.ip.to_canonical() {
-            IpAddr::V4(v4) => IpNet::new(v4.into(), NEIGHBOURS)
-                .map_or_else(|_| v4.to_string(), |net| net.trunc().to_string()),
-            v6 @ IpAddr::V6(_) => network(v6, COMPANY),
-        }
+        network(self.ip, NEIGHBOURS)
     }
 
     /// Names the buckets of its networks.
@@ -69,12 +65,21 @@ pub fn ip_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
     ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
 }
 
-/// The network of one machine, of a household and of a company in IPv6, by the length of its prefix.
-const MACHINE: u8 = 64;
-const HOUSEHOLD: u8 = 56;
-const COMPANY: u8 = 48;
-/// Those beside each other in IPv4.
-const NEIGHBOURS: u8 = 24;
+/// How much of an address names a network, in bits.
+#[derive(Clone, Copy)]
+struct Prefix {
+    v4: u8,
+    v6: u8,
+}
+
+/// One machine.
+const MACHINE: Prefix = Prefix { v4: 32, v6: 64 };
+/// A household.
+const HOUSEHOLD: Prefix = Prefix { v4: 32, v6: 56 };
+/// A company.
+const COMPANY: Prefix = Prefix { v4: 32, v6: 48 };
+/// Those beside each other at one provider.
+const NEIGHBOURS: Prefix = Prefix { v4: 24, v6: 48 };
 
 /// Names the buckets that something from an address counts in: one for an IPv4 address; for IPv6 those of the machine's, the
 /// household's and the company's network, so that nobody has more of them than neighbours.
@@ -91,13 +96,10 @@ pub(super) fn machine(ip: IpAddr) -> String {
     network(ip, MACHINE)
 }
 
-fn network(ip: IpAddr, prefix: u8) -> String {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            IpNet::new(v6.into(), prefix).map_or_else(|_| v6.to_string(), |net| net.trunc().to_string())
-        }
-    }
+fn network(ip: IpAddr, prefix: Prefix) -> String {
+    let ip = ip.to_canonical();
+    let bits = if ip.is_ipv4() { prefix.v4 } else { prefix.v6 };
+    IpNet::new(ip, bits).map_or_else(|_| ip.to_string(), |net| net.trunc().to_string())
 }
 
 /// Who an address that cannot be read belongs to: never the proxy, which may be trusted with more.

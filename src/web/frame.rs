@@ -38,64 +38,76 @@ pub async fn draw<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let app = req.app_data::<web::Data<App>>().cloned();
-    let entry = Entry::begin(&req);
-    let connection = req.request().conn_data::<Connection>().cloned();
-    if let Some(connection) = &connection {
-        connection.begin();
-    }
-    let is_form = !matches!(*req.method(), Method::GET | Method::HEAD);
+    let around = Around::begin(&req);
     let language = language_of(req.request());
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let answered =
         answered.unwrap_or_else(|_| Err(HttpError::Internal("a handler panicked".to_owned()).into()));
     match answered {
         Ok(answer) => {
-            let error = answer.response().error().map(meaning_of);
-            let is_told = error.is_some();
-            let mut answer = match error {
-                Some(error) => {
-                    let kept = answer.headers().get_all(header::SET_COOKIE).cloned().collect::<Vec<_>>();
-                    let looking = Looking {
-                        language: language_of(answer.request()),
-                        signed_in: answer.request().extensions().get::<SignedInAs>().cloned(),
-                    };
-                    let mut page = error_page(&error, &entry, looking);
-                    for cookie in kept {
-                        page.headers_mut().append(header::SET_COOKIE, cookie);
-                    }
-                    answer.into_response(page)
+            let mut answer = if let Some(error) = answer.response().error().map(meaning_of) {
+                let kept = answer.headers().get_all(header::SET_COOKIE).cloned().collect::<Vec<_>>();
+                let looking = Looking {
+                    language: language_of(answer.request()),
+                    signed_in: answer.request().extensions().get::<SignedInAs>().cloned(),
+                };
+                let mut page = error_page(&error, &around.entry, looking);
+                for cookie in kept {
+                    page.headers_mut().append(header::SET_COOKIE, cookie);
                 }
-                None => answer.map_into_boxed_body(),
+                answer.into_response(page)
+            } else {
+                around.entry.note_form(answer.status());
+                answer.map_into_boxed_body()
             };
             notice::forget_if_shown(&mut answer);
-            set_headers(answer.headers_mut(), app.as_ref());
-            // Its body was perhaps not read, and may be as long and as slow as somebody likes.
-            if is_form && answer.status().is_client_error() {
-                answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-            }
-            if let Some(connection) = &connection {
-                connection.end(length_of(answer.response().body()));
-            }
-            entry.sign(answer.headers_mut());
-            entry.end(answer.status(), is_told);
+            around.finish(answer.response_mut());
             Ok(answer)
         }
         // A middleware refused: the request is gone, but the error may carry the finished answer.
         Err(error) => {
             let looking = Looking { language, signed_in: None };
-            let mut page = error_page(&meaning_of(&error), &entry, looking);
-            set_headers(page.headers_mut(), app.as_ref());
-            entry.sign(page.headers_mut());
-            if is_form {
-                page.head_mut().set_connection_type(ConnectionType::Close);
-            }
-            if let Some(connection) = &connection {
-                connection.end(length_of(page.body()));
-            }
-            entry.end(page.status(), true);
+            let mut page = error_page(&meaning_of(&error), &around.entry, looking);
+            around.finish(&mut page);
             Err(InternalError::from_response("", page).into())
         }
+    }
+}
+
+/// What every request has, whatever becomes of it.
+struct Around {
+    app: Option<web::Data<App>>,
+    entry: Entry,
+    connection: Option<Connection>,
+    /// Whether it may have a body.
+    is_form: bool,
+}
+
+impl Around {
+    fn begin(req: &ServiceRequest) -> Self {
+        let connection = req.request().conn_data::<Connection>().cloned();
+        if let Some(connection) = &connection {
+            connection.begin();
+        }
+        Self {
+            app: req.app_data::<web::Data<App>>().cloned(),
+            entry: Entry::begin(req),
+            connection,
+            is_form: !matches!(*req.method(), Method::GET | Method::HEAD),
+        }
+    }
+
+    fn finish(&self, answer: &mut HttpResponse) {
+        set_headers(answer.headers_mut(), self.app.as_ref());
+        self.entry.sign(answer.headers_mut());
+        // A body that was refused was perhaps not read, and may be as long and as slow as somebody likes.
+        if self.is_form && (answer.status().is_client_error() || answer.status().is_server_error()) {
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        if let Some(connection) = &self.connection {
+            connection.end(length_of(answer.body()));
+        }
+        self.entry.end(answer.status());
     }
 }
 

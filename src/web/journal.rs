@@ -60,12 +60,15 @@ impl Entry {
         self.write(error.level(), page.status, &why);
     }
 
-    /// Logs the end of a request.
-    pub fn end(&self, status: StatusCode, is_told: bool) {
-        // A form that comes back, which its page explains.
-        if status.is_client_error() && !is_told {
+    /// Logs a form that comes back with what is wrong with it.
+    pub fn note_form(&self, status: StatusCode) {
+        if status.is_client_error() {
             self.write(log::Level::Info, status, "the form had errors");
         }
+    }
+
+    /// Logs the end of a request, for who asks for it.
+    pub fn end(&self, status: StatusCode) {
         log::debug!(
             target: "access",
             "{} {} \"{}\" {} ms {}",

@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::harness::systemd_analyze;
+use crate::harness::program;
 
 #[test]
 fn systemd_understands_the_unit_and_finds_it_well_shut() {
-    let Some(analyze) = systemd_analyze() else { return };
+    let Some(analyze) = program("systemd-analyze", "systemd") else { return };
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("latchkey.service");
     let text = include_str!("../../deploy/latchkey.service");

@@ -16,7 +16,7 @@ pub use mailbox::{MailServer, Mood};
 pub use program::Program;
 #[cfg(feature = "mysql")]
 pub use services::Mariadb;
-pub use services::{Bucket, Exim, Nginx, Postgres, Redis, free_port, systemd_analyze, wait_for_port};
+pub use services::{Bucket, Exim, Nginx, Postgres, Redis, free_port, program, wait_for_port};
 pub use site::{Site, hours, minutes, run, run_alone, seconds};
 pub use visitor::Visitor;
 pub use world::{Sandbox, World};

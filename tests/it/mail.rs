@@ -207,9 +207,7 @@ fn a_refusal_of_us_waits_and_costs_no_mail() {
         site.mail.be(Mood::RefusesUs);
         site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
         for _ in 0..3 {
-            site.app.clock.advance(seconds(40));
-            site.app.wakeup.wake();
-            tokio::time::sleep(seconds(1) / 4).await;
+            until_tried(site).await;
         }
         assert_eq!(site.count("SELECT COUNT(*) FROM outbox WHERE state = 'waiting' AND tries = 0").await, 1);
         site.mail.be(Mood::Good);

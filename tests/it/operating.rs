@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::commands::{key, latchkey, said};
-use crate::harness::{PASSWORD, Site, free_port, run_alone, wait_for_port};
+use crate::harness::{PASSWORD, Site, free_port, program, run_alone, wait_for_port};
 
 /// A command with settings that are no text.
 fn with_bytes(folder: &Path, arguments: &[&str], name: &str, value: &[u8]) -> Output {
@@ -195,11 +195,7 @@ fn systemd_is_told_when_we_answer_and_when_we_stop() {
 
 #[test]
 fn sockets_that_systemd_opened_are_served_in_place_of_bind() {
-    let activate = Path::new("/usr/bin/systemd-socket-activate");
-    assert!(activate.exists() || std::env::var_os("REQUIRE_SERVICES").is_none(), "systemd is missing");
-    if !activate.exists() {
-        return;
-    }
+    let Some(activate) = program("systemd-socket-activate", "systemd") else { return };
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let mut child = Command::new(activate)

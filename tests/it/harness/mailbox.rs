@@ -177,7 +177,10 @@ impl MailServer {
             let answer: &[u8] = match verb.as_str() {
                 "EHLO" if mood == Mood::Terse => b"502\r\n",
                 "EHLO" => b"250-test\r\n250 8BITMIME\r\n",
-                "MAIL" if mood == Mood::RefusesUs => b"550 5.7.1 no mail from you\r\n",
+                "MAIL" if mood == Mood::RefusesUs => {
+                    self.state.lock().unwrap().attempts += 1;
+                    b"550 5.7.1 no mail from you\r\n"
+                }
                 _ if mood == Mood::Terse && verb != "DATA" && verb != "QUIT" => {
                     if verb == "RCPT" {
                         to = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();

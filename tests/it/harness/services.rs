@@ -100,9 +100,9 @@ pub fn wait_for_port(port: u16) {
     wait_until("nothing listens", || std::net::TcpStream::connect(("127.0.0.1", port)));
 }
 
-/// The program that judges units.
-pub fn systemd_analyze() -> Option<PathBuf> {
-    find("systemd-analyze", &[], "systemd")
+/// A program of a package, for a test that runs it itself.
+pub fn program(name: &str, package: &'static str) -> Option<PathBuf> {
+    find(name, &[], package)
 }
 
 fn is_root() -> bool {
