@@ -12,7 +12,7 @@ use reqwest::Method;
 #[cfg(feature = "mysql")]
 use crate::harness::Mariadb;
 use crate::harness::{
-    Mood, OTHER_PASSWORD, PASSWORD, Postgres, Site, Visitor, World, at_once, run, run_alone,
+    Mood, OTHER_PASSWORD, PASSWORD, Postgres, Site, Visitor, WRITE_LOCK, World, at_once, run, run_alone,
 };
 
 /// Status, time, and whether it says when to come back.
@@ -254,7 +254,7 @@ fn a_lock_that_somebody_holds_is_waited_for_and_then_told() {
         let file = site.folder.path().join("db.sqlite3");
         let mut conn =
             <diesel::SqliteConnection as diesel::Connection>::establish(file.to_str().unwrap()).unwrap();
-        while_locked(site, "BEGIN IMMEDIATE", &mut conn, "ROLLBACK").await;
+        while_locked(site, WRITE_LOCK, &mut conn, "ROLLBACK").await;
     });
     let Some(sandbox) = World::Postgres.sandbox() else { return };
     run_alone(async || {

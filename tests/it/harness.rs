@@ -17,7 +17,7 @@ pub use program::Program;
 #[cfg(feature = "mysql")]
 pub use services::Mariadb;
 pub use services::{Bucket, Exim, Nginx, Postgres, Redis, free_port, program, wait_for_port};
-pub use site::{Site, hours, minutes, run, run_alone, seconds};
+pub use site::{Site, WRITE_LOCK, hours, minutes, run, run_alone, seconds};
 pub use visitor::Visitor;
 pub use world::{Sandbox, World};
 

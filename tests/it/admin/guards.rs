@@ -8,7 +8,8 @@ use reqwest::{Method, RequestBuilder};
 
 use crate::admin::{act, admin, open, superuser};
 use crate::harness::{
-    Mood, OTHER_PASSWORD, PASSWORD, Site, Visitor, World, hours, minutes, pictures, run, seconds, stories,
+    Mood, OTHER_PASSWORD, PASSWORD, Site, Visitor, WRITE_LOCK, World, hours, minutes, pictures, run, seconds,
+    stories,
 };
 
 stories! {
@@ -134,7 +135,7 @@ fn staff_see_what_waits_in_the_outbox_and_never_the_link_in_it() {
 async fn outrun(site: &Site, request: RequestBuilder) -> String {
     let file = site.folder.path().join("db.sqlite3");
     let mut conn = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
-    conn.batch_execute("BEGIN IMMEDIATE").unwrap();
+    conn.batch_execute(WRITE_LOCK).unwrap();
     let sent = actix_web::rt::spawn(request.send());
     // It is read, and waits for its turn to write.
     tokio::time::sleep(seconds(1) / 5).await;

@@ -227,6 +227,9 @@ impl Site {
     }
 }
 
+/// Takes SQLite's write lock for a test, once whoever writes just now has done so: the courier begins when it likes.
+pub const WRITE_LOCK: &str = "PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE";
+
 pub fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
