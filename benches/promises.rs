@@ -230,8 +230,13 @@ async fn judging() {
         drop(password.refuse_if_guessable(&[]));
         times.push(began.elapsed());
     }
-    let slowest = quantile(&mut times, 1.0);
-    println!("500 passwords of 128 characters: the slowest was judged in {slowest:.1} ms (goal: 20)");
+    // The first one of a process also reads the dictionaries.
+    let first = times.remove(0).as_secs_f64() * 1000.0;
+    let next = quantile(&mut times.clone(), 1.0);
+    let slowest = first.max(next);
+    println!(
+        "500 passwords of 128 characters: the slowest was judged in {next:.1} ms (goal: 20), the first, which reads the dictionaries, in {first:.1} ms"
+    );
     let config = PasswordConfig { cost: 12, rules: PasswordRules { min_length: 8 }, pepper: "".into() };
     let hasher = latchkey::hasher::Hasher::start(&config).expect("threads");
     let began = Instant::now();
