@@ -14,6 +14,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -24,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Given, TransportKind};
 use crate::courier::{self, Transport};
 use crate::db::Db;
-use crate::identity::{Email, Id, Message};
+use crate::identity::{Email, Id, Message, Zone};
 use crate::keys::Keys;
 use crate::language::Language;
 use crate::logging;
@@ -163,7 +164,7 @@ fn json(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
 }
 
 fn english(message: &Message) -> String {
-    Language::of_site().say(message)
+    Language::of_site().say(message, &Zone::utc())
 }
 
 /// Reads the settings of a production; logging starts with them.
@@ -222,7 +223,12 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let to = Email::parse(address).map_err(|message| english(&message))?;
     let language = Language::of_site();
     let keys = Keys::derive(&config.secret_keys);
-    let writer = MailWriter { public_url: config.public_url.clone(), keys, language };
+    let writer = MailWriter {
+        public_url: config.public_url.clone(),
+        brand: Arc::new(config.brand.clone()),
+        keys,
+        language,
+    };
     let test = writer.write(&TestMail {}.into(), "", Duration::ZERO).ok_or("there is no test mail")?;
     let sender = (&config.mail.from, config.mail.reply_to.as_ref());
     let message = courier::build(&test, sender, to.as_str(), Id::new().as_str(), language)?;

@@ -2,6 +2,7 @@
 //!
 //! No part of the program reads the environment for itself. Secrets are kept in types whose `Debug` hides them.
 
+mod brand;
 mod database;
 mod given;
 mod limits;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use brand::{Brand, FooterLink, Logo, LogoKind, Palette, Shades, Support};
 pub use database::{Backend, DatabaseConfig};
 pub use given::Given;
 pub use limits::{Limit, LimitsConfig, Rate, RateLimits};
@@ -49,6 +51,8 @@ pub struct Config {
     /// Sessions and limits; `None` keeps both in this process and its cookies.
     pub redis: Option<RedisConfig>,
     pub mail: MailConfig,
+    /// The site's own name and face.
+    pub brand: Brand,
     pub media: MediaConfig,
     /// How passwords are chosen and hashed.
     pub passwords: PasswordConfig,
@@ -179,6 +183,7 @@ impl Config {
             database: DatabaseConfig::read(read),
             redis: redis(read),
             mail: MailConfig::read(read, &public_url),
+            brand: Brand::read(read),
             media: MediaConfig::read(read),
             passwords: passwords(read),
             otp_lifetime: Duration::from_secs(read.number("OTP_LIFETIME_SECONDS", 600, 60..=3600).into()),

@@ -121,7 +121,12 @@ impl Courier {
         Ok(Self {
             parts,
             transport: Transport::open(&config.mail)?,
-            writer: MailWriter { public_url, keys: keys.clone(), language: Language::of_site() },
+            writer: MailWriter {
+                public_url,
+                brand: Arc::new(config.brand.clone()),
+                keys: keys.clone(),
+                language: Language::of_site(),
+            },
             from: config.mail.from.clone(),
             reply_to: config.mail.reply_to.clone(),
             rules: RecoveryRules {

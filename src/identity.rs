@@ -14,6 +14,7 @@ macro_rules! hide_in_debug {
     };
 }
 
+mod browser;
 mod details;
 mod email;
 mod login;
@@ -24,10 +25,12 @@ mod password;
 mod purpose;
 mod role;
 mod status;
+mod taste;
 mod token;
 mod username;
 mod visible;
 
+pub use browser::browser_name;
 pub use details::{About, Details, FullName, Phone};
 pub use email::Email;
 pub use login::Login;
@@ -35,10 +38,11 @@ pub(crate) use message::Text;
 pub use message::{Argument, Message, Sentence, t, tn};
 pub use moment::Moment;
 pub use otp::{Otp, OtpDigest};
-pub use password::{Password, PasswordHash, PasswordRules};
+pub use password::{Password, PasswordHash, PasswordRules, passphrase};
 pub use purpose::{CodePurpose, LinkPurpose};
 pub use role::Role;
 pub use status::AccountStatus;
+pub use taste::{Local, Theme, Zone};
 pub use token::{Id, LinkToken, TokenDigest, fingerprint, keyed_mac, random_name};
 pub use username::Username;
 pub use visible::visible_line;

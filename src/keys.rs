@@ -27,6 +27,8 @@ pub struct Keys {
     pub link: [u8; 32],
     /// Seals secrets that wait for their mail.
     pub outbox: SealKey,
+    /// Seals forms on their way through another page.
+    pub carried: SealKey,
     /// Names of limits in Redis, so that it learns no identifier.
     pub limit: [u8; 32],
     /// The same of every older secret, the newest first.
@@ -51,6 +53,7 @@ impl Keys {
             code: expand(&kdf, "one-time code"),
             link: expand(&kdf, "verification link"),
             outbox: SealKey(expand(&kdf, "outbox")),
+            carried: SealKey(expand(&kdf, "carried form")),
             limit: expand(&kdf, "limit"),
             older: Vec::new(),
         }

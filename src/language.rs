@@ -1,13 +1,13 @@
 //! Renders every sentence that a person reads, in the reader's language.
 //!
 //! In templates: `{{ "Create an account"|tr }}`, `{{ "Hello {name},"|tr|with("name", user.name) }}`,
-//! `{{ message|say }}` for a [`Message`] that code made, `{{ moment|date }}`, and
+//! `{{ message|say }}` for a [`Message`] that code made, `{{ moment|time }}`, and
 //! `{{ count|counted("1 account", "{count} accounts") }}`. Another language is a catalogue and an arm of
 //! [`Language::translate`].
 
 use std::time::Duration;
 
-use crate::identity::{Argument, Message, Moment, Sentence, Text, t, tn};
+use crate::identity::{Argument, Local, Message, Moment, Sentence, Text, Zone, t, tn};
 
 /// A language that pages and mails are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,20 +17,20 @@ pub enum Language {
 }
 
 const MONTHS: [Sentence; 12] = [
-    t("January"),
-    t("February"),
-    t("March"),
-    t("April"),
+    t("Jan"),
+    t("Feb"),
+    t("Mar"),
+    t("Apr"),
     t("May"),
-    t("June"),
-    t("July"),
-    t("August"),
-    t("September"),
-    t("October"),
-    t("November"),
-    t("December"),
+    t("Jun"),
+    t("Jul"),
+    t("Aug"),
+    t("Sep"),
+    t("Oct"),
+    t("Nov"),
+    t("Dec"),
 ];
-const DATE: Sentence = t("{day} {month} {year}, {time} UTC");
+const DATE: Sentence = t("{day} {month} {year}, {time} {zone}");
 
 impl Language {
     /// Chooses the first language of `Accept-Language` that there is a catalogue for (RFC 9110, 12.5.4).
@@ -62,8 +62,23 @@ impl Language {
         }
     }
 
-    /// Renders a message, its arguments filled in.
-    pub fn say(self, message: &Message) -> String {
+    /// Renders a message, its arguments filled in; times as clocks show them in a zone.
+    pub fn say(self, message: &Message, zone: &Zone) -> String {
+        self.fill_in(message, &|text| text.to_owned(), &|moment| self.date(moment, zone), zone)
+    }
+
+    /// Renders a message as HTML, with its times marked up.
+    pub fn say_html(self, message: &Message, zone: &Zone) -> String {
+        self.fill_in(message, &escape, &|moment| self.time_element(moment, zone), zone)
+    }
+
+    fn fill_in(
+        self,
+        message: &Message,
+        text_as: &dyn Fn(&str) -> String,
+        time_as: &dyn Fn(Moment) -> String,
+        zone: &Zone,
+    ) -> String {
         let text = match &message.text {
             Text::Sentence(sentence) => self.translate(sentence.key()),
             Text::Counted { one, other, count } => {
@@ -71,54 +86,80 @@ impl Language {
             }
             Text::Verbatim(text) => text,
         };
+        let value = |argument: &Argument| match argument {
+            Argument::Text(text) => text_as(text),
+            Argument::Count(count) => self.number(*count),
+            Argument::Span(span) => self.span(*span),
+            Argument::Moment(moment) => time_as(*moment),
+            Argument::Clock(moment) => {
+                let Local { time, zone, .. } = zone.local(*moment);
+                text_as(&format!("{time} {zone}"))
+            }
+            Argument::Message(message) => self.fill_in(message, text_as, time_as, zone),
+        };
         // From left to right and once: what somebody typed is no place for another argument.
         let mut said = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            said.push_str(before);
+            said.push_str(&text_as(before));
             let value = |(name, after)| {
-                let (_, value) = message.arguments.iter().find(|(known, _)| *known == name)?;
-                Some((self.value(value), after))
+                let (_, argument) = message.arguments.iter().find(|(known, _)| *known == name)?;
+                Some((value(argument), after))
             };
             let (value, after) = after.split_once('}').and_then(value).unwrap_or(("{".to_owned(), after));
             said.push_str(&value);
             rest = after;
         }
-        said + rest
+        said + &text_as(rest)
     }
 
-    /// Renders a point in time with its zone, since a mail is read anywhere: `23 November 2026, 08:45 UTC`.
-    pub fn date(self, moment: Moment) -> String {
-        let (year, month, day, time) = moment.parts();
+    /// Renders a point in time, always with its zone: `23 Nov 2026, 08:45 UTC`.
+    pub fn date(self, moment: Moment, zone: &Zone) -> String {
+        let Local { year, month, day, time, zone } = zone.local(moment);
         let month = MONTHS.get(month - 1).copied().unwrap_or(DATE);
-        let date = DATE.with("day", day).with("month", month);
-        self.say(&date.with("year", year.to_string()).with("time", time))
+        let date = DATE.with("day", day).with("month", month).with("year", year.to_string());
+        self.say(&date.with("time", time).with("zone", zone), &Zone::utc())
+    }
+
+    /// Renders a day: `23 Nov 2026`.
+    pub fn day(self, moment: Moment, zone: &Zone) -> String {
+        let date = self.date(moment, zone);
+        date.split(',').next().unwrap_or_default().to_owned()
+    }
+
+    fn time_element(self, moment: Moment, zone: &Zone) -> String {
+        format!("<time datetime=\"{}\">{}</time>", moment.iso(), escape(&self.date(moment, zone)))
+    }
+
+    /// Says how long ago something was, with the exact time for who points at it.
+    fn ago_element(self, moment: Moment, now: Moment, zone: &Zone) -> String {
+        let seconds = now.since(moment).as_secs();
+        let ago = match seconds {
+            0..60 => t("just now").into(),
+            60..3600 => tn("1 minute ago", "{count} minutes ago", seconds / 60),
+            3600..86_400 => tn("1 hour ago", "{count} hours ago", seconds / 3600),
+            86_400.. => tn("1 day ago", "{count} days ago", seconds / 86_400),
+        };
+        let ago = self.say(&ago, zone);
+        let exact = escape(&self.date(moment, zone));
+        format!("<time datetime=\"{}\" title=\"{exact}\">{}</time>", moment.iso(), escape(&ago))
     }
 
     /// Renders a span in its largest unit, never shorter than it is.
     pub fn span(self, span: Duration) -> String {
         let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-        self.say(&match seconds {
+        let span = match seconds {
             0..=90 => tn("1 second", "{count} seconds", seconds.max(1)),
             91..=5400 => tn("1 minute", "{count} minutes", seconds.div_ceil(60)),
             5401..=172_799 => tn("1 hour", "{count} hours", seconds.div_ceil(3600)),
             172_800.. => tn("1 day", "{count} days", seconds.div_ceil(86_400)),
-        })
+        };
+        self.say(&span, &Zone::utc())
     }
 
     fn is_one(self, count: u64) -> bool {
         match self {
             Self::English => count == 1,
-        }
-    }
-
-    fn value(self, argument: &Argument) -> String {
-        match argument {
-            Argument::Text(text) => text.clone(),
-            Argument::Count(count) => self.number(*count),
-            Argument::Span(span) => self.span(*span),
-            Argument::Moment(moment) => self.date(*moment),
-            Argument::Message(message) => self.say(message),
         }
     }
 
@@ -136,6 +177,22 @@ impl Language {
         }
         grouped
     }
+}
+
+/// Makes text safe to stand in HTML, also in an attribute.
+fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
 }
 
 fn fill(text: &str, name: &str, value: &str) -> String {
@@ -183,11 +240,18 @@ impl askama::Values for Language {
 pub mod filters {
     use askama::Values;
 
+    use askama::filters::Safe;
+
     use super::{Given, Language, fill};
-    use crate::identity::{Message, Moment, tn};
+    use crate::identity::{Message, Moment, Zone, tn};
 
     fn language(values: &dyn Values) -> askama::Result<Language> {
         askama::get_value::<Language>(values, "language").copied()
+    }
+
+    /// Mails are read anywhere.
+    fn zone(values: &dyn Values) -> Zone {
+        askama::get_value::<Zone>(values, "zone").cloned().unwrap_or_else(|_| Zone::utc())
     }
 
     /// Translates a sentence.
@@ -215,19 +279,32 @@ pub mod filters {
         one: &'static str,
         other: &'static str,
     ) -> askama::Result<String> {
-        Ok(language(values)?.say(&tn(one, other, count.given())))
+        Ok(language(values)?.say(&tn(one, other, count.given()), &Zone::utc()))
     }
 
     /// Renders a message.
     #[askama::filter_fn]
     pub fn say(message: impl Given<Message>, values: &dyn Values) -> askama::Result<String> {
-        Ok(language(values)?.say(&message.given()))
+        Ok(language(values)?.say(&message.given(), &zone(values)))
     }
 
-    /// Renders a point in time.
+    /// Renders a message with its times marked up. Not for attributes and titles.
     #[askama::filter_fn]
-    pub fn date(moment: impl Given<Moment>, values: &dyn Values) -> askama::Result<String> {
-        Ok(language(values)?.date(moment.given()))
+    pub fn say_html(message: impl Given<Message>, values: &dyn Values) -> askama::Result<Safe<String>> {
+        Ok(Safe(language(values)?.say_html(&message.given(), &zone(values))))
+    }
+
+    /// Renders a point in time, marked up.
+    #[askama::filter_fn]
+    pub fn time(moment: impl Given<Moment>, values: &dyn Values) -> askama::Result<Safe<String>> {
+        Ok(Safe(language(values)?.time_element(moment.given(), &zone(values))))
+    }
+
+    /// Renders how long ago something was, marked up.
+    #[askama::filter_fn]
+    pub fn ago(moment: impl Given<Moment>, values: &dyn Values) -> askama::Result<Safe<String>> {
+        let now = *askama::get_value::<Moment>(values, "now")?;
+        Ok(Safe(language(values)?.ago_element(moment.given(), now, &zone(values))))
     }
 
     /// The tag of the language, for `lang`.
@@ -246,21 +323,23 @@ mod tests {
     #[test]
     fn arguments_stand_where_the_sentence_names_them() {
         let message = t("{left} of {all} tries left.").with("left", 2_u32).with("all", 5000_u32);
-        assert_eq!(Language::English.say(&message), "2 of 5,000 tries left.");
+        assert_eq!(Language::English.say(&message, &Zone::utc()), "2 of 5,000 tries left.");
         let typed = t("{who} and {what}").with("who", "{what} {").with("what", "tea");
-        assert_eq!(Language::English.say(&typed), "{what} { and tea");
+        assert_eq!(Language::English.say(&typed, &Zone::utc()), "{what} { and tea");
     }
 
     #[test]
     fn one_is_said_otherwise_than_many() {
-        let tries = |count: i32| Language::English.say(&tn("1 try left.", "{count} tries left.", count));
+        let tries = |count: i32| {
+            Language::English.say(&tn("1 try left.", "{count} tries left.", count), &Zone::utc())
+        };
         assert_eq!((tries(1).as_str(), tries(4).as_str()), ("1 try left.", "4 tries left."));
     }
 
     #[test]
     fn a_date_has_its_zone_and_a_span_its_largest_unit() {
         let moment = Moment::new(datetime!(2026-11-03 10:45 +02:00));
-        assert_eq!(Language::English.date(moment), "3 November 2026, 08:45 UTC");
+        assert_eq!(Language::English.date(moment, &Zone::utc()), "3 Nov 2026, 08:45 UTC");
         let spans = [
             (0, "1 second"),
             (59, "59 seconds"),

@@ -45,15 +45,38 @@ impl<const N: usize> Route<N> {
 
     /// Fills the holes in their order.
     pub fn to<'a>(self, values: impl Borrow<[&'a str; N]>) -> String {
-        let mut path = String::new();
         let mut values = values.borrow().iter().copied();
+        self.fill(|_| values.next().unwrap_or_default().to_owned())
+    }
+
+    /// Fills each hole with the value of its name.
+    pub fn fill(self, mut value: impl FnMut(&str) -> String) -> String {
+        let mut path = String::new();
         let mut rest = self.0;
         while let Some((before, hole)) = rest.split_once('{') {
             path.push_str(before);
-            path.push_str(values.next().unwrap_or_default());
-            rest = hole.split_once('}').map_or("", |(_, after)| after);
+            let (hole, after) = hole.split_once('}').unwrap_or((hole, ""));
+            path.push_str(&value(hole.split(':').next().unwrap_or_default()));
+            rest = after;
         }
         path + rest
+    }
+
+    /// Reads what fills the holes of a path of this pattern.
+    pub fn parse(self, path: &str) -> Option<[&str; N]> {
+        let mut values = [""; N];
+        let mut filled = values.iter_mut();
+        let (mut pattern, mut asked) = (self.0.split('/'), path.split('/'));
+        loop {
+            match (pattern.next(), asked.next()) {
+                (None, None) => return Some(values),
+                (Some(hole), Some(word)) if hole.starts_with('{') && !word.is_empty() => {
+                    *filled.next()? = word;
+                }
+                (Some(known), Some(word)) if known == word => {}
+                _ => return None,
+            }
+        }
     }
 }
 
@@ -223,6 +246,10 @@ mod tests {
         assert_eq!(auth::SIGN_IN.to(["staff"]), "/auth/sign-in/staff/");
         assert_eq!(auth::RESET.to(["1", "2"]), "/auth/reset-password/1/2/");
         assert_eq!(account::PROFILE.to([]), account::PROFILE.path());
+        assert_eq!(auth::RESET.parse("/auth/reset-password/1/2/"), Some(["1", "2"]));
+        for other in ["/auth/reset-password/1/", "/auth/reset-password//2/", "/auth/verify-otp/1/2/"] {
+            assert_eq!(auth::RESET.parse(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bucket::S3Bucket;
 pub use decoding::DrawError;
+pub use drawing::{Crop, Drawn, Zoom};
 pub use folder::prove_writable;
 use studio::Studio;
 
@@ -26,7 +27,7 @@ use crate::config::MediaConfig;
 use crate::identity::random_name;
 
 /// The largest upload.
-pub const MAX_BYTES: usize = 2 * 1024 * 1024;
+pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// The longest that anybody waits for the storage.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A file of that age is not being written any more.
@@ -73,12 +74,20 @@ impl Pictures {
         }
     }
 
-    /// Draws an upload again; returns the JPEG to keep.
+    /// Draws an upload again.
     ///
     /// # Errors
     /// When it is no picture that we take.
-    pub async fn draw(&self, upload: Vec<u8>) -> Result<Vec<u8>, DrawError> {
-        self.studio.draw(upload).await
+    pub async fn draw(&self, upload: Vec<u8>) -> Result<Drawn, DrawError> {
+        self.studio.work(move || drawing::draw(&upload)).await
+    }
+
+    /// Draws another part of it.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub async fn crop(&self, source: Vec<u8>, crop: Crop) -> Result<Vec<u8>, DrawError> {
+        self.studio.work(move || drawing::crop(&source, crop)).await
     }
 
     /// Keeps a drawn picture, safe when this returns; returns its random name.

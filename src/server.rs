@@ -13,8 +13,9 @@ use actix_web::{HttpServer, web};
 
 use crate::app::App;
 use crate::courier::{Courier, WORKERS};
-use crate::paths::service::STATIC;
-use crate::web::{assets, connections, frame, gate, routes, session};
+use crate::paths::service::{FAVICON, ROBOTS, STATIC, TOUCH_ICON};
+use crate::web::assets::Assets;
+use crate::web::{assets, carried, connections, frame, gate, routes, session, viewer};
 use crate::{housekeeping, site};
 
 /// A socket to serve on.
@@ -49,6 +50,7 @@ pub async fn serve(
     let couriers = if app.config.mail.courier { start_couriers(&app)? } else { Vec::new() };
     let housekeeper = actix_web::rt::spawn(housekeeping::work(app.clone()));
     let template = app.clone();
+    let assets = web::Data::new(Assets::of(&app.config.brand));
     let trusted = app.config.trusted_proxies.clone();
     let mut server = HttpServer::new(move || {
         let app = template.for_worker();
@@ -56,12 +58,19 @@ pub async fn serve(
         let data = web::Data::new(app);
         actix_web::App::new()
             .app_data(web::Data::clone(&data))
+            .app_data(web::Data::clone(&assets))
             .wrap(from_fn(gate::keep))
             .wrap(from_fn(frame::draw))
             .configure(site::health_routes)
             .service(routes::page(STATIC, assets::serve))
+            .service(routes::page(FAVICON, assets::favicon))
+            .service(routes::page(TOUCH_ICON, assets::touch_icon))
+            .service(routes::page(ROBOTS, assets::robots))
             .service(
                 web::scope("")
+                    .wrap(from_fn(carried::around))
+                    .wrap(from_fn(gate::check_origin))
+                    .wrap(from_fn(viewer::recognise))
                     .wrap(session)
                     .wrap(from_fn(session::around))
                     .configure(|routes| site::routes(routes, &data.config))

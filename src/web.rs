@@ -1,6 +1,7 @@
-//! Everything about HTTP and HTML: forms, errors, layout, sessions, headers. It knows no module of `site`.
+//! Everything about HTTP and HTML: forms, errors, pages, sessions, headers. It knows no module of `site`.
 
 pub mod assets;
+pub mod carried;
 pub mod client;
 pub mod connections;
 pub mod cookies;
@@ -11,12 +12,13 @@ pub mod forms;
 pub mod frame;
 pub mod gate;
 pub mod journal;
-pub mod layout;
 pub mod notice;
 pub mod page;
+pub mod preferences;
 pub mod routes;
 pub mod session;
 pub mod signed_in;
+pub mod view;
 pub mod viewer;
 
 use actix_web::HttpRequest;

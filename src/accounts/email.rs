@@ -47,7 +47,7 @@ pub fn notify_owner(conn: &mut Connection, owner: &User, now: Moment) -> QueryRe
     if mail_budgets::take(conn, email, Budget::AccountExists, &Asker::Anybody, now)?.is_err() {
         return Ok(false);
     }
-    let mail = AccountExists { username: owner.username.to_string() };
+    let mail = AccountExists { name: owner.display_name().to_owned() };
     mail::queue(conn, mail, &Envelope::to(&owner.id, email), now)?;
     Ok(true)
 }
@@ -120,14 +120,14 @@ pub fn change(
     users::set_email(conn, &user.id, email, now)?;
     links::revoke(conn, &user.id, LinkPurpose::ResetPassword, now)?;
     let Some(old) = &user.email else { return Ok(true) };
-    let username = user.username.to_string();
+    let name = user.display_name().to_owned();
     if goes_back || !user.has_established_email(now) {
-        let mail = EmailTakenAway { username, new_email: email.masked() };
+        let mail = EmailTakenAway { name, new_email: email.masked() };
         mail::queue(conn, mail, &Envelope::to(&user.id, old), now)?;
         return Ok(true);
     }
     let (link, token) = links::issue(conn, &user.id, LinkPurpose::UndoEmail, old, UNDO_LINK_LIFETIME, now)?;
-    let mail = EmailChanged { username, new_email: email.masked(), link: link.as_str().to_owned() };
+    let mail = EmailChanged { name, new_email: email.masked(), link: link.as_str().to_owned() };
     let token = token.expose();
     let envelope = Envelope::to(&user.id, old).with_secret(&token, UNDO_LINK_LIFETIME, seal);
     mail::queue(conn, mail, &envelope, now)?;
@@ -147,7 +147,7 @@ pub fn restore(conn: &mut Connection, user: &User, link: &Link, now: Moment) -> 
     sessions::end_all(conn, &user.id, None, now)?;
     passwords::revoke_pending(conn, &user.id, now)?;
     if let Some(taken_away) = user.confirmed_email().filter(|email| !email.is_same_as(&link.email)) {
-        let mail = EmailTakenAway { username: user.username.to_string(), new_email: link.email.masked() };
+        let mail = EmailTakenAway { name: user.display_name().to_owned(), new_email: link.email.masked() };
         mail::queue(conn, mail, &Envelope::to(&user.id, taken_away), now)?;
     }
     Ok(true)

@@ -27,7 +27,7 @@ pub fn change(
     sessions::end_all(conn, &user.id, keep, now)?;
     revoke_pending(conn, &user.id, now)?;
     let Some(email) = &user.email else { return Ok(()) };
-    let mail = PasswordChanged { username: user.username.to_string(), at: now, ip: source.stored() };
+    let mail = PasswordChanged { name: user.display_name().to_owned(), at: now, ip: source.stored() };
     mail::queue(conn, mail, &Envelope::to(&user.id, email), now)
 }
 
@@ -50,7 +50,7 @@ pub fn send_reset(
     let Some(email) = &user.email else { return Ok(Ok(())) };
     let budget = mail_budgets::take(conn, email, Budget::Reset, asker, now)?;
     if budget.is_ok() {
-        let mail = |link| ResetPassword { username: user.username.to_string(), link }.into();
+        let mail = |link| ResetPassword { name: user.display_name().to_owned(), link }.into();
         queue_link(conn, &user.id, email, rules, now, mail)?;
     }
     Ok(budget)

@@ -55,6 +55,12 @@ impl PublicUrl {
         is_same_host && (asked.https, asked.port) == (self.https, self.port)
     }
 
+    /// Whether a browser's `Referer` is a page of this site.
+    pub fn is_origin_of(&self, referer: &str) -> bool {
+        let origin: Vec<&str> = referer.splitn(4, '/').take(3).collect();
+        self.is_origin(&origin.join("/"))
+    }
+
     /// As a browser sends it in `Origin`.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -126,6 +132,18 @@ mod tests {
             "",
         ] {
             assert!(!site.is_origin(other), "{other}");
+        }
+        assert!(
+            site.is_origin_of("https://accounts.example.org/a?b#c")
+                && site.is_origin_of("https://accounts.example.org")
+        );
+        for other in [
+            "https://accounts.example.org.evil.example/",
+            "https://evil.example/https://accounts.example.org/",
+            "https://accounts.example.org@evil.example/",
+            "",
+        ] {
+            assert!(!site.is_origin_of(other), "{other}");
         }
         let here = PublicUrl::parse("http://localhost:8000").unwrap();
         assert!(here.is_origin("http://127.0.0.1:8000") && here.is_origin("http://[::1]:8000"));

@@ -92,6 +92,8 @@ diesel::table! {
         picture -> Nullable<Text>,
         created_at -> Timestamp,
         password_changed_at -> Timestamp,
+        theme -> Text,
+        time_zone -> Text,
         email_since -> Timestamp,
     }
 }

@@ -90,10 +90,21 @@ impl Phone {
                 && digits.chars().all(|c| c.is_ascii_digit())
                 && !digits.starts_with('0')
         });
-        if number.is_empty() || is_e164 {
+        // Google's list of countries and their numbers knows more than the form.
+        if number.is_empty() || (is_e164 && phonenumber::parse(None, &number).is_ok()) {
             Ok(Self(number))
         } else {
             Err(t("Enter a phone number with its country code, like +49 30 1234567.").into())
+        }
+    }
+}
+
+impl Phone {
+    /// Writes a stored number as people do: `+49 30 1234567`.
+    pub fn written(stored: &str) -> String {
+        match phonenumber::parse(None, stored) {
+            Ok(number) => number.format().mode(phonenumber::Mode::International).to_string(),
+            Err(_) => stored.to_owned(),
         }
     }
 }
@@ -134,6 +145,8 @@ mod tests {
             assert_eq!(number.as_str(), "+49301234567", "{written:?}");
         }
         assert_eq!(Phone::parse("+44 (0)20 7946 0018").unwrap().as_str(), "+442079460018");
+        assert_eq!(Phone::written("+49301234567"), "+49 30 1234567");
+        assert_eq!(Phone::written(""), "");
         for bad in ["030 1234567", "+0123456789", "+1234", "+1234567890123456", "+49x301234567"] {
             assert!(Phone::parse(bad).is_err(), "{bad}");
         }

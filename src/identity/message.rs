@@ -53,6 +53,8 @@ pub enum Argument {
     /// A waiting time or a lifetime.
     Span(Duration),
     Moment(Moment),
+    /// A time of today with its zone: `10:52 CET`.
+    Clock(Moment),
     Message(Box<Message>),
 }
 
@@ -60,6 +62,11 @@ impl Message {
     /// Wraps text that no catalogue knows: a name, or a word that a newer version has stored.
     pub fn verbatim(text: impl Into<String>) -> Self {
         Self { text: Text::Verbatim(text.into()), arguments: Vec::new() }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(&self.text, Text::Verbatim(text) if text.is_empty())
     }
 
     /// Fills in `{name}`.

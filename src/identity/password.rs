@@ -179,6 +179,45 @@ impl PasswordHash {
 
 hide_in_debug!(Password, PasswordHash);
 
+/// How many words a suggested passphrase has: 7776⁴ of them are 51 bits, and zxcvbn gives them its best score.
+const WORDS: usize = 4;
+
+/// Words of the list that read like a fault of the page, or that nobody wants to be handed.
+const UNKIND: [&str; 24] = [
+    "undefined",
+    "unknown",
+    "abuse",
+    "arson",
+    "casket",
+    "corpse",
+    "crucifix",
+    "cruelty",
+    "disease",
+    "drunk",
+    "exorcism",
+    "fatality",
+    "gallows",
+    "grenade",
+    "haunt",
+    "infection",
+    "manhunt",
+    "neurotic",
+    "outlaw",
+    "perish",
+    "pyromania",
+    "slaughter",
+    "stab",
+    "trauma",
+];
+
+/// Makes up a passphrase: four words of the EFF's long list, each as likely, from the system's generator.
+pub fn passphrase() -> String {
+    let list = &eff_wordlist::large::LIST;
+    let word = || list.get(rand::random_range(0..list.len())).map_or("", |(_, word)| word);
+    let kind = std::iter::repeat_with(word).filter(|word| !UNKIND.contains(word));
+    kind.take(WORDS).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,5 +277,15 @@ mod tests {
     #[test]
     fn the_same_letters_are_the_same_password() {
         assert_eq!(Password::entered("caf\u{e9}").expose(), Password::entered("cafe\u{301}").expose());
+    }
+
+    #[test]
+    fn a_suggested_passphrase_is_four_words_that_nobody_guesses() {
+        let ideas: std::collections::BTreeSet<String> = (0..20).map(|_| passphrase()).collect();
+        assert_eq!(ideas.len(), 20);
+        for idea in ideas {
+            assert_eq!(idea.split(' ').count(), 4, "{idea}");
+            assert!(Password::choose(&idea, PasswordRules { min_length: 8 }).is_ok(), "{idea}");
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! The one shape of all mails: a greeting, paragraphs, perhaps a code or a button, and what to do when it was not you.
 //! One text and one HTML template therefore serve them all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
 
 use super::Mail;
-use crate::config::PublicUrl;
-use crate::identity::{Message, Sentence};
+use crate::config::{Brand, PublicUrl};
+use crate::identity::{Message, Sentence, Zone};
 use crate::keys::Keys;
 use crate::language::{Language, filters};
 use crate::paths::{self, HOME};
@@ -20,6 +21,8 @@ pub const MASK: &str = "••••••";
 pub struct MailWriter {
     /// The origin of every link.
     pub public_url: PublicUrl,
+    /// The site's own name and face.
+    pub brand: Arc<Brand>,
     /// For the tokens of verification links.
     pub keys: Keys,
     /// The language that mails are written in.
@@ -41,12 +44,17 @@ pub struct Content {
     subject: Message,
     greeting: String,
     paragraphs: Vec<Message>,
+    /// What an administrator wrote about it.
+    reason: Option<String>,
     code: Option<String>,
     /// A link: its label and its URL.
     button: Option<(Message, String)>,
     /// How long it works, and what to do when it was not you.
     notes: Vec<Message>,
+    /// Whether only the people of the site can help.
+    needs_help: bool,
     site: String,
+    brand: Arc<Brand>,
 }
 
 #[derive(Template)]
@@ -73,9 +81,12 @@ impl MailWriter {
             subject: subject.into(),
             greeting: greeting.to_owned(),
             paragraphs: Vec::new(),
+            reason: None,
             code: None,
             button: None,
             notes: Vec::new(),
+            needs_help: false,
+            brand: Arc::clone(&self.brand),
             site: self.url(HOME.path()),
         }
     }
@@ -89,6 +100,19 @@ impl Content {
     pub(super) fn say(mut self, paragraph: impl Into<Message>) -> Self {
         self.paragraphs.push(paragraph.into());
         self
+    }
+
+    pub(super) fn because(self, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()), ..self }
+    }
+
+    pub(super) fn with_help(self) -> Self {
+        Self { needs_help: true, ..self }
+    }
+
+    /// What a mailbox shows beside the subject: how long it works, or the first thing that it says.
+    fn preheader(&self) -> Option<&Message> {
+        if self.code.is_some() { self.notes.first() } else { self.paragraphs.first() }
     }
 
     pub(super) fn code(self, code: &str) -> Self {
@@ -115,7 +139,7 @@ impl Content {
 
     /// Renders the subject line.
     pub fn subject(&self, language: Language) -> String {
-        language.say(&self.subject)
+        language.say(&self.subject, &Zone::utc())
     }
 
     /// Renders the plain part.

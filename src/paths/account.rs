@@ -9,5 +9,7 @@ pub const CHANGE_EMAIL_VERIFY: Route<0> = Route::new("/user-profile/change-email
 pub const CHANGE_EMAIL_RESEND: Route<0> = Route::new("/user-profile/change-email/resend/");
 pub const CHANGE_EMAIL_CANCEL: Route<0> = Route::new("/user-profile/change-email/cancel/");
 pub const CHANGE_PICTURE: Route<0> = Route::new("/user-profile/change-picture/");
+pub const CROP: Route<0> = Route::new("/user-profile/change-picture/crop/");
+pub const CROP_SOURCE: Route<0> = Route::new("/user-profile/change-picture/source/");
 pub const PASSWORD: Route<0> = Route::new("/user-profile/update-password/");
 pub const PICTURE: Route<1> = Route::new("/user-profile/picture/{random}/");

@@ -13,4 +13,5 @@ pub const FORGOT: Route<0> = Route::new("/auth/forgot-password/");
 pub const RESET: Route<2> = Route::new("/auth/reset-password/{uid}/{token}/");
 pub const UNDO_EMAIL: Route<2> = Route::new("/auth/undo-email/{uid}/{token}/");
 pub const REFRESH: Route<0> = Route::new("/auth/refresh/");
+pub const PREFERENCES: Route<0> = Route::new("/preferences/");
 pub const CONFIRM: Route<0> = Route::new("/auth/confirm-password/");

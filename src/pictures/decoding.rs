@@ -11,9 +11,9 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 /// The most pixels across and down.
-const MAX_SIDE: u32 = 4096;
-/// The most memory that the pixels of a picture take, in bytes.
-pub(super) const MAX_DECODED: u64 = 96 * 1024 * 1024;
+const MAX_SIDE: u32 = 12_000;
+/// The most memory that the pixels of a picture take, in bytes: the 48 megapixels of a phone fit, at three bytes each.
+pub(super) const MAX_DECODED: u64 = 160 * 1024 * 1024;
 
 /// Why an upload cannot become a picture.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,9 @@ fn jpeg(upload: &[u8]) -> Result<Decoded, DrawError> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(upload), options);
     decoder.decode_headers().map_err(|_| jpeg_too_large_or_broken(upload))?;
     let (width, height) = decoder.dimensions().ok_or(DrawError::Broken)?;
+    if (width * height * 3) as u64 > MAX_DECODED {
+        return Err(DrawError::Dimensions);
+    }
     let pixels = decoder.decode().map_err(|_| DrawError::Broken)?;
     let size = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let picture = RgbImage::from_raw(size(width), size(height), pixels).ok_or(DrawError::Broken)?;

@@ -2,32 +2,107 @@
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 
 use super::decoding::{Decoded, DrawError, decode};
 
 const SIDE: u32 = 256;
 
-/// The JPEG to keep of an upload: upright, square, 256 pixels, on white, without metadata.
-pub(super) fn draw(upload: &[u8]) -> Result<Vec<u8>, DrawError> {
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, 85)
-        .encode_image(&square(upload)?)
-        .map_err(|_| DrawError::Broken)?;
-    Ok(jpeg)
+/// The longest side of what is cropped from, in pixels.
+const SOURCE_SIDE: u32 = 1024;
+
+/// What becomes of an upload: both upright, on white, without metadata.
+pub struct Drawn {
+    /// The JPEG to keep: its middle, square, 256 pixels.
+    pub square: Vec<u8>,
+    /// All of it, smaller: for choosing another part.
+    pub source: Vec<u8>,
+}
+
+/// Which part of a picture is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crop {
+    /// Of three columns and three rows, from the left and from the top.
+    pub column: u8,
+    pub row: u8,
+    pub zoom: Zoom,
+}
+
+/// How near.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zoom {
+    Whole,
+    Near,
+    Nearer,
+}
+
+impl Zoom {
+    /// The part of the shorter side that is kept, in quarters.
+    fn quarters(self) -> u32 {
+        match self {
+            Self::Whole => 4,
+            Self::Near => 3,
+            Self::Nearer => 2,
+        }
+    }
+}
+
+/// Draws an upload.
+pub(super) fn draw(upload: &[u8]) -> Result<Drawn, DrawError> {
+    let Decoded { picture, orientation } = decode(upload)?;
+    let picture = on_white(picture);
+    let source = {
+        let (width, height) = fitting(picture.width(), picture.height());
+        let small = imageops::resize(&picture, width, height, FilterType::Triangle);
+        jpeg(&upright(small, orientation))?
+    };
+    Ok(Drawn { square: jpeg(&square_of(picture, orientation))?, source })
+}
+
+/// Draws a part of what was drawn before.
+pub(super) fn crop(source: &[u8], crop: Crop) -> Result<Vec<u8>, DrawError> {
+    let picture = on_white(decode(source)?.picture);
+    let side = picture.width().min(picture.height()) * crop.zoom.quarters() / 4;
+    let left = (picture.width() - side) * u32::from(crop.column.min(2)) / 2;
+    let top = (picture.height() - side) * u32::from(crop.row.min(2)) / 2;
+    let part = imageops::crop_imm(&picture, left, top, side, side);
+    jpeg(&imageops::resize(&*part, SIDE, SIDE, FilterType::Triangle))
 }
 
 /// The pixels that are kept.
+#[cfg(test)]
 pub(super) fn square(upload: &[u8]) -> Result<RgbImage, DrawError> {
     let Decoded { picture, orientation } = decode(upload)?;
-    let picture = on_white(picture);
+    Ok(square_of(on_white(picture), orientation))
+}
+
+fn square_of(picture: RgbImage, orientation: Orientation) -> RgbImage {
     // Crop and shrink before turning: the same pixels with a fraction of the work.
     let side = picture.width().min(picture.height());
     let (left, top) = ((picture.width() - side) / 2, (picture.height() - side) / 2);
     let middle = imageops::crop_imm(&picture, left, top, side, side);
-    let mut drawn = DynamicImage::ImageRgb8(imageops::resize(&*middle, SIDE, SIDE, FilterType::Triangle));
-    drawn.apply_orientation(orientation);
-    Ok(drawn.into_rgb8())
+    upright(imageops::resize(&*middle, SIDE, SIDE, FilterType::Triangle), orientation)
+}
+
+fn upright(picture: RgbImage, orientation: Orientation) -> RgbImage {
+    let mut picture = DynamicImage::ImageRgb8(picture);
+    picture.apply_orientation(orientation);
+    picture.into_rgb8()
+}
+
+/// The size of a picture that is no longer than [`SOURCE_SIDE`].
+fn fitting(width: u32, height: u32) -> (u32, u32) {
+    let longest = width.max(height);
+    let fit = |side: u32| if longest <= SOURCE_SIDE { side } else { (side * SOURCE_SIDE / longest).max(1) };
+    (fit(width), fit(height))
+}
+
+fn jpeg(picture: &RgbImage) -> Result<Vec<u8>, DrawError> {
+    let mut jpeg = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut jpeg, 85);
+    picture.write_with_encoder(encoder).map_err(|_| DrawError::Broken)?;
+    Ok(jpeg)
 }
 
 /// Before anything is shrunk: else the colours below what is transparent would shine through at its edges.
@@ -77,7 +152,7 @@ mod tests {
         let clear = DynamicImage::new_rgba8(300, 100);
         for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
             let drawn = image::load_from_memory_with_format(
-                &draw(&encoded(&clear, format)).unwrap(),
+                &draw(&encoded(&clear, format)).unwrap().square,
                 ImageFormat::Jpeg,
             )
             .unwrap();
@@ -88,6 +163,29 @@ mod tests {
             );
         }
         assert!(draw(&encoded(&DynamicImage::new_rgb8(40, 50), ImageFormat::Jpeg)).is_ok());
+    }
+
+    #[test]
+    fn each_part_of_a_picture_can_be_kept() {
+        // Columns of red, green and blue, three hundred pixels each.
+        let wide = RgbImage::from_fn(900, 300, |x, _| {
+            let mut pixel = [0; 3];
+            pixel[usize::try_from(x / 300).unwrap()] = 255;
+            image::Rgb(pixel)
+        });
+        let source = draw(&encoded(&wide.into(), ImageFormat::Png)).unwrap().source;
+        for column in 0..3_u8 {
+            for zoom in [Zoom::Whole, Zoom::Near, Zoom::Nearer] {
+                let part = crop(&source, Crop { column, row: 1, zoom }).unwrap();
+                let part = image::load_from_memory(&part).unwrap().to_rgb8();
+                assert_eq!(part.dimensions(), (SIDE, SIDE));
+                let middle = part.get_pixel(SIDE / 2, SIDE / 2);
+                assert!(middle[usize::from(column)] > 200, "{column} {zoom:?}: {middle:?}");
+            }
+        }
+        let tall = draw(&encoded(&DynamicImage::new_rgb8(1200, 2400), ImageFormat::Png)).unwrap().source;
+        let tall = image::load_from_memory(&tall).unwrap();
+        assert_eq!((tall.width(), tall.height()), (512, 1024));
     }
 
     #[test]

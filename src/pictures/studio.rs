@@ -10,7 +10,6 @@ use std::sync::mpsc::{Sender, channel};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::decoding::DrawError;
-use super::drawing::draw;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -39,15 +38,18 @@ impl Studio {
         Ok(Self { jobs, turn: Arc::new(Semaphore::new(1)) })
     }
 
-    /// Draws an upload again; returns the JPEG to keep. The turn ends with the work, also when nobody waits for it any more.
+    /// Does something with a picture. The turn ends with the work, also when nobody waits for it any more.
     ///
     /// # Errors
     /// When it is no picture that we take.
-    pub(super) async fn draw(&self, upload: Vec<u8>) -> Result<Vec<u8>, DrawError> {
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, DrawError> + Send + 'static,
+    ) -> Result<T, DrawError> {
         let turn = Arc::clone(&self.turn).acquire_owned().await;
         let (answer, answered) = oneshot::channel();
         let job = move || {
-            drop(answer.send(draw(&upload)));
+            drop(answer.send(work()));
             drop(turn);
         };
         // Without the thread, or with a job that panicked, the answer is dropped.

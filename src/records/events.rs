@@ -216,6 +216,11 @@ impl Event {
         .to_string()
     }
 
+    /// Whether it is one of that kind.
+    pub fn is_of(&self, kind: Kind) -> bool {
+        Kind::parse(&self.kind) == Some(kind)
+    }
+
     /// Names what happened, on a page.
     pub fn name(&self) -> Message {
         Kind::parse(&self.kind)

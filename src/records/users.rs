@@ -10,7 +10,9 @@ use diesel::prelude::*;
 use super::outbox;
 use crate::db::Connection;
 use crate::db::schema::users;
-use crate::identity::{AccountStatus, Details, Email, Id, Login, Moment, PasswordHash, Role, Username};
+use crate::identity::{
+    AccountStatus, Details, Email, Id, Login, Moment, PasswordHash, Role, Theme, Username, Zone,
+};
 
 /// How long an account may stay unverified.
 pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
@@ -54,6 +56,10 @@ pub struct User {
     pub created_at: Moment,
     /// When the password was chosen.
     pub password_changed_at: Moment,
+    /// See [`Theme`].
+    pub theme: String,
+    /// See [`Zone`].
+    pub time_zone: String,
     /// When the email address became the account's.
     pub email_since: Moment,
 }
@@ -85,6 +91,8 @@ impl User {
             picture: None,
             created_at: now,
             password_changed_at: now,
+            theme: Theme::default().as_str().to_owned(),
+            time_zone: Zone::utc().name().to_owned(),
             email_since: now,
         }
     }
@@ -329,6 +337,12 @@ pub fn lock_superusers_and_count_others(conn: &mut Connection, than: &Id) -> Que
         .filter(users::blocked_at.is_null())
         .count()
         .get_result(conn)
+}
+
+/// Stores how somebody wants to see pages.
+pub fn set_preferences(conn: &mut Connection, id: &Id, theme: Theme, zone: &Zone) -> QueryResult<()> {
+    let preferences = (users::theme.eq(theme.as_str()), users::time_zone.eq(zone.name()));
+    diesel::update(users::table.find(id)).set(preferences).execute(conn).map(drop)
 }
 
 /// Sets the picture, or removes it; returns the name of the old one, whose file is no longer needed.

@@ -5,7 +5,6 @@ mod email;
 mod password;
 mod picture;
 
-use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 
@@ -13,16 +12,16 @@ use super::auth::confirm::CONFIRMED;
 use super::auth::refresh::RENEWED;
 use super::auth::verification::VERIFIED;
 use crate::app::App;
-use crate::identity::{CodePurpose, Email};
-use crate::language::filters;
+use crate::identity::{CodePurpose, Email, Phone};
 use crate::paths::account::PROFILE;
 use crate::records::users::User;
 use crate::records::verifications;
 use crate::web::errors::HttpError;
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::signed_in::SignedInAs;
+use crate::web::view::filters;
 use crate::web::viewer::Viewer;
 
 /// What may have happened on the way here.
@@ -49,16 +48,23 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "account/overview.html")]
 struct OverviewPage {
-    layout: Layout,
     user: User,
+    me: SignedInAs,
     /// The address that waits for its code.
     pending: Option<Email>,
 }
 
-async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer, HttpError> {
+async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
     let user = viewer.user.id.clone();
     let pending =
         app.db.find(move |conn| verifications::pending(conn, &user, CodePurpose::ChangeEmail)).await?;
-    let layout = Layout::of(&viewer).showing(&req, NOTICES);
-    Ok(page::ok(OverviewPage { layout, pending: pending.map(|flow| flow.email), user: viewer.user }))
+    let me = SignedInAs::of(&viewer.user);
+    let page = OverviewPage { pending: pending.map(|flow| flow.email), me, user: viewer.user };
+    Ok(page::ok(page).showing(NOTICES))
+}
+
+impl OverviewPage {
+    fn phone(&self) -> String {
+        Phone::written(&self.user.phone)
+    }
 }

@@ -14,7 +14,16 @@ mod user;
 mod users;
 mod users_query;
 
-use actix_web::web::ServiceConfig;
+use actix_web::web::{Data, Path, ServiceConfig};
+
+use crate::app::App;
+use crate::identity::{Message, Role};
+use crate::paths::admin::{BULK, DELETE_USER, NEW_USER, USER_ACT};
+use crate::web::carried::Carried;
+use crate::web::errors::HttpError;
+use crate::web::forms::Form;
+use crate::web::page::Answer;
+use crate::web::viewer::{By, Superuser};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     overview::routes(config);
@@ -26,4 +35,54 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     pending::routes(config);
     outbox::routes(config);
     events::routes(config);
+}
+
+/// Does what a form asked for that waited for the password, as if it had been sent now.
+///
+/// # Errors
+/// Those of the act.
+pub async fn perform_carried(app: Data<App>, by: By, carried: &Carried) -> Result<Answer, HttpError> {
+    if by.user().role != Role::Superuser {
+        return Err(HttpError::Forbidden);
+    }
+    let by = Superuser(by);
+    let path = carried.path.as_str();
+    if path == NEW_USER.path() {
+        return new_user::submit(app, by, form(carried)?).await;
+    }
+    if path == BULK.path() {
+        return bulk::submit(app, by, form(carried)?).await;
+    }
+    if let Some([id]) = DELETE_USER.parse(path) {
+        return user::delete(app, by, Path::from(id.to_owned()), form(carried)?).await;
+    }
+    match USER_ACT.parse(path) {
+        Some([id, act]) => {
+            user::act(app, by, Path::from((id.to_owned(), act.to_owned())), form(carried)?).await
+        }
+        None => Err(HttpError::BadRequest),
+    }
+}
+
+fn form<T: serde::de::DeserializeOwned>(carried: &Carried) -> Result<Form<T>, HttpError> {
+    carried.form().map(Form).ok_or(HttpError::BadRequest)
+}
+
+/// Says what a form asks for: the act, whom it is about, and why.
+///
+/// # Errors
+/// When the database is away.
+pub async fn describe_carried(app: &App, carried: &Carried) -> Result<Option<Message>, HttpError> {
+    let path = carried.path.as_str();
+    if path == NEW_USER.path() {
+        return Ok(carried.form().map(|form| new_user::describe(&form)));
+    }
+    if path == BULK.path() {
+        return Ok(carried.form().and_then(bulk::describe));
+    }
+    let act = DELETE_USER.parse(path).map(|[id]| [id, "delete"]).or_else(|| USER_ACT.parse(path));
+    match act {
+        Some([id, act]) => user::describe(app, id, act, carried.form().unwrap_or_default()).await,
+        None => Ok(None),
+    }
 }

@@ -5,11 +5,13 @@ pub(super) mod confirm;
 mod home;
 mod links;
 pub(super) mod password_check;
+mod preferences;
 mod recovery;
 pub(super) mod refresh;
 mod sign_in;
 mod sign_out;
 mod sign_up;
+pub(super) mod typing;
 mod undo_email;
 pub(super) mod verification;
 
@@ -25,4 +27,5 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     undo_email::routes(config);
     refresh::routes(config);
     confirm::routes(config);
+    preferences::routes(config);
 }

@@ -7,12 +7,11 @@ use askama::Template;
 
 use crate::app::App;
 use crate::courier::{SentMail, SentMails};
-use crate::language::filters;
 use crate::paths::service::{DEV_MAIL, DEV_MAIL_HTML, DEV_MAILS};
 use crate::web::errors::HttpError;
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -24,25 +23,23 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "dev_mail/list.html")]
 struct MailsPage {
-    layout: Layout,
     mails: Vec<SentMail>,
 }
 
 #[derive(Template)]
 #[template(path = "dev_mail/show.html")]
 struct MailPage {
-    layout: Layout,
     mail: SentMail,
 }
 
 async fn list(app: Data<App>) -> Answer {
     let mails = app.sent_mails.as_ref().map(SentMails::all).unwrap_or_default();
-    page::ok(MailsPage { layout: Layout::plain(), mails })
+    page::ok(MailsPage { mails })
 }
 
 async fn show(app: Data<App>, number: Path<usize>) -> Result<Answer, HttpError> {
     let mail = find(&app, *number)?;
-    Ok(page::ok(MailPage { layout: Layout::plain(), mail }))
+    Ok(page::ok(MailPage { mail }))
 }
 
 /// Shows the HTML part alone, on a page of its own that may style itself and do nothing else.

@@ -1,20 +1,31 @@
-//! Style sheet and icon: embedded, compressed once, served under a name that holds their hash.
+//! Style sheet and icons: embedded, in the colours of the site, compressed once, served under a name that holds their hash.
+
+mod colors;
 
 use std::io::Write;
 use std::sync::LazyLock;
 
 use actix_web::http::header::{
-    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, Header, IF_NONE_MATCH,
-    VARY,
+    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, Header, HeaderName,
+    IF_NONE_MATCH, VARY,
 };
-use actix_web::web::{Bytes, Path};
+use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::errors::HttpError;
+use crate::config::{Brand, Logo, LogoKind};
 use crate::identity::fingerprint;
 use crate::paths::service::STATIC;
+
+/// The files of this site.
+pub struct Assets {
+    stylesheet: Asset,
+    icon: Asset,
+    /// For browsers that know no SVG, and for home screens.
+    touch_icon: Asset,
+}
 
 struct Asset {
     path: String,
@@ -24,68 +35,123 @@ struct Asset {
     gzipped: Bytes,
 }
 
-/// What we have, the best first.
-static OFFERED: LazyLock<[Encoding; 2]> = LazyLock::new(|| [Encoding::gzip(), Encoding::identity()]);
+const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
+/// The colour of the key in `icon.svg`, which a site of another hue replaces.
+const KEY_COLOR: &str = "#0a5640";
+/// Browsers ask for these by name, once a day.
+const A_DAY: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=86400");
 
-static STYLESHEET: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("site", "css", "text/css; charset=utf-8", include_bytes!("../../static/site.css"))
-});
-static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../static/icon.svg")));
+impl Assets {
+    /// Makes the files of a site.
+    pub fn of(brand: &Brand) -> Self {
+        let stylesheet = colors::rules(&brand.palette) + include_str!("../../static/site.css");
+        let icon = include_str!("../../static/icon.svg").replace(KEY_COLOR, &brand.palette.light.accent);
+        let touch_icon = include_bytes!("../../static/touch-icon.png");
+        Self {
+            stylesheet: Asset::new("site", "css", "text/css; charset=utf-8", stylesheet.into_bytes()),
+            icon: match &brand.logo {
+                Some(Logo { kind: LogoKind::Svg, bytes }) => Asset::new("icon", "svg", SVG, bytes.clone()),
+                Some(Logo { kind: LogoKind::Png, bytes }) => Asset::new("icon", "png", PNG, bytes.clone()),
+                None => Asset::new("icon", "svg", SVG, icon.into_bytes()),
+            },
+            touch_icon: match &brand.logo {
+                Some(Logo { kind: LogoKind::Png, bytes }) => {
+                    Asset::new("touch-icon", "png", PNG, bytes.clone())
+                }
+                Some(Logo { kind: LogoKind::Svg, .. }) | None => {
+                    Asset::new("touch-icon", "png", PNG, touch_icon.to_vec())
+                }
+            },
+        }
+    }
 
-/// The path of the style sheet.
-pub fn stylesheet() -> &'static str {
-    &STYLESHEET.path
-}
+    /// The path of the style sheet.
+    pub fn stylesheet(&self) -> &str {
+        &self.stylesheet.path
+    }
 
-/// The path of the icon.
-pub fn icon() -> &'static str {
-    &ICON.path
+    /// The path of the icon, or of the site's logo.
+    pub fn icon(&self) -> &str {
+        &self.icon.path
+    }
+
+    /// The media type of the icon.
+    pub fn icon_kind(&self) -> &str {
+        self.icon.kind
+    }
+
+    fn find(&self, path: &str) -> Option<&Asset> {
+        [&self.stylesheet, &self.icon, &self.touch_icon].into_iter().find(|asset| asset.path == path)
+    }
 }
 
 /// Serves a file, by the name that holds its hash.
 ///
 /// # Errors
 /// When there is none of that name.
-pub async fn serve(req: HttpRequest, name: Path<String>) -> Result<HttpResponse, HttpError> {
-    let asset: &'static Asset = [&*STYLESHEET, &*ICON]
-        .into_iter()
-        .find(|asset| asset.path == STATIC.to([name.as_str()]))
-        .ok_or(HttpError::NotFound)?;
-    let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut answer = if header(IF_NONE_MATCH).contains(&asset.etag) {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
-    answer
-        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
-        .insert_header((ETAG, asset.etag.as_str()))
-        .insert_header((VARY, "Accept-Encoding"));
-    if header(IF_NONE_MATCH).contains(&asset.etag) {
-        return Ok(answer.finish());
-    }
-    answer.insert_header((CONTENT_TYPE, asset.kind));
-    let accepts = AcceptEncoding::parse(&req).ok().and_then(|accepts| accepts.negotiate(OFFERED.iter()));
-    if accepts == Some(Encoding::gzip()) {
-        answer.insert_header((CONTENT_ENCODING, "gzip"));
-        return Ok(answer.body(asset.gzipped.clone()));
-    }
-    Ok(answer.body(asset.plain.clone()))
+pub async fn serve(
+    assets: Data<Assets>,
+    req: HttpRequest,
+    name: Path<String>,
+) -> Result<HttpResponse, HttpError> {
+    let asset = assets.find(&STATIC.to([name.as_str()])).ok_or(HttpError::NotFound)?;
+    Ok(asset.answer(&req, (CACHE_CONTROL, "public, max-age=31536000, immutable")))
 }
 
+/// The icon, for whoever asks for it by its old name.
+pub async fn favicon(assets: Data<Assets>, req: HttpRequest) -> HttpResponse {
+    assets.icon.answer(&req, A_DAY)
+}
+
+/// The icon for home screens.
+pub async fn touch_icon(assets: Data<Assets>, req: HttpRequest) -> HttpResponse {
+    assets.touch_icon.answer(&req, A_DAY)
+}
+
+/// Tells search engines that there is nothing to find behind the start page.
+pub async fn robots() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
+        .insert_header(A_DAY)
+        .body("User-agent: *\nAllow: /$\nDisallow: /\n")
+}
+
+/// What we have, the best first.
+static OFFERED: LazyLock<[Encoding; 2]> = LazyLock::new(|| [Encoding::gzip(), Encoding::identity()]);
+
 impl Asset {
-    fn new(name: &str, extension: &str, kind: &'static str, plain: &'static [u8]) -> Self {
-        let hash = fingerprint(plain);
+    fn new(name: &str, extension: &str, kind: &'static str, plain: Vec<u8>) -> Self {
+        let hash = fingerprint(&plain);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         #[expect(clippy::expect_used, reason = "a vector takes everything")]
-        let gzipped = encoder.write_all(plain).and_then(|()| encoder.finish()).expect("memory");
+        let gzipped = encoder.write_all(&plain).and_then(|()| encoder.finish()).expect("memory");
         Self {
             path: STATIC.to([format!("{name}.{hash}.{extension}").as_str()]),
             etag: format!("\"{hash}\""),
             kind,
-            plain: Bytes::from_static(plain),
+            plain: plain.into(),
             gzipped: gzipped.into(),
         }
+    }
+
+    fn answer(&self, req: &HttpRequest, caching: (HeaderName, &str)) -> HttpResponse {
+        let header = |name| req.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_known = header(IF_NONE_MATCH).contains(&self.etag);
+        let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        answer
+            .insert_header(caching)
+            .insert_header((ETAG, self.etag.as_str()))
+            .insert_header((VARY, "Accept-Encoding"));
+        if is_known {
+            return answer.finish();
+        }
+        answer.insert_header((CONTENT_TYPE, self.kind));
+        let accepts = AcceptEncoding::parse(req).ok().and_then(|accepts| accepts.negotiate(OFFERED.iter()));
+        if accepts == Some(Encoding::gzip()) {
+            answer.insert_header((CONTENT_ENCODING, "gzip"));
+            return answer.body(self.gzipped.clone());
+        }
+        answer.body(self.plain.clone())
     }
 }

@@ -1,8 +1,9 @@
 //! Our cookies: their names, their attributes, and how they are sealed.
 
-use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time};
+use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::{HttpMessage, HttpRequest};
 
 use crate::config::Config;
 use crate::keys::Keys;
@@ -15,8 +16,16 @@ pub const FLOW: &str = "latchkey-flow";
 pub const NOTICE: &str = "latchkey-notice";
 /// The cookie that says who signed in on this device before.
 pub const DEVICE: &str = "latchkey-device";
+/// The cookie that keeps theme, time zone and sign-in page of a browser.
+pub const PREFERENCES: &str = "latchkey-preferences";
+/// The cookie that carries a form to the next page.
+pub const CARRIED: &str = "latchkey-carried";
+/// The cookie that ties "continue as" to one browser.
+pub const CONTINUE: &str = "latchkey-continue";
+/// The cookie that names the picture of which a part is being chosen.
+pub const CROP: &str = "latchkey-crop";
 /// All of them: none may be planted.
-pub const ALL: [&str; 4] = [SESSION, FLOW, NOTICE, DEVICE];
+pub const ALL: [&str; 8] = [SESSION, FLOW, NOTICE, DEVICE, PREFERENCES, CARRIED, CONTINUE, CROP];
 
 /// Builds a cookie of this site, with the attributes that all of them have. Lax, not Strict: a link in a mail must arrive
 /// signed in, and the gate guards posts.
@@ -76,8 +85,64 @@ pub fn set(headers: &mut HeaderMap, cookie: &Cookie<'_>) {
     }
 }
 
+/// Writes `Path` in front of the other attributes: Lynx takes what follows a word that it does not know for another cookie.
+pub fn put_path_first(headers: &mut HeaderMap) {
+    let lines: Vec<HeaderValue> = headers.get_all(SET_COOKIE).cloned().collect();
+    headers.remove(SET_COOKIE);
+    for line in lines {
+        let sorted = line.to_str().ok().and_then(|line| HeaderValue::from_str(&path_first(line)).ok());
+        headers.append(SET_COOKIE, sorted.unwrap_or(line));
+    }
+}
+
+fn path_first(line: &str) -> String {
+    let mut parts: Vec<&str> = line.split("; ").collect();
+    // The first is the cookie itself.
+    if let Some(others) = parts.get_mut(1..) {
+        others.sort_by_key(|part| !part.starts_with("Path="));
+    }
+    parts.join("; ")
+}
+
+/// Cookies whose work is done: they go with the answer.
+#[derive(Default)]
+struct Read(Vec<&'static str>);
+
+/// Takes a cookie away from the browser with the answer to this request.
+pub fn forget_later(req: &HttpRequest, name: &'static str) {
+    let mut extensions = req.extensions_mut();
+    let mut read = extensions.remove::<Read>().unwrap_or_default();
+    read.0.push(name);
+    extensions.insert(read);
+}
+
+/// Does so, unless the answer gives the browser a new one of that name.
+pub fn forget_read<B>(answer: &mut ServiceResponse<B>) {
+    let read = answer.request().extensions_mut().remove::<Read>().unwrap_or_default();
+    let Ok(app) = super::app_of(answer.request()) else { return };
+    for name in read.0 {
+        if !is_set(answer.headers(), &app.config.cookie_name(name)) {
+            set(answer.headers_mut(), &removal(&app.config, name));
+        }
+    }
+}
+
 /// Whether an answer gives the browser a cookie of that name.
 pub fn is_set(headers: &HeaderMap, name: &str) -> bool {
     let lines = headers.get_all(SET_COOKIE).filter_map(|line| line.to_str().ok());
     lines.filter_map(|line| Cookie::parse(line).ok()).any(|cookie| cookie.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_stands_in_front() {
+        assert_eq!(
+            path_first("a=b; HttpOnly; SameSite=Lax; Path=/; Max-Age=1"),
+            "a=b; Path=/; HttpOnly; SameSite=Lax; Max-Age=1"
+        );
+        assert_eq!(path_first("a=b"), "a=b");
+    }
 }

@@ -13,8 +13,8 @@ use crate::db;
 use crate::hasher::HashError;
 use crate::identity::{Message, Role, Sentence, t};
 use crate::limits::TooMany;
+use crate::paths::Next;
 use crate::paths::auth::{CONFIRM, SIGN_IN};
-use crate::paths::{HOME, Next};
 
 /// Why there is another page than the one asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -79,21 +79,36 @@ pub struct ErrorPage {
     pub title: Message,
     /// What it means and what to do.
     pub text: Message,
-    /// The label and the path of the way on.
-    pub way_on: (Message, String),
+    /// What somebody wrote about it.
+    pub reason: Option<String>,
+    /// Whether only the people of the site can help.
+    pub needs_help: bool,
+    /// The label and the path of the way on; `None`: home, for whoever is looking.
+    pub way_on: Option<(Message, String)>,
 }
 
 impl ErrorPage {
     /// A page with the way home.
     pub fn new(status: StatusCode, title: impl Into<Message>, text: impl Into<Message>) -> Self {
-        let way_on = (t("Go to the start page").into(), HOME.to_string());
-        Self { status, title: title.into(), text: text.into(), way_on }
+        Self { status, title: title.into(), text: text.into(), reason: None, needs_help: false, way_on: None }
     }
 
     /// The same with another way on.
     #[must_use]
     pub fn way_on(self, label: Sentence, path: impl Into<String>) -> Self {
-        Self { way_on: (label.into(), path.into()), ..self }
+        Self { way_on: Some((label.into(), path.into())), ..self }
+    }
+
+    /// The same with what somebody wrote about it.
+    #[must_use]
+    pub fn because(self, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..self }
+    }
+
+    /// The same, with where to find help.
+    #[must_use]
+    pub fn with_help(self) -> Self {
+        Self { needs_help: true, ..self }
     }
 }
 
@@ -122,7 +137,7 @@ impl HttpError {
             Self::NotFound => page(
                 StatusCode::NOT_FOUND,
                 t("Page not found"),
-                t("Check the web address, or go to the start page."),
+                t("Check the web address, or start from the beginning."),
             ),
             Self::NotAllowed(_) => page(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -148,8 +163,8 @@ impl HttpError {
             ),
             Self::TooLarge => page(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                t("That file is too large"),
-                t("Pictures can be up to 2 MB. Go back and choose a smaller one."),
+                t("That was too large"),
+                t("Nothing has changed. Go back and shorten your text or choose a smaller file."),
             ),
             Self::TooMany(wait) => {
                 let text = t("To protect accounts, we limit how often you can try. Try again in {wait}.");

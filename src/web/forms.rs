@@ -1,60 +1,68 @@
 //! Forms: read within limits, kept as typed, refused with every problem at once.
 
+use std::future::{Ready, ready};
 use std::time::Duration;
 
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::Payload;
-use actix_web::{FromRequest, HttpRequest, dev};
-use futures_util::future::LocalBoxFuture;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::errors::{ErrorPage, HttpError, Redirect};
 use crate::db;
 use crate::hasher::HashError;
-use crate::identity::{Message, Sentence, t};
+use crate::identity::{Message, Sentence};
 use crate::limits::TooMany;
 use crate::paths::Next;
 
 /// The largest form: an "about" text of 500 four-byte characters, percent-encoded, fits with room to spare.
-const MAX_BYTES: usize = 16 * 1024;
+const MAX_BYTES: usize = 24 * 1024;
 /// How long a form may take to arrive: actix-web limits only the time of the head.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A form's fields, each as typed.
 pub struct Form<T>(pub T);
 
+/// The body of a form, read before its handler (see [`super::carried`]).
+pub struct Body(pub Result<Vec<u8>, HttpError>);
+
 impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     type Error = HttpError;
-    type Future = LocalBoxFuture<'static, Result<Self, HttpError>>;
+    type Future = Ready<Result<Self, HttpError>>;
 
-    fn from_request(req: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let body = read(req, payload);
-        Box::pin(async move { decode(&body.await?).map(Self) })
+    fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+        let body = req.extensions_mut().remove::<Body>();
+        ready(body.map_or(Err(HttpError::BadRequest), |Body(body)| decode(&body?).map(Self)))
     }
 }
 
-fn read(
-    req: &HttpRequest,
-    payload: &mut dev::Payload,
-) -> impl Future<Output = Result<Vec<u8>, HttpError>> + use<> {
-    let is_form = req.headers().get(CONTENT_TYPE).is_none_or(|kind| {
+/// Whether a request says that its body is a form; one that says nothing is taken for one.
+pub fn is_urlencoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|kind| {
         // In any case of letters (RFC 9110, 8.3.1).
         let kind = kind.to_str().ok().and_then(|kind| kind.split(';').next());
         kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
-    });
-    let payload = Payload::from_request(req, payload).into_inner();
-    async move {
-        if !is_form {
-            return Err(HttpError::BadRequest);
+    })
+}
+
+/// Reads the body of a form.
+///
+/// # Errors
+/// Too large, too slow, or cut off.
+pub async fn body(payload: dev::Payload) -> Result<Vec<u8>, HttpError> {
+    let mut payload = payload;
+    let read = async {
+        let mut body = Vec::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| HttpError::BadRequest)?;
+            if body.len() + chunk.len() > MAX_BYTES {
+                return Err(HttpError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
         }
-        let payload = payload.map_err(|_| HttpError::BadRequest)?;
-        match tokio::time::timeout(DEADLINE, payload.to_bytes_limited(MAX_BYTES)).await {
-            Ok(Ok(Ok(body))) => Ok(body.to_vec()),
-            Ok(Ok(Err(_))) => Err(HttpError::BadRequest),
-            Ok(Err(_)) => Err(HttpError::TooLarge),
-            Err(_) => Err(HttpError::Timeout),
-        }
-    }
+        Ok(body)
+    };
+    tokio::time::timeout(DEADLINE, read).await.unwrap_or(Err(HttpError::Timeout))
 }
 
 /// Reads the fields of a request's query, as strictly as those of a form.
@@ -65,9 +73,12 @@ pub fn query<T: DeserializeOwned>(req: &HttpRequest) -> Result<T, HttpError> {
     decode(req.query_string().as_bytes())
 }
 
-/// Strict where the usual decoder is not: a byte that is no UTF-8 would be replaced silently, and a NUL would
+/// Reads fields. Strict where the usual decoder is not: a byte that is no UTF-8 would be replaced silently, and a NUL would
 /// end a text in one database and be refused by another. A field given twice is an error, too.
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
+///
+/// # Errors
+/// Malformed request.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     let text = std::str::from_utf8(body).map_err(|_| HttpError::BadRequest)?;
     if text.split(['&', '=']).all(is_clean) {
         serde_urlencoded::from_str(text).map_err(|_| HttpError::BadRequest)
@@ -148,13 +159,6 @@ impl Problems {
     }
 }
 
-/// Adds a problem unless the new password and its repetition agree.
-pub fn require_same_twice(problems: &mut Problems, password: &str, again: &str) {
-    if !password.is_empty() && password != again {
-        problems.add("confirm_password", t("The passwords don't match."));
-    }
-}
-
 /// Why a flow did not do what its form asked for.
 #[derive(Debug)]
 pub enum FormError {
@@ -228,10 +232,10 @@ form_error_from!(
 /// `?next=` of a request: a page of ours or nothing, whatever else the query holds.
 impl FromRequest for Next {
     type Error = HttpError;
-    type Future = std::future::Ready<Result<Self, HttpError>>;
+    type Future = Ready<Result<Self, HttpError>>;
 
     fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        std::future::ready(Ok(Self::of_query(req.query_string())))
+        ready(Ok(Self::of_query(req.query_string())))
     }
 }
 

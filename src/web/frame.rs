@@ -8,23 +8,20 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpResponse, ResponseError, web};
 use askama::Template;
 use futures_util::FutureExt;
 
 use super::connections::Connection;
 use super::errors::{ErrorPage, HttpError};
 use super::journal::Entry;
-use super::layout::Layout;
-use super::signed_in::SignedInAs;
-use super::{language_of, notice, page};
+use super::view::{View, filters};
+use super::{cookies, page};
 use crate::app::App;
-use crate::language::{Language, filters};
 
 #[derive(Template)]
 #[template(path = "error.html")]
 struct Page {
-    layout: Layout,
     error: ErrorPage,
     /// On errors of ours, for a person to quote.
     request_id: Option<String>,
@@ -39,7 +36,8 @@ pub async fn draw<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let around = Around::begin(&req);
-    let language = language_of(req.request());
+    // For the page of whoever is refused before anybody knows them.
+    let plain = View::of_stranger(req.request())?;
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let answered =
         answered.unwrap_or_else(|_| Err(HttpError::Internal("a handler panicked".to_owned()).into()));
@@ -47,11 +45,8 @@ pub async fn draw<B: MessageBody + 'static>(
         Ok(answer) => {
             let mut answer = if let Some(error) = answer.response().error().map(meaning_of) {
                 let kept = answer.headers().get_all(header::SET_COOKIE).cloned().collect::<Vec<_>>();
-                let looking = Looking {
-                    language: language_of(answer.request()),
-                    signed_in: answer.request().extensions().get::<SignedInAs>().cloned(),
-                };
-                let mut page = error_page(&error, &around.entry, looking);
+                let view = View::of(answer.request(), &[])?;
+                let mut page = error_page(&error, &around.entry, &view);
                 for cookie in kept {
                     page.headers_mut().append(header::SET_COOKIE, cookie);
                 }
@@ -60,14 +55,13 @@ pub async fn draw<B: MessageBody + 'static>(
                 around.entry.note_form(answer.status());
                 answer.map_into_boxed_body()
             };
-            notice::forget_if_shown(&mut answer);
+            cookies::forget_read(&mut answer);
             around.finish(answer.response_mut());
             Ok(answer)
         }
         // A middleware refused: the request is gone, but the error may carry the finished answer.
         Err(error) => {
-            let looking = Looking { language, signed_in: None };
-            let mut page = error_page(&meaning_of(&error), &around.entry, looking);
+            let mut page = error_page(&meaning_of(&error), &around.entry, &plain);
             around.finish(&mut page);
             Err(InternalError::from_response("", page).into())
         }
@@ -99,6 +93,7 @@ impl Around {
 
     fn finish(&self, answer: &mut HttpResponse) {
         set_headers(answer.headers_mut(), self.app.as_ref());
+        cookies::put_path_first(answer.headers_mut());
         self.entry.sign(answer.headers_mut());
         // A body that was refused was perhaps not read, and may be as long and as slow as somebody likes.
         if self.is_form && (answer.status().is_client_error() || answer.status().is_server_error()) {
@@ -131,20 +126,14 @@ fn meaning_of(error: &Error) -> HttpError {
     }
 }
 
-/// Who sees an error page.
-struct Looking {
-    language: Language,
-    signed_in: Option<SignedInAs>,
-}
-
-fn error_page(error: &HttpError, entry: &Entry, looking: Looking) -> HttpResponse {
+fn error_page(error: &HttpError, entry: &Entry, view: &View) -> HttpResponse {
     let bare = error.error_response();
     let Some(page) = error.page() else { return bare };
     entry.refused(error);
     let status = page.status;
     let request_id = Some(entry.id.clone()).filter(|_| error.is_ours());
-    let page = Page { layout: Layout::of_somebody(looking.signed_in), error: page, request_id };
-    let mut answer = page::render(status, &page, looking.language);
+    let page = Page { error: page, request_id };
+    let mut answer = page::render(status, &page, view);
     for (name, value) in bare.headers() {
         answer.headers_mut().insert(name.clone(), value.clone());
     }

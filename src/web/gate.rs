@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -41,9 +41,6 @@ pub async fn keep<B: MessageBody>(
         }
         check_host(&app.config, &req)?;
         check_network(&app.config, &req, ip)?;
-        if !matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-            check_origin(&app.config, req.headers())?;
-        }
         drop_planted_cookies(&app.config, req.headers_mut());
     }
     next.call(req).await
@@ -81,24 +78,52 @@ fn check_network(config: &Config, req: &ServiceRequest, ip: IpAddr) -> Result<()
 }
 
 /// The cross-site check, by headers alone, so that no form ever expires and no anonymous page writes anything:
-/// what the browser says in `Sec-Fetch-Site`; where it says nothing, `Origin` against `PUBLIC_URL` (never
-/// against `Host`, which proxies rewrite). With neither, only a request without cookies passes: a script can
-/// post a form, but no browser can be used against its owner. (OWASP CSRF Prevention; Go's `CrossOriginProtection`.)
-fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), HttpError> {
-    let allowed = match (headers.get(SEC_FETCH_SITE), headers.get(header::ORIGIN)) {
-        (Some(site), _) => site == "same-origin" || site == "none",
-        (None, Some(origin)) => origin.to_str().is_ok_and(|origin| config.public_url.is_origin(origin)),
-        (None, None) => !headers.contains_key(header::COOKIE),
+/// what the browser says in `Sec-Fetch-Site`; where it says nothing, `Origin`, and then the origin of `Referer`, which text
+/// browsers send, against `PUBLIC_URL` (never against `Host`, which proxies rewrite). With none of them, only a request without
+/// cookies passes: a script can post a form, but no browser can be used against its owner. (OWASP CSRF Prevention; Go's
+/// `CrossOriginProtection`.)
+///
+/// # Errors
+/// The inner ones; what it refuses is an answer, so that its page knows who is looking.
+pub async fn check_origin<B: MessageBody>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let is_reading = matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let refused = if is_reading {
+        None
+    } else {
+        match req.app_data::<web::Data<App>>() {
+            Some(app) => why_cross_site(&app.config, req.headers()),
+            None => Some("no application".to_owned()),
+        }
     };
-    if allowed {
-        return Ok(());
+    match refused {
+        None => Ok(next.call(req).await?.map_into_left_body()),
+        Some(why) => Ok(req.error_response(HttpError::CrossSite(why)).map_into_right_body()),
     }
-    let said = |name| headers.get(name).map_or("absent", |value| value.to_str().unwrap_or("unreadable"));
-    let (site, origin) = (said(SEC_FETCH_SITE), said(header::ORIGIN));
-    let expected = config.public_url.origin();
-    Err(HttpError::CrossSite(format!(
-        "Sec-Fetch-Site is {site}, Origin is {origin}; PUBLIC_URL is {expected}"
-    )))
+}
+
+fn why_cross_site(config: &Config, headers: &HeaderMap) -> Option<String> {
+    let url = &config.public_url;
+    let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+    let (site, origin, referer) = (said(SEC_FETCH_SITE), said(header::ORIGIN), said(header::REFERER));
+    let is_ours = match (site, origin, referer) {
+        (Some(site), ..) => site == "same-origin" || site == "none",
+        (None, Some(origin), _) => url.is_origin(origin),
+        (None, None, Some(referer)) => url.is_origin_of(referer),
+        (None, None, None) => !headers.contains_key(header::COOKIE),
+    };
+    if is_ours {
+        return None;
+    }
+    // Of where it came from no more than the origin: the rest may hold a secret.
+    let referer = referer.map_or("absent", |referer| referer.split('/').nth(2).unwrap_or("unreadable"));
+    let [site, origin] = [site, origin].map(|said| said.unwrap_or("absent"));
+    Some(format!(
+        "Sec-Fetch-Site is {site}, Origin is {origin}, Referer is from {referer}; PUBLIC_URL is {}",
+        url.origin()
+    ))
 }
 
 /// A cookie of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a
@@ -172,7 +197,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        check_origin(&config, &map).is_ok()
+        why_cross_site(&config, &map).is_none()
     }
 
     #[test]

@@ -14,7 +14,7 @@ use actix_web::web;
 use super::client;
 use super::errors::HttpError;
 use crate::app::App;
-use crate::identity::random_name;
+use crate::identity::{Zone, random_name};
 use crate::language::Language;
 
 /// Carries the name of a request between a proxy, us and the log.
@@ -54,7 +54,7 @@ impl Entry {
     pub fn refused(&self, error: &HttpError) {
         let Some(page) = error.page() else { return };
         let why = match error {
-            HttpError::Explained(page) => Language::of_site().say(&page.title),
+            HttpError::Explained(page) => Language::of_site().say(&page.title, &Zone::utc()),
             error => error.to_string(),
         };
         self.write(error.level(), page.status, &why);

@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::cookie::Cookie;
-use actix_web::dev::ServiceResponse;
-use actix_web::{HttpMessage, HttpRequest};
 
 use super::{app_of, cookies};
 use crate::app::App;
@@ -75,11 +74,11 @@ impl Posted {
     }
 }
 
-/// A notice was shown: its cookie goes.
-struct Shown;
-
 /// Reads the notice that was posted to this browser, if it is one of those that the page shows.
 pub fn read(req: &HttpRequest, may_show: &[&Notice]) -> Option<Message> {
+    if may_show.is_empty() {
+        return None;
+    }
     let app = app_of(req).ok()?;
     let text = cookies::read(req, &app.config, &app.keys, cookies::NOTICE, |keys| &keys.notice)?;
     let mut parts = text.splitn(3, ' ');
@@ -87,17 +86,6 @@ pub fn read(req: &HttpRequest, may_show: &[&Notice]) -> Option<Message> {
     let count = parts.next()?.parse().ok()?;
     let word = parts.next()?;
     let notice = may_show.iter().find(|notice| notice.word == word && app.clock.now() < until)?;
-    req.extensions_mut().insert(Shown);
+    cookies::forget_later(req, cookies::NOTICE);
     Some(notice.message(count))
-}
-
-/// Takes the cookie away from a browser that has just been shown its notice.
-pub fn forget_if_shown<B>(answer: &mut ServiceResponse<B>) {
-    let is_shown = answer.request().extensions_mut().remove::<Shown>().is_some();
-    if is_shown && let Ok(app) = app_of(answer.request()) {
-        let name = app.config.cookie_name(cookies::NOTICE);
-        if !cookies::is_set(answer.headers(), &name) {
-            cookies::set(answer.headers_mut(), &cookies::removal(&app.config, cookies::NOTICE));
-        }
-    }
 }

@@ -1,25 +1,34 @@
 //! What a handler answers: a page, or the way to another one.
 
+use std::time::Duration;
+
 use actix_web::body::BoxBody;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 
-use super::notice::Posted;
-use super::{app_of, language_of};
-use crate::language::Language;
+use super::app_of;
+use super::notice::{Notice, Posted};
+use super::view::View;
 
-/// An answer that is finished when it is sent: a page is drawn in the language of the request.
+/// An answer that is finished when it is sent: a page is drawn as its request wants to see it.
 pub struct Answer {
     content: Content,
     cookies: Vec<Cookie<'static>>,
     notice: Option<Posted>,
+    /// What the page may say of what has just been done.
+    shown: Vec<&'static Notice>,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
+/// Draws a page.
+type Draw = Box<dyn FnOnce(&View) -> askama::Result<String>>;
+
 enum Content {
-    Page(StatusCode, Box<dyn FnOnce(Language) -> askama::Result<String>>),
+    Page(StatusCode, Draw),
     SeeOther(String),
     Finished(HttpResponse),
 }
@@ -34,9 +43,16 @@ pub fn form_again(page: impl Template + 'static) -> Answer {
     with_status(StatusCode::UNPROCESSABLE_ENTITY, page)
 }
 
+/// Shows a form again that was sent too often, and when it may be sent again.
+pub fn too_many(wait: Duration, page: impl Template + 'static) -> Answer {
+    let mut answer = with_status(StatusCode::TOO_MANY_REQUESTS, page);
+    answer.retry_after = Some(wait.as_secs() + 1);
+    answer
+}
+
 /// Shows a page with that status.
 pub fn with_status(status: StatusCode, page: impl Template + 'static) -> Answer {
-    Content::Page(status, Box::new(move |language| page.render_with_values(&language))).into()
+    Content::Page(status, Box::new(move |view| page.render_with_values(view))).into()
 }
 
 /// Leads to another page, after something was done.
@@ -45,8 +61,8 @@ pub fn see_other(path: impl Into<String>) -> Answer {
 }
 
 /// Renders a page.
-pub fn render(status: StatusCode, page: &impl Template, language: Language) -> HttpResponse {
-    html(status, page.render_with_values(&language))
+pub fn render(status: StatusCode, page: &impl Template, view: &View) -> HttpResponse {
+    html(status, page.render_with_values(view))
 }
 
 fn html(status: StatusCode, rendered: askama::Result<String>) -> HttpResponse {
@@ -68,6 +84,13 @@ impl Answer {
         Self { notice: Some(notice), ..self }
     }
 
+    /// Lets the page say what was posted to this browser, if it is one of these.
+    #[must_use]
+    pub fn showing(mut self, notices: &[&'static Notice]) -> Self {
+        self.shown.extend(notices);
+        self
+    }
+
     /// Gives the browser a cookie.
     #[must_use]
     pub fn with_cookie(mut self, cookie: Cookie<'static>) -> Self {
@@ -78,7 +101,7 @@ impl Answer {
 
 impl From<Content> for Answer {
     fn from(content: Content) -> Self {
-        Self { content, cookies: Vec::new(), notice: None }
+        Self { content, cookies: Vec::new(), notice: None, shown: Vec::new(), retry_after: None }
     }
 }
 
@@ -93,10 +116,19 @@ impl Responder for Answer {
 
     fn respond_to(self, req: &HttpRequest) -> HttpResponse {
         let mut response = match self.content {
-            Content::Page(status, draw) => html(status, draw(language_of(req))),
+            Content::Page(status, draw) => match View::of(req, &self.shown) {
+                Ok(mut view) => {
+                    view.is_refused = status.is_client_error();
+                    html(status, draw(&view))
+                }
+                Err(error) => return HttpResponse::from_error(error),
+            },
             Content::SeeOther(path) => HttpResponse::SeeOther().insert_header((LOCATION, path)).finish(),
             Content::Finished(response) => response,
         };
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         let notice = self.notice.and_then(|notice| app_of(req).ok().map(|app| notice.cookie(&app)));
         for cookie in self.cookies.iter().chain(&notice) {
             super::cookies::set(response.headers_mut(), cookie);

@@ -38,14 +38,25 @@ where
     )
 }
 
-/// Something that is only done, by a form on another page.
-pub fn act<const N: usize, F, Args>(path: paths::Route<N>, post: F) -> impl HttpServiceFactory + 'static
+/// Something that is only done, by a form on another page: whoever comes here by a reload or a bookmark is led to that page.
+pub fn act<const N: usize, const M: usize, F, Args>(
+    path: paths::Route<N>,
+    owner: paths::Route<M>,
+    post: F,
+) -> impl HttpServiceFactory + 'static
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    otherwise(web::resource(path.pattern()).route(web::post().to(post)), "POST")
+    let lead = move |req: HttpRequest| {
+        let path = owner.fill(|hole| req.match_info().get(hole).unwrap_or_default().to_owned());
+        std::future::ready(Err::<&str, HttpError>(Redirect::Elsewhere(path).into()))
+    };
+    otherwise(
+        web::resource(path.pattern()).route(reading().to(lead)).route(web::post().to(post)),
+        "GET, HEAD, POST",
+    )
 }
 
 fn reading() -> Route {

@@ -1,5 +1,6 @@
 //! What pages show of an account: a name, and a picture or initials.
 
+use crate::identity::{Id, Theme, Zone};
 use crate::paths::account::PICTURE;
 use crate::records::users::User;
 
@@ -11,8 +12,14 @@ pub struct SignedInAs {
     pub picture: Option<String>,
     /// What stands in its place.
     pub initials: String,
+    /// The colour behind the initials.
+    pub hue: usize,
     /// Whether there is a way to the admin pages.
     pub sees_admin: bool,
+    pub theme: Theme,
+    pub zone: Zone,
+    pub id: Id,
+    pub username: String,
 }
 
 impl SignedInAs {
@@ -22,7 +29,12 @@ impl SignedInAs {
             name: user.display_name().to_owned(),
             picture: picture_path(user),
             initials: initials(user.display_name()),
+            hue: hue(&user.id),
             sees_admin: user.role.sees_admin(),
+            theme: Theme::parse(&user.theme).unwrap_or_default(),
+            zone: Zone::parse(&user.time_zone).unwrap_or_else(Zone::utc),
+            id: user.id.clone(),
+            username: user.username.to_string(),
         }
     }
 }
@@ -30,6 +42,11 @@ impl SignedInAs {
 /// The path of somebody's picture.
 pub fn picture_path(user: &User) -> Option<String> {
     user.picture.as_deref().map(|name| PICTURE.to([name]))
+}
+
+/// One of twelve colours for an account without a picture: always the same one.
+pub fn hue(user: &Id) -> usize {
+    user.as_str().bytes().map(usize::from).sum::<usize>() % 12
 }
 
 /// One or two letters for somebody without a picture.

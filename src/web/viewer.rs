@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use actix_session::{Session as CookieSession, SessionExt};
-use actix_web::http::Method;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
 
 use super::app_of;
+use super::carried::Owner;
 use super::client::Client;
-use super::errors::{HttpError, Redirect};
+use super::errors::{ErrorPage, HttpError, Redirect};
 use super::forms::FormError;
+use super::preferences::Preferences;
 use super::session::{self, Pointer};
 use super::signed_in::SignedInAs;
 use crate::app::App;
 use crate::config::SessionConfig;
 use crate::db::{self, Connection};
-use crate::identity::{AccountStatus, Moment, Role};
+use crate::identity::{AccountStatus, Moment, Role, t};
 use crate::paths::Next;
 use crate::paths::account::PROFILE;
 use crate::paths::admin::ADMIN;
@@ -111,16 +116,28 @@ from_request!(Superuser, |seen, req| {
 
 fn signed_in(seen: Seen, req: &HttpRequest) -> Result<Viewer, HttpError> {
     match seen {
-        Seen::Somebody(viewer) => Ok(*viewer),
+        Seen::Somebody(viewer) => match Owner::of(req).filter(|owner| owner.id != viewer.user.id) {
+            Some(owner) => Err(somebody_elses(&owner, &viewer.user).into()),
+            None => Ok(*viewer),
+        },
         Seen::Unknown => Err(HttpError::Unavailable("the session store is away".to_owned())),
         Seen::Nobody => Err(sign_in_needed(req).into()),
     }
 }
 
-/// A page is asked for again after signing in; a form is not sent again by itself.
+/// The page for a form that was shown to one account and sent under another: taken, it would change what its sender does not see.
+pub fn somebody_elses(owner: &Owner, viewer: &User) -> ErrorPage {
+    let title = t("You're now signed in as {name}").with("name", viewer.username.as_str());
+    let text = t("This form was {other}'s. Nothing was changed. To send it, sign in as {other} again.")
+        .with("other", &owner.username);
+    ErrorPage::new(StatusCode::FORBIDDEN, title, text)
+}
+
+/// A page is asked for again after signing in; a form is shown again (see [`super::carried`]).
 fn sign_in_needed(req: &HttpRequest) -> Redirect {
     let is_admin = req.path().starts_with(ADMIN.path());
-    let door = if is_admin { Role::Staff } else { Role::User };
+    let used_last = Preferences::read(req).role;
+    let role = if is_admin && !used_last.sees_admin() { Role::Staff } else { used_last };
     let is_page = matches!(*req.method(), Method::GET | Method::HEAD);
     let next = if !is_page {
         Next::default()
@@ -130,7 +147,7 @@ fn sign_in_needed(req: &HttpRequest) -> Redirect {
     } else {
         Next::parse(req.uri().path_and_query().map_or("", |asked| asked.as_str()))
     };
-    Redirect::SignInNeeded(next, door)
+    Redirect::SignInNeeded(next, role)
 }
 
 /// Finds who is signed in with the browser of a request.
@@ -153,6 +170,25 @@ async fn load_viewer(req: &HttpRequest) -> Result<Seen, HttpError> {
         touch_later(&app, session.clone());
     }
     Ok(Seen::Somebody(Box::new(Viewer { user, session })))
+}
+
+/// Finds out who is looking at an error page, so that it keeps their header.
+///
+/// # Errors
+/// The inner ones.
+pub async fn recognise<B: MessageBody>(
+    req: ServiceRequest,
+    next: middleware::Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let answer = next.call(req).await?;
+    let is_known = answer.request().extensions().contains::<SignedInAs>();
+    if answer.response().error().is_some() && !is_known {
+        // Where that cannot be found out, the page is a stranger's; why has been logged.
+        if let Err(error) = load_viewer(answer.request()).await {
+            log::debug!("an error page is drawn for a stranger: {error}");
+        }
+    }
+    Ok(answer)
 }
 
 /// Stores beside the request that a session was seen: a page that only reads does not wait for a write.

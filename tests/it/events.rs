@@ -42,6 +42,7 @@ async fn by_a_person(site: &Site) {
     };
     ann.visit(&undo).await;
     ann.press("Restore this address").await;
+    ann.visit("/auth/forgot-password/").await;
     ann.fill("Username or email address", "annalee").press("Send the link").await;
     let link = site.mail_to("ann@example.org").await.link("/auth/reset-password/");
     ann.visit(&link).await;

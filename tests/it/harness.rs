@@ -1,23 +1,29 @@
 //! What the tests are made with: a site, its visitors, their mailbox, and the services of this machine.
 
+mod browser;
 mod burst;
 mod crowd;
 mod mailbox;
+mod nu;
 pub mod pictures;
 mod program;
 mod services;
 mod site;
+mod terminal;
 mod visitor;
 mod world;
 
+pub use browser::{Browser, Look, tool};
 pub use burst::{at_once, first_line_of_answer};
 pub use crowd::fill;
 pub use mailbox::{MailServer, Mood};
+pub use nu::nu;
 pub use program::Program;
 #[cfg(feature = "mysql")]
 pub use services::Mariadb;
 pub use services::{Bucket, Exim, Nginx, Postgres, Redis, free_port, program, wait_for_port};
 pub use site::{Site, WRITE_LOCK, hours, minutes, run, run_alone, seconds};
+pub use terminal::{Terminal, TextBrowser};
 pub use visitor::Visitor;
 pub use world::{Sandbox, World};
 

@@ -47,7 +47,7 @@ fn a_journey_alternates_between_two_instances() {
         let code = one.code_to("ann@example.org").await;
         ann.go_to(other).fill("Code", &code).press("Confirm").await;
         ann.status(200).see("Welcome!");
-        ann.go_to(one).follow("Change details").await;
+        ann.go_to(one).follow("Change username").await;
         ann.go_to(other).fill("Name", "Ann Lee").press("Save").await;
         ann.go_to(one).visit("/user-profile/").await;
         ann.see("Ann Lee");
@@ -169,7 +169,7 @@ fn a_thousand_mails_leave_once_each_through_a_moody_server() {
             .write(move |conn| {
                 for number in 0..1000 {
                     let to = Email::parse(&format!("p{number}@example.org")).unwrap();
-                    let mail = AccountExists { username: format!("person{number}") };
+                    let mail = AccountExists { name: format!("person{number}") };
                     mail::queue(conn, mail, &Envelope::to(&ann, &to), now)?;
                 }
                 Ok::<_, db::Error>(())

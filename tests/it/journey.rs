@@ -19,12 +19,12 @@ async fn from_sign_up_to_a_new_address_and_password(site: &Site) {
     ann.fill("Code", &format!(" {} {} ", &code[..3], &code[3..])).press("Confirm").await;
     ann.status(200).see("Welcome! Your email address is confirmed.").see("@annalee User");
 
-    ann.follow("Change details").await;
+    ann.follow("Change username").await;
     ann.fill("Name", "Ann Lee")
         .fill("Phone", "+49 30 123-4567")
         .fill("About you", "Gardener.\nOwls & <b>figs</b>.");
     ann.press("Save").await;
-    ann.see("Your changes have been saved.").see("Ann Lee").see("+49301234567").see("Owls & <b>figs</b>.");
+    ann.see("Your changes have been saved.").see("Ann Lee").see("+49 30 1234567").see("Owls & <b>figs</b>.");
 
     ann.follow("Change picture").await;
     ann.choose_file("Picture", "me.png", "image/png", &pictures::png(640, 480)).press("Save").await;

@@ -139,9 +139,9 @@ fn a_mail_has_two_parts_and_nothing_from_elsewhere() {
             "made of the mail's own id: {}",
             mail.message_id
         );
-        let expected = "Hello,\n\nEnter this code to confirm your email address and finish signing up:\n\n    CODE\n\nEnter the code:\nLINK\n\nThe code works for 10 minutes. Only the newest code works.\n\nDidn't sign up? You can ignore this email. Without the code, the account can't be used and will be deleted. Never share this code.\n\n-- \nLatchkey · SITE/";
+        let expected = "Hello,\n\nEnter this code to confirm your email address and finish signing up:\n\n    CODE\n\nConfirm email address:\nLINK\n\nThe code works for 10 minutes. Only the newest code works.\n\nDidn't sign up? You can ignore this email. Without the code, the account can't be used and will be deleted. Never share this code.\n\n-- \nLatchkey · SITE/";
         let link = format!("{}{}", site.url, mail.link("/auth/verify-otp/"));
-        let seen = mail.text.replace(&code, "CODE").replace(&link, "LINK").replace(&site.url, "SITE");
+        let seen = mail.text.replace(&link, "LINK").replace(&code, "CODE").replace(&site.url, "SITE");
         assert_eq!(seen.trim_end(), expected);
     });
 }

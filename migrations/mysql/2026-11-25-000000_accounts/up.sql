@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS users (
     picture VARCHAR(22),                        -- the random name of its file
     created_at DATETIME(6) NOT NULL,
     password_changed_at DATETIME(6) NOT NULL,
+    theme VARCHAR(10) NOT NULL,
+    time_zone VARCHAR(64) NOT NULL,           -- a name of the IANA database
     email_since DATETIME(6) NOT NULL,        -- when the email address became the account's
     UNIQUE INDEX users_username_canon (username_canon),
     UNIQUE INDEX users_email_canon (email_canon),

@@ -19,6 +19,8 @@ CREATE TABLE users (
     picture TEXT,                        -- the random name of its file
     created_at TIMESTAMP NOT NULL,
     password_changed_at TIMESTAMP NOT NULL,
+    theme TEXT NOT NULL,
+    time_zone TEXT NOT NULL,           -- a name of the IANA database
     email_since TIMESTAMP NOT NULL        -- when the email address became the account's
 );
 CREATE UNIQUE INDEX users_username_canon ON users (username_canon);

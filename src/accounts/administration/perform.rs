@@ -38,7 +38,7 @@ impl ActContext<'_> {
         sessions::end_all(self.conn, id, None, self.now)?;
         passwords::revoke_pending(self.conn, id, self.now)?;
         let mail =
-            AccountBlocked { username: self.user.username.to_string(), reason: self.actor.reason.clone() };
+            AccountBlocked { name: self.user.display_name().to_owned(), reason: self.actor.reason.clone() };
         let was = self.user.status().as_str();
         self.notify(mail)?.note(Kind::Blocked, was, "blocked")
     }
@@ -50,7 +50,7 @@ impl ActContext<'_> {
         users::set_blocked(self.conn, &self.user.id, None)?;
         let opened = User { blocked_at: None, ..self.user.clone() };
         let became = opened.status().as_str();
-        let mail = AccountUnblocked { username: self.user.username.to_string() };
+        let mail = AccountUnblocked { name: self.user.display_name().to_owned() };
         self.notify(mail)?.note(Kind::Unblocked, &format!("blocked: {reason}"), became)
     }
 
@@ -113,7 +113,7 @@ impl ActContext<'_> {
         users::set_role(self.conn, &self.user.id, role)?;
         // How long a session lives depends on the role.
         sessions::end_all(self.conn, &self.user.id, None, self.now)?;
-        let mail = RoleChanged { username: self.user.username.to_string(), role: role.as_str().to_owned() };
+        let mail = RoleChanged { name: self.user.display_name().to_owned(), role: role.as_str().to_owned() };
         let was = self.user.role.as_str();
         self.notify(mail)?.note(Kind::RoleChanged, was, role.as_str())
     }
@@ -169,7 +169,8 @@ impl ActContext<'_> {
     pub fn delete(self) -> Result<Done, ActError> {
         let User { username, email, role, picture, .. } = self.user;
         outbox::cancel_of(self.conn, &self.user.id, self.now)?;
-        let mail = AccountDeleted { username: username.to_string(), reason: self.actor.reason.clone() };
+        let mail =
+            AccountDeleted { name: self.user.display_name().to_owned(), reason: self.actor.reason.clone() };
         let context = self.notify(mail)?;
         users::remove(context.conn, &context.user.id)?;
         let email = email.as_ref().map_or("", Email::as_str);

@@ -3,26 +3,23 @@
 use super::{Letter, Write};
 use crate::identity::{Moment, t};
 use crate::mail::content::{Content, Enclosed, MailWriter};
-use crate::paths::HOME;
 use crate::paths::account::CHANGE_EMAIL;
-use crate::paths::auth::UNDO_EMAIL;
+use crate::paths::auth::{FORGOT, UNDO_EMAIL};
 
 letter! {
-    /// The password has been changed. Carries no link that does anything.
-    PasswordChanged("password-changed", t("Password changed")) { username: String, at: Moment, ip: String }
+    /// The password has been changed. Its link only leads to where a new one is asked for.
+    PasswordChanged("password-changed", t("Password changed")) { name: String, at: Moment, ip: String }
 }
 
 impl Write for PasswordChanged {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let changed = t("Your password was changed on {when} from IP address {ip}.");
-        let not_you = t(
-            "Not you? Go to {site} now and choose “Forgot your password?” on the sign-in page. Choosing a new password signs you out everywhere.",
-        );
         let content = writer
-            .content(&self.username, t("Your password has been changed"))
+            .content(&self.name, t("Your password has been changed"))
             .say(changed.with("when", self.at).with("ip", &self.ip))
-            .note(t("If this was you, you don't need to do anything."))
-            .note(not_you.with("site", writer.url(HOME.path())));
+            .say(t("If this was you, you don't need to do anything."))
+            .say(t("Not you? Choose a new password now. This signs you out everywhere."))
+            .button(t("Choose a new password"), writer.url(FORGOT.path()));
         Some(content)
     }
 }
@@ -36,7 +33,7 @@ impl Write for ConfirmNewEmail {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let content = writer
             // Without the name: the address may be a stranger's.
-            .content("", t("{code} is your Latchkey code").with("code", secret))
+            .content("", t("{code} is your {site} code").with("code", secret).with("site", &writer.brand.name))
             .say(t("Enter this code to confirm this as your new email address:"))
             .code(secret)
             .button(t("Enter the code"), writer.url(CHANGE_EMAIL.path()))
@@ -48,24 +45,24 @@ impl Write for ConfirmNewEmail {
 
 letter! {
     /// An address is not the account's any more, and has no way back: it was only for a short while, or its change was undone.
-    EmailTakenAway("email-taken-away", t("Email no longer used")) { username: String, new_email: String }
+    EmailTakenAway("email-taken-away", t("Old email address removed")) { name: String, new_email: String }
 }
 
 impl Write for EmailTakenAway {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
-        let changed =
-            t("This email address no longer belongs to your account. Its email address is now {email}.");
+        let changed = t("Your account now uses {email} instead of this email address.");
         let content = writer
-            .content(&self.username, t("Your email address has been changed"))
+            .content(&self.name, t("Your email address has been changed"))
             .say(changed.with("email", &self.new_email))
-            .note(t("If this was you, you don't need to do anything. If it wasn't, contact the people who run this site."));
+            .say(t("If this was you, you don't need to do anything."))
+            .with_help();
         Some(content)
     }
 }
 
 letter! {
     /// The address has been changed: the notice to the old one. Its secret is the token of the link that undoes it.
-    EmailChanged("email-changed", t("Email changed")) { username: String, new_email: String, link: String }
+    EmailChanged("email-changed", t("Email address changed")) { name: String, new_email: String, link: String }
 }
 
 impl Write for EmailChanged {
@@ -73,7 +70,7 @@ impl Write for EmailChanged {
         let changed =
             t("The email address for your account is now {email}. From now on, we'll send emails there.");
         let content = writer
-            .content(&self.username, t("Your email address has been changed"))
+            .content(&self.name, t("Your email address has been changed"))
             .say(changed.with("email", &self.new_email))
             .say(t("If this was you, you don't need to do anything."))
             .say(t("Not you? Restore this address now. This signs you out everywhere, and you'll need to choose a new password."))

@@ -21,7 +21,7 @@ impl Write for Invitation {
         );
         let content = writer
             .content(&self.username, t("Your new account"))
-            .say(created.with("site", writer.public_url.host()))
+            .say(created.with("site", &writer.brand.name))
             .button(t("Choose a password"), writer.url(&RESET.to([&self.link, secret])))
             .note(lifetime.with("lifetime", left))
             .note(t(
@@ -33,30 +33,30 @@ impl Write for Invitation {
 
 letter! {
     /// A superuser blocked the account.
-    AccountBlocked("account-blocked", t("Account blocked")) { username: String, reason: String }
+    AccountBlocked("account-blocked", t("Account blocked")) { name: String, reason: String }
 }
 
 impl Write for AccountBlocked {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.username, t("Your account has been blocked"))
+            .content(&self.name, t("Your account has been blocked"))
             .say(t("An administrator has blocked your account."))
-            .say(t("Reason: {reason}").with("reason", &self.reason))
-            .say(t("You've been signed out everywhere, and you can't sign in for now."))
-            .note(t("If you think this is a mistake, contact the site's administrators."));
+            .because(&self.reason)
+            .say(t("You've been signed out everywhere and can't sign in."))
+            .with_help();
         Some(content)
     }
 }
 
 letter! {
     /// A superuser unblocked the account.
-    AccountUnblocked("account-unblocked", t("Account unblocked")) { username: String }
+    AccountUnblocked("account-unblocked", t("Account unblocked")) { name: String }
 }
 
 impl Write for AccountUnblocked {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.username, t("Your account has been unblocked"))
+            .content(&self.name, t("Your account has been unblocked"))
             .say(t("An administrator has unblocked your account. You can sign in again."))
             .button(t("Sign in"), writer.url(SIGN_IN_ANY.path()));
         Some(content)
@@ -65,14 +65,14 @@ impl Write for AccountUnblocked {
 
 letter! {
     /// A superuser changed the role of the account.
-    RoleChanged("role-changed", t("Role changed")) { username: String, role: String }
+    RoleChanged("role-changed", t("Role changed")) { name: String, role: String }
 }
 
 impl Write for RoleChanged {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let role = Role::parse(&self.role)?;
         let content = writer
-            .content(&self.username, t("Your role has changed"))
+            .content(&self.name, t("Your role has changed"))
             .say(t("Your role has changed to {role}. Please sign in again.").with("role", role.name()))
             .button(t("Sign in"), writer.url(&SIGN_IN.to([role.as_str()])));
         Some(content)
@@ -81,16 +81,16 @@ impl Write for RoleChanged {
 
 letter! {
     /// A superuser deleted the account.
-    AccountDeleted("account-deleted", t("Account deleted")) { username: String, reason: String }
+    AccountDeleted("account-deleted", t("Account deleted")) { name: String, reason: String }
 }
 
 impl Write for AccountDeleted {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.username, t("Your account has been deleted"))
+            .content(&self.name, t("Your account has been deleted"))
             .say(t("An administrator has deleted your account."))
-            .say(t("Reason: {reason}").with("reason", &self.reason))
-            .note(t("If you think this is a mistake, contact the site's administrators."));
+            .because(&self.reason)
+            .with_help();
         Some(content)
     }
 }
@@ -102,9 +102,10 @@ letter! {
 
 impl Write for TestMail {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
-        let content = writer
-            .content("", t("A test email from Latchkey"))
-            .say(t("This email shows that Latchkey can send email with its current settings."));
+        let content = writer.content("", t("A test email from {site}").with("site", &writer.brand.name)).say(
+            t("This email shows that {site} can send email with its current settings.")
+                .with("site", &writer.brand.name),
+        );
         Some(content)
     }
 }

@@ -3,7 +3,8 @@
 use super::{Letter, Write};
 use crate::identity::{CodePurpose, Id, LinkToken, Role, t};
 use crate::mail::content::{Content, Enclosed, MailWriter};
-use crate::paths::auth::{RESET, SIGN_IN, VERIFY};
+use crate::paths::auth::{FORGOT, RESET, SIGN_IN, VERIFY};
+use crate::paths::with_query;
 
 letter! {
     /// The code that confirms the address of a new account; its secret is the code.
@@ -16,10 +17,10 @@ impl Write for VerifyEmail {
         let token = LinkToken::of_flow(&writer.keys.link, &flow, CodePurpose::SignUp).expose();
         let content = writer
             // Without the name: a stranger may have chosen it, for somebody else's mailbox.
-            .content("", t("{code} is your Latchkey code").with("code", secret))
+            .content("", t("{code} is your {site} code").with("code", secret).with("site", &writer.brand.name))
             .say(t("Enter this code to confirm your email address and finish signing up:"))
             .code(secret)
-            .button(t("Enter the code"), writer.url(&VERIFY.to([flow.as_str(), &token])))
+            .button(t("Confirm email address"), with_query(&writer.url(&VERIFY.to([flow.as_str(), &token])), &[("code", secret)]))
             .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))
             .note(t("Didn't sign up? You can ignore this email. Without the code, the account can't be used and will be deleted. Never share this code."));
         Some(content)
@@ -28,16 +29,16 @@ impl Write for VerifyEmail {
 
 letter! {
     /// Somebody tried to sign up with an address that already has an account.
-    AccountExists("account-exists", t("Account already exists")) { username: String }
+    AccountExists("account-exists", t("Account already exists")) { name: String }
 }
 
 impl Write for AccountExists {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.username, t("You already have an account"))
+            .content(&self.name, t("You already have an account"))
             .say(t("Someone – maybe you – just tried to sign up with this email address. You already have an account, so nothing has changed."))
             .button(t("Sign in"), writer.url(&SIGN_IN.to([Role::User.as_str()])))
-            .note(t("If you've forgotten your password, choose “Forgot your password?” on the sign-in page."))
+            .note(t("Forgot your password? Choose a new one: {url}").with("url", writer.url(FORGOT.path())))
             .note(t("Not you? You don't need to do anything. They weren't told that you have an account."));
         Some(content)
     }
@@ -45,13 +46,13 @@ impl Write for AccountExists {
 
 letter! {
     /// The way to a new password; its secret is the link's token.
-    ResetPassword("reset-password", t("Password link")) { username: String, link: String }
+    ResetPassword("reset-password", t("Password link")) { name: String, link: String }
 }
 
 impl Write for ResetPassword {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.username, t("Choose a new password"))
+            .content(&self.name, t("Choose a new password"))
             .say(t("Someone asked to reset your password. If it was you, choose a new one:"))
             .button(t("Choose a new password"), writer.url(&RESET.to([&self.link, secret])))
             .note(t("You can use the link once. It works for {lifetime}.").with("lifetime", left))

@@ -1,5 +1,6 @@
 //! Change username, name, phone number and the text about oneself.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
@@ -7,16 +8,16 @@ use serde::Deserialize;
 use crate::accounts::usernames::{TAKEN, free_username};
 use crate::app::App;
 use crate::identity::{About, Details, FullName, Phone, Username, t};
-use crate::language::filters;
 use crate::paths::account::{DETAILS, PROFILE};
 use crate::records::events::{self, Kind};
 use crate::records::users::{self, User};
+use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer};
 
 /// On the profile page.
@@ -29,8 +30,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "account/details.html")]
 struct DetailsPage {
-    layout: Layout,
     form: DetailsForm,
+    /// Whether it was typed before its person was signed out.
+    is_carried: bool,
     problems: Problems,
 }
 
@@ -44,9 +46,11 @@ pub struct DetailsForm {
     pub about: String,
 }
 
-async fn show(viewer: Viewer) -> Answer {
-    let form = DetailsForm::of(&viewer.user);
-    page::ok(DetailsPage { layout: Layout::of(&viewer), form, problems: Problems::default() })
+async fn show(viewer: Viewer, req: HttpRequest) -> Answer {
+    let carried = carried::returned(&req, &viewer.user.id).and_then(|carried| carried.form());
+    let is_carried = carried.is_some();
+    let form = carried.unwrap_or_else(|| DetailsForm::of(&viewer.user));
+    page::ok(DetailsPage { form, is_carried, problems: Problems::default() })
 }
 
 async fn submit(app: Data<App>, by: By, Form(form): Form<DetailsForm>) -> Result<Answer, HttpError> {
@@ -54,7 +58,7 @@ async fn submit(app: Data<App>, by: By, Form(form): Form<DetailsForm>) -> Result
         Ok(()) => Ok(page::see_other(PROFILE.path()).saying(SAVED.post())),
         Err(error) => {
             let problems = error.problems()?;
-            Ok(page::form_again(DetailsPage { layout: Layout::of(&by.viewer), form, problems }))
+            Ok(page::form_again(DetailsPage { form, is_carried: false, problems }))
         }
     }
 }
@@ -83,7 +87,7 @@ fn differences(new: &Details, user: &User) -> String {
         changed.push(format!("username {} to {}", user.username, new.username));
     }
     let others = [
-        ("full_name", new.full_name.as_str(), &user.full_name),
+        ("name", new.full_name.as_str(), &user.full_name),
         ("phone", new.phone.as_str(), &user.phone),
         ("about", new.about.as_str(), &user.about),
     ];

@@ -14,8 +14,7 @@ use crate::accounts::codes::CodeRules;
 use crate::accounts::email::{begin_change, change};
 use crate::app::App;
 use crate::db;
-use crate::identity::{CodePurpose, Email, Otp, t};
-use crate::language::filters;
+use crate::identity::{CodePurpose, Email, Otp, Username, t};
 use crate::limits::Limit;
 use crate::paths::account::{
     CHANGE_EMAIL, CHANGE_EMAIL_CANCEL, CHANGE_EMAIL_RESEND, CHANGE_EMAIL_VERIFY, PROFILE,
@@ -26,12 +25,13 @@ use crate::records::sessions::{Rotation, Session};
 use crate::records::verifications::{self, Attempt, Verification};
 use crate::site::auth::password_check::require_current_password;
 use crate::site::auth::verification::{CODE_SENT, CodeField, problem_of, send_code, too_early};
+use crate::web::carried;
 use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, SignInRequest, Viewer};
 
 /// On the profile page.
@@ -49,16 +49,18 @@ const REQUESTED: Notice = Notice::new(
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(routes::form(CHANGE_EMAIL, show, request))
-        .service(routes::act(CHANGE_EMAIL_VERIFY, verify))
-        .service(routes::act(CHANGE_EMAIL_RESEND, resend))
-        .service(routes::act(CHANGE_EMAIL_CANCEL, cancel));
+        .service(routes::act(CHANGE_EMAIL_VERIFY, CHANGE_EMAIL, verify))
+        .service(routes::act(CHANGE_EMAIL_RESEND, CHANGE_EMAIL, resend))
+        .service(routes::act(CHANGE_EMAIL_CANCEL, CHANGE_EMAIL, cancel));
 }
 
 #[derive(Template)]
 #[template(path = "account/email.html")]
 struct ChangeEmailPage {
-    layout: Layout,
+    username: Username,
     current: Option<Email>,
+    /// Whether it was typed before its person was signed out.
+    is_carried: bool,
     form: ChangeEmailForm,
     problems: Problems,
 }
@@ -66,7 +68,6 @@ struct ChangeEmailPage {
 #[derive(Template)]
 #[template(path = "account/pending_email.html")]
 struct PendingPage {
-    layout: Layout,
     current: Option<Email>,
     email: Email,
     code: CodeField,
@@ -87,16 +88,15 @@ struct CodeForm {
 }
 
 async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer, HttpError> {
-    let layout = Layout::of(&viewer).showing(&req, &[&REQUESTED, &CODE_SENT]);
     let problems = Problems::default();
-    Ok(if let Some(flow) = pending(&app, &viewer).await? {
-        page::ok(PendingPage { layout, ..PendingPage::new(&app, &viewer, flow, problems) })
-    } else {
-        page::ok(ChangeEmailPage {
-            layout,
-            ..ChangeEmailPage::new(&viewer, ChangeEmailForm::default(), problems)
-        })
-    })
+    if let Some(flow) = pending(&app, &viewer).await? {
+        let page = PendingPage::new(&app, &viewer, flow, problems);
+        return Ok(page::ok(page).showing(&[&REQUESTED, &CODE_SENT]));
+    }
+    let carried = carried::returned(&req, &viewer.user.id).and_then(|carried| carried.form());
+    let is_carried = carried.is_some();
+    let page = ChangeEmailPage::new(&viewer, carried.unwrap_or_default(), problems);
+    Ok(page::ok(ChangeEmailPage { is_carried, ..page }))
 }
 
 async fn request(app: Data<App>, by: By, Form(form): Form<ChangeEmailForm>) -> Result<Answer, HttpError> {
@@ -235,7 +235,8 @@ fn belongs_to_another() -> FormError {
 
 impl ChangeEmailPage {
     fn new(viewer: &Viewer, form: ChangeEmailForm, problems: Problems) -> Self {
-        Self { layout: Layout::of(viewer), current: viewer.user.email.clone(), form, problems }
+        let username = viewer.user.username.clone();
+        Self { username, current: viewer.user.email.clone(), is_carried: false, form, problems }
     }
 }
 
@@ -243,7 +244,7 @@ impl PendingPage {
     fn new(app: &App, viewer: &Viewer, flow: Verification, problems: Problems) -> Self {
         let code = CodeField::of(&flow, app.clock.now());
         let current = viewer.user.email.clone();
-        Self { layout: Layout::of(viewer), current, email: flow.email, code, problems }
+        Self { current, email: flow.email, code, problems }
     }
 }
 

@@ -7,17 +7,17 @@ use serde::Deserialize;
 use crate::accounts::passwords;
 use crate::app::App;
 use crate::identity::{Username, t};
-use crate::language::filters;
 use crate::paths::account::{PASSWORD, PROFILE};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
-use crate::site::auth::password_check::{choose_password, hash_new, own_words, require_current_password};
+use crate::site::auth::password_check::{hash_new, own_words, require_current_password};
+use crate::site::auth::typing::{NewPasswordForm, Typing};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, SignInRequest, Viewer};
 
 /// On the profile page.
@@ -33,9 +33,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "account/password.html")]
 struct PasswordPage {
-    layout: Layout,
     username: Username,
-    min_length: usize,
+    typing: Typing,
     problems: Problems,
 }
 
@@ -43,12 +42,12 @@ struct PasswordPage {
 #[serde(default)]
 struct PasswordForm {
     current_password: String,
-    password: String,
-    confirm_password: String,
+    #[serde(flatten)]
+    new: NewPasswordForm,
 }
 
 async fn show(app: Data<App>, viewer: Viewer) -> Answer {
-    page::ok(PasswordPage::new(&app, &viewer, Problems::default()))
+    page::ok(PasswordPage::new(&app, &viewer, &NewPasswordForm::default(), Problems::default()))
 }
 
 async fn submit(
@@ -57,23 +56,28 @@ async fn submit(
     browser: SignInRequest,
     Form(form): Form<PasswordForm>,
 ) -> Result<Answer, HttpError> {
+    if form.new.only_shows() {
+        return Ok(page::ok(PasswordPage::new(&app, &by.viewer, &form.new, Problems::default())));
+    }
     match change(&app, &by, &form).await {
         Ok(session) => {
             browser.point_to(&session, by.now)?;
             Ok(page::see_other(PROFILE.path()).saying(CHANGED.post()))
         }
-        Err(error) => Ok(page::form_again(PasswordPage::new(&app, &by.viewer, error.problems()?))),
+        Err(error) => Ok(page::form_again(PasswordPage::new(&app, &by.viewer, &form.new, error.problems()?))),
     }
 }
 
 async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, FormError> {
+    let mut problems = Problems::default();
     if form.current_password.is_empty() {
-        return Err(FormError::at("current_password", t("Enter your current password.")));
+        problems.add("current_password", t("Enter your current password."));
     }
-    let password = choose_password(app, &form.password, &form.confirm_password)?;
-    if form.password == form.current_password {
-        return Err(FormError::at("password", t("That's your current password. Choose a different one.")));
+    let password = form.new.parse(app, &mut problems);
+    if password.is_some() && form.new.password == form.current_password {
+        problems.add("password", t("That's your current password. Choose a different one."));
     }
+    let password = password.filter(|_| problems.is_empty()).ok_or(problems)?;
     require_current_password(app, by, &form.current_password).await?;
     let hash = hash_new(app, &by.client, password, own_words(by.user())).await?;
     let by = by.clone();
@@ -93,12 +97,7 @@ async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, Form
 }
 
 impl PasswordPage {
-    fn new(app: &App, viewer: &Viewer, problems: Problems) -> Self {
-        Self {
-            layout: Layout::of(viewer),
-            username: viewer.user.username.clone(),
-            min_length: app.config.passwords.rules.min_length,
-            problems,
-        }
+    fn new(app: &App, viewer: &Viewer, form: &NewPasswordForm, problems: Problems) -> Self {
+        Self { username: viewer.user.username.clone(), typing: form.typing(app), problems }
     }
 }

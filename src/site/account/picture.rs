@@ -1,12 +1,15 @@
 //! Change or remove one's picture, and look at one.
 //!
-//! An upload has 2 MB at most, refused by its declared length before it is read. What is kept is drawn again
+//! An upload has 10 MB at most, refused by its declared length before it is read. What is kept is drawn again
 //! (see [`crate::pictures`]). A picture is shown to its person and to staff; to others there is none.
+
+mod crop;
 
 use std::time::Duration;
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
 };
@@ -17,20 +20,21 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::app::App;
 use crate::db;
-use crate::identity::t;
-use crate::language::filters;
+use crate::identity::{Sentence, t};
 use crate::limits::Limit;
-use crate::paths::account::{CHANGE_PICTURE, PICTURE, PROFILE};
+use crate::paths::account::{CHANGE_PICTURE, CROP, PICTURE, PROFILE};
 use crate::pictures::{self, DrawError, MAX_BYTES};
 use crate::records::events::{self, Kind};
 use crate::records::users;
+use crate::web::carried::Owner;
 use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
-use crate::web::viewer::{By, Viewer};
+use crate::web::signed_in::SignedInAs;
+use crate::web::view::filters;
+use crate::web::viewer::{By, Viewer, somebody_elses};
 
 /// On the profile page.
 pub const SAVED: Notice = Notice::new("picture-saved", t("Your picture has been updated."));
@@ -40,16 +44,20 @@ pub const REMOVED: Notice = Notice::new("picture-removed", t("Your picture has b
 /// Room for the multipart form around the file.
 const ENVELOPE: usize = 64 * 1024;
 const MAX_PARTS: usize = 8;
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Longer than any seal of a form's owner.
+const MAX_SEAL: usize = 1024;
+/// A phone on a slow line sends ten megabytes within it.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::form(CHANGE_PICTURE, show, submit)).service(routes::page(PICTURE, serve));
+    crop::routes(config);
 }
 
 #[derive(Template)]
 #[template(path = "account/picture.html")]
 struct PicturePage {
-    layout: Layout,
+    me: SignedInAs,
     problems: Problems,
 }
 
@@ -59,6 +67,8 @@ struct Upload {
     file: Vec<u8>,
     is_too_large: bool,
     removes: bool,
+    /// Whose form it is, under seal.
+    owner: String,
 }
 
 /// What the form asks for.
@@ -70,50 +80,87 @@ enum Change {
 }
 
 async fn show(viewer: Viewer) -> Answer {
-    page::ok(PicturePage { layout: Layout::of(&viewer), problems: Problems::default() })
+    page::ok(PicturePage::new(&viewer, Problems::default())).showing(&[&crop::TOO_LATE])
 }
 
 async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Result<Answer, HttpError> {
-    // Before a byte is read, for who is signed in: bodies of two megabytes are what this limit is about.
+    // Before a byte is read, for who is signed in: bodies of ten megabytes are what this limit is about.
     let tokens = app.limits.take([Limit::Picture.of(by.user().id.as_str())]).await?;
     let upload = tokio::time::timeout(DEADLINE, Upload::read(&req, body)).await;
-    let upload = upload.unwrap_or(Err(HttpError::Timeout))?;
+    let upload = match upload.unwrap_or(Err(HttpError::Timeout)) {
+        Err(HttpError::TooLarge) => {
+            let page = PicturePage::new(&by.viewer, Problems::one("profile_picture", too_large()));
+            return Ok(page::with_status(StatusCode::PAYLOAD_TOO_LARGE, page));
+        }
+        upload => upload?,
+    };
+    if let Some(owner) = upload.owner(&app).filter(|owner| owner.id != by.user().id) {
+        return Err(somebody_elses(&owner, by.user()).into());
+    }
     if upload.removes {
         // Nothing large was sent.
         app.limits.give_back(tokens).await;
     } else {
         tokens.spend();
     }
-    match change(&app, &by, upload).await {
-        Ok(notice) => Ok(page::see_other(PROFILE.path()).saying(notice.post())),
+    let changed = change(&app, &by, upload).await;
+    if changed.is_ok() {
+        crop::forget(&app, &req, by.user()).await;
+    }
+    match changed {
+        Ok(Changed::Removed) => Ok(page::see_other(PROFILE.path()).saying(REMOVED.post())),
+        Ok(Changed::Drawn(source)) => Ok(page::see_other(CROP.path())
+            .saying(SAVED.post())
+            .with_cookie(crop::seal(&app, by.user(), &source))),
         Err(error) => {
             let problems = error.problems()?;
-            Ok(page::form_again(PicturePage { layout: Layout::of(&by.viewer), problems }))
+            Ok(page::form_again(PicturePage::new(&by.viewer, problems)))
         }
     }
 }
 
-async fn change(app: &App, by: &By, upload: Upload) -> Result<&'static Notice, FormError> {
+/// What has become of the picture.
+enum Changed {
+    Removed,
+    /// Its middle is kept; the name of the whole, of which another part can be chosen.
+    Drawn(String),
+}
+
+async fn change(app: &App, by: &By, upload: Upload) -> Result<Changed, FormError> {
     match upload.parse()? {
         Change::New(file) => {
-            let jpeg = app.pictures.draw(file).await.map_err(|error| explained(&error))?;
-            let kept = app.pictures.keep(jpeg).await;
-            let name =
-                kept.map_err(|error| HttpError::Unavailable(format!("a picture cannot be kept: {error}")))?;
-            set(app, by, Some(name)).await?;
-            Ok(&SAVED)
+            let drawn = app.pictures.draw(file).await.map_err(|error| explained(&error))?;
+            keep(app, by, drawn.square).await?;
+            // No row names it: housekeeping takes it away after an hour.
+            Ok(Changed::Drawn(app.pictures.keep(drawn.source).await.map_err(|error| not_kept(&error))?))
         }
         Change::Remove => {
             set(app, by, None).await?;
-            Ok(&REMOVED)
+            Ok(Changed::Removed)
         }
     }
+}
+
+/// Keeps a drawn picture as that of an account.
+async fn keep(app: &App, by: &By, jpeg: Vec<u8>) -> Result<(), FormError> {
+    let name = app.pictures.keep(jpeg).await.map_err(|error| not_kept(&error))?;
+    set(app, by, Some(name)).await
+}
+
+fn not_kept(error: &std::io::Error) -> HttpError {
+    HttpError::Unavailable(format!("a picture cannot be kept: {error}"))
+}
+
+fn too_large() -> Sentence {
+    t("Picture must be 10 MB or smaller. Choose a smaller file.")
 }
 
 fn explained(error: &DrawError) -> FormError {
     let message = match error {
         DrawError::Format => t("We can't read this file. Choose a PNG, JPEG, WebP or GIF picture."),
-        DrawError::Dimensions => t("This picture is too large. The limit is 4096 × 4096 pixels."),
+        DrawError::Dimensions => t(
+            "Picture must be 12,000 × 12,000 pixels or smaller, and about 50 megapixels at most. Choose a smaller one.",
+        ),
         DrawError::Broken => t("This picture is damaged and can't be opened. Try another one."),
     };
     FormError::at("profile_picture", message)
@@ -146,13 +193,23 @@ async fn set(app: &App, by: &By, new: Option<String>) -> Result<(), FormError> {
     changed.map(drop)
 }
 
+impl PicturePage {
+    fn new(viewer: &Viewer, problems: Problems) -> Self {
+        Self { me: SignedInAs::of(&viewer.user), problems }
+    }
+}
+
 impl Upload {
+    fn owner(&self, app: &App) -> Option<Owner> {
+        Owner::open(app, &self.owner)
+    }
+
     fn parse(self) -> Result<Change, FormError> {
         let problem = |message| FormError::at("profile_picture", message);
         if self.removes {
             Ok(Change::Remove)
         } else if self.is_too_large {
-            Err(problem(t("This file is larger than 2 MB. Choose a smaller one.")))
+            Err(problem(too_large()))
         } else if self.file.is_empty() {
             Err(problem(t("Choose a picture.")))
         } else {
@@ -189,6 +246,7 @@ impl Upload {
     async fn take(&mut self, part: &mut Field) -> Result<(), HttpError> {
         let is_file = part.name() == Some("profile_picture");
         let is_tick = part.name() == Some("remove_profile_picture");
+        let is_owner = part.name() == Some("for");
         if is_file && !self.file.is_empty() {
             return Err(HttpError::BadRequest);
         }
@@ -197,6 +255,8 @@ impl Upload {
             size += chunk.len();
             if is_file && size <= MAX_BYTES {
                 self.file.extend_from_slice(&chunk);
+            } else if is_owner && size <= MAX_SEAL {
+                self.owner.push_str(&String::from_utf8_lossy(&chunk));
             }
         }
         self.is_too_large |= is_file && size > MAX_BYTES;
@@ -221,10 +281,15 @@ async fn serve(app: Data<App>, viewer: Viewer, name: Path<String>) -> Result<Htt
         return Err(HttpError::NotFound);
     }
     let jpeg = app.pictures.read(&name).await.map_err(|error| HttpError::Unavailable(error.to_string()))?;
-    Ok(HttpResponse::Ok()
+    Ok(image(jpeg.ok_or(HttpError::NotFound)?))
+}
+
+/// A picture, which runs nothing wherever it is opened.
+fn image(jpeg: Vec<u8>) -> HttpResponse {
+    HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "image/jpeg"))
         .insert_header((CONTENT_DISPOSITION, "inline; filename=\"picture.jpg\""))
         .insert_header((CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
         .insert_header((CACHE_CONTROL, "private, max-age=3600"))
-        .body(jpeg.ok_or(HttpError::NotFound)?))
+        .body(jpeg)
 }

@@ -14,14 +14,13 @@ use super::users_query::UsersQuery;
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Sentence, fingerprint, t};
-use crate::language::filters;
-use crate::paths::admin::BULK;
+use crate::paths::admin::{BULK, USERS};
 use crate::records::users::{self, User, directory};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, Superuser};
 
 /// The most accounts at once: what one transaction does within the time that somebody waits for it.
@@ -32,7 +31,7 @@ const NAMED: usize = 20;
 const CHECKBOX: &str = "uid-";
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(BULK, submit));
+    config.service(routes::act(BULK, USERS, submit));
 }
 
 /// Names the checkbox of an account in the list.
@@ -43,7 +42,6 @@ pub fn checkbox_name(user: &Id) -> String {
 #[derive(Template)]
 #[template(path = "admin/bulk.html")]
 struct BulkPage {
-    layout: Layout,
     heading: Message,
     effect: Sentence,
     button: Message,
@@ -56,6 +54,11 @@ struct BulkPage {
     unnamed: usize,
     needs_reason: bool,
     reason: String,
+    /// Whether the number must be typed.
+    is_deletion: bool,
+    number: String,
+    /// How many are left out.
+    left_out: usize,
     back: String,
     /// Whether it can be confirmed.
     can_go_on: bool,
@@ -76,7 +79,7 @@ enum Whom {
     Everybody(directory::Filter),
 }
 
-async fn submit(
+pub async fn submit(
     app: Data<App>,
     Superuser(by): Superuser,
     Form(fields): Form<BTreeMap<String, String>>,
@@ -84,7 +87,10 @@ async fn submit(
     let bulk = Bulk::parse(fields)?;
     // First of all: a password page in between would lose what is typed on the next one.
     by.require_recent_password(&bulk.query.path())?;
-    let users = bulk.users(&app).await?;
+    let selected = bulk.users(&app).await?;
+    let many = selected.len();
+    let applies = |user: &User| bulk.act.applies_to(user, &by.user().id);
+    let users: Vec<User> = selected.into_iter().filter(applies).collect();
     let problems = if bulk.field("confirmed").is_empty() {
         Problems::default()
     } else {
@@ -96,8 +102,17 @@ async fn submit(
             Err(error) => error.problems()?,
         }
     };
-    let page = BulkPage::new(&by, &bulk, &users, problems);
+    let page = BulkPage::new(&bulk, &users, many, problems);
     Ok(if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) })
+}
+
+/// Says what a form asks for.
+pub fn describe(fields: BTreeMap<String, String>) -> Option<Message> {
+    let bulk = Bulk::parse(fields).ok()?;
+    Some(match &bulk.whom {
+        Whom::Selected(ids) => bulk.act.button(ids.len()),
+        Whom::Everybody(_) => t("{act}: all accounts in this list").with("act", bulk.act.kind().name()),
+    })
 }
 
 /// Does it, for all of them or for none; whom it does not apply to is skipped. Returns to how many it was done.
@@ -108,8 +123,16 @@ async fn run(app: &App, by: &By, bulk: &Bulk, users: &[User]) -> Result<usize, F
             t("The list has changed since you opened it. Check it and confirm again."),
         ));
     }
-    let reason = bulk.act.kind().reason(bulk.field("reason"));
-    let reason = reason.map_err(|message| FormError::at("reason", message))?;
+    let mut problems = Problems::default();
+    let reason = problems.take("reason", bulk.act.kind().reason(bulk.field("reason")));
+    let typed = bulk.fields.get("number").map(|typed| typed.trim());
+    if bulk.act == BulkAct::Delete && typed.is_some_and(|typed| typed != users.len().to_string()) {
+        problems.add(
+            "number",
+            t("Number of accounts doesn't match. Enter {count} to confirm.").with("count", users.len()),
+        );
+    }
+    let reason = reason.filter(|_| problems.is_empty()).ok_or(problems)?;
     let users = users.iter().map(|user| user.id.clone()).collect();
     act_on(app, by, users, Request { act: bulk.act.act(), reason }, OnError::Skip).await
 }
@@ -180,9 +203,11 @@ impl Whom {
 }
 
 impl BulkPage {
-    fn new(by: &By, bulk: &Bulk, users: &[User], mut problems: Problems) -> Self {
+    fn new(bulk: &Bulk, users: &[User], selected: usize, mut problems: Problems) -> Self {
         let count = users.len();
-        if count == 0 {
+        if count == 0 && selected > 0 {
+            problems.add("acts", t("This doesn't apply to any of the accounts you selected. Go back and choose other accounts or another action."));
+        } else if count == 0 {
             problems.add("acts", t("No accounts selected. Go back and select at least one."));
         } else if count > MAX_BULK_USERS {
             let message = t("You can change up to {limit} accounts at a time. Go back and narrow the list.");
@@ -191,11 +216,12 @@ impl BulkPage {
         let can_go_on = (1..=MAX_BULK_USERS).contains(&count);
         let heading = if can_go_on { bulk.act.question(count) } else { bulk.act.kind().name().into() };
         let mut carried = bulk.fields.clone();
-        carried.remove("reason");
+        for typed in ["reason", "number", "for"] {
+            carried.remove(typed);
+        }
         carried.insert("confirmed".to_owned(), bulk.fingerprint_of(users));
         let names: Vec<&str> = users.iter().take(NAMED).map(|user| user.username.as_str()).collect();
         Self {
-            layout: Layout::of(&by.viewer),
             heading,
             effect: bulk.act.effect(),
             button: bulk.act.button(count),
@@ -205,6 +231,9 @@ impl BulkPage {
             unnamed: count.saturating_sub(NAMED),
             needs_reason: bulk.act.kind().is_against_person(),
             reason: bulk.field("reason").to_owned(),
+            is_deletion: bulk.act == BulkAct::Delete,
+            number: bulk.field("number").to_owned(),
+            left_out: selected - count,
             back: bulk.query.path(),
             can_go_on,
             problems,

@@ -1,7 +1,8 @@
 //! The acts that can be done to several accounts at once, and what is said before they are.
 
 use crate::accounts::administration::{Act, ActKind};
-use crate::identity::{Message, Sentence, t, tn};
+use crate::identity::{AccountStatus, Id, Message, Sentence, t, tn};
+use crate::records::users::User;
 use crate::web::notice::Notice;
 
 /// Each with the question, the button that answers it, what is said once it is done, and what it will do.
@@ -90,6 +91,18 @@ impl BulkAct {
     /// Reads its word in the form.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|act| act.kind().word() == word)
+    }
+
+    /// Whether it changes anything about an account, for who acts.
+    pub fn applies_to(self, user: &User, actor: &Id) -> bool {
+        user.id != *actor
+            && match self {
+                Self::Block => user.blocked_at.is_none(),
+                Self::Unblock => user.blocked_at.is_some(),
+                Self::Verify => user.verified_at.is_none(),
+                Self::SendCode => user.status() == AccountStatus::Unverified,
+                Self::EndSessions | Self::Delete => true,
+            }
     }
 
     /// The kind of act.

@@ -9,8 +9,7 @@ use serde::Deserialize;
 use super::listing::{day, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::app::App;
 use crate::db::Connection;
-use crate::identity::{Id, Message, Moment, t};
-use crate::language::filters;
+use crate::identity::{Id, Message, Moment, browser_name, t};
 use crate::paths::admin::{EVENTS, USER};
 use crate::paths::with_query;
 use crate::records::events::{self, Event, Filter, Kind, Source, Whose};
@@ -18,9 +17,9 @@ use crate::records::users;
 use crate::records::users::directory;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Problems, query};
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::Staff;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -30,7 +29,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "admin/events.html")]
 struct EventsPage {
-    layout: Layout,
     query: EventsQuery,
     rows: Vec<Row>,
     next: Option<String>,
@@ -44,9 +42,20 @@ pub struct Row {
     pub user: Option<Who>,
     pub actor: Option<Who>,
     pub source: Message,
-    pub detail: String,
+    pub detail: Message,
     pub was: String,
     pub became: String,
+}
+
+impl Row {
+    /// What changed, a pair of before and after for each thing.
+    pub fn changes(&self) -> Vec<(&str, &str)> {
+        let was = self.was.split("; ").map(str::trim);
+        let mut became = self.became.split("; ").map(str::trim);
+        let pairs = was.map(|was| (was, became.next().unwrap_or_default())).collect::<Vec<_>>();
+        let rest = became.map(|became| ("", became));
+        pairs.into_iter().chain(rest).filter(|(was, became)| was != became).collect()
+    }
 }
 
 /// Somebody in an event.
@@ -70,7 +79,7 @@ struct EventsQuery {
     after: String,
 }
 
-async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
+async fn list(app: Data<App>, _: Staff, req: HttpRequest) -> Result<Answer, HttpError> {
     let asked: EventsQuery = query(&req)?;
     let after = known(&asked.after, parse_cursor)?;
     let (filter, problems) = asked.parse()?;
@@ -87,7 +96,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
         })
         .await?;
     let next = next.map(|after| asked.path_after(&after));
-    let page = EventsPage { layout: Layout::of(&viewer), query: asked, rows, next, problems };
+    let page = EventsPage { query: asked, rows, next, problems };
     Ok(if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) })
 }
 
@@ -129,6 +138,11 @@ impl EventsQuery {
     }
 }
 
+/// What else there is to say: of a sign-in the device, as people name it.
+fn detail(event: &Event) -> Message {
+    if event.is_of(Kind::SignedIn) { browser_name(&event.detail) } else { Message::verbatim(&event.detail) }
+}
+
 /// Shows events, with the names of those in them.
 pub fn rows(conn: &mut Connection, events: Vec<Event>) -> QueryResult<Vec<Row>> {
     let users = events.iter().flat_map(|event| [&event.user_id, &event.actor_id]).flatten();
@@ -140,11 +154,11 @@ pub fn rows(conn: &mut Connection, events: Vec<Event>) -> QueryResult<Vec<Row>> 
     };
     let row = |event: Event| Row {
         what: event.name(),
+        detail: detail(&event),
         at: event.at,
         source: Source::name(&event.source),
         user: event.user_id.map(who),
         actor: event.actor_id.map(who),
-        detail: event.detail,
         was: event.was,
         became: event.became,
     };

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
@@ -11,17 +12,17 @@ use super::acting::{actor, explained};
 use crate::accounts::new_user::{self, NewAccount};
 use crate::accounts::passwords::{self, LinkRules};
 use crate::app::App;
-use crate::identity::{Email, Id, PasswordHash, Role, Username, t};
-use crate::language::filters;
+use crate::identity::{Email, Id, Message, PasswordHash, Role, Username, t};
 use crate::mail::Invitation;
 use crate::paths::admin::{NEW_USER, USER};
 use crate::records::events::Kind;
+use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, Superuser};
 
 /// On the page of the new account.
@@ -38,14 +39,13 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "admin/new_user.html")]
 struct NewUserPage {
-    layout: Layout,
     form: NewUserForm,
     problems: Problems,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct NewUserForm {
+pub struct NewUserForm {
     username: String,
     email: String,
     role: String,
@@ -58,14 +58,16 @@ struct Wanted {
     role: Role,
 }
 
-async fn show(Superuser(by): Superuser) -> Result<Answer, HttpError> {
-    // Before anything is typed, so that nothing typed is lost: this page hands out power.
+async fn show(Superuser(by): Superuser, req: HttpRequest) -> Result<Answer, HttpError> {
+    // Before anything is typed: this page hands out power.
     by.require_recent_password(NEW_USER.path())?;
-    let form = NewUserForm { role: Role::User.as_str().to_owned(), ..NewUserForm::default() };
-    Ok(page::ok(NewUserPage { layout: Layout::of(&by.viewer), form, problems: Problems::default() }))
+    let carried = carried::returned(&req, &by.user().id).and_then(|carried| carried.form());
+    let form = carried
+        .unwrap_or_else(|| NewUserForm { role: Role::User.as_str().to_owned(), ..NewUserForm::default() });
+    Ok(page::ok(NewUserPage { form, problems: Problems::default() }))
 }
 
-async fn submit(
+pub async fn submit(
     app: Data<App>,
     Superuser(by): Superuser,
     Form(form): Form<NewUserForm>,
@@ -74,9 +76,14 @@ async fn submit(
         Ok(id) => Ok(page::see_other(USER.to([id.as_str()])).saying(CREATED.post())),
         Err(error) => {
             let problems = error.problems()?;
-            Ok(page::form_again(NewUserPage { layout: Layout::of(&by.viewer), form, problems }))
+            Ok(page::form_again(NewUserPage { form, problems }))
         }
     }
+}
+
+/// Says what a form asks for.
+pub fn describe(form: &NewUserForm) -> Message {
+    t("Create an account: {name}").with("name", &form.username)
 }
 
 async fn create(app: &App, by: &By, form: &NewUserForm) -> Result<Id, FormError> {

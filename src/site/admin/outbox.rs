@@ -1,6 +1,8 @@
 //! The outbox: what waits, was sent or failed, with the server's words. A mail that waits can be looked at, with its secret
 //! masked; a superuser can have it tried again, or cancel it.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
@@ -11,7 +13,7 @@ use super::listing::{id, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::accounts::administration::mails::MailAct;
 use crate::app::App;
 use crate::identity::{Id, Message, Moment, Role, Sentence, t};
-use crate::language::{Language, filters};
+use crate::language::Language;
 use crate::mail::{MASK, Mail, MailWriter};
 use crate::paths::admin::{MAIL, MAIL_ACT, MAILS, USER};
 use crate::paths::with_query;
@@ -19,10 +21,10 @@ use crate::records::outbox::{self, Filter, ListedMail, State};
 use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, query};
 use crate::web::language_of;
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, Staff, Superuser};
 
 const RETRIED: Notice = Notice::new("mail-retried", t("We'll try again within 30 seconds."));
@@ -37,7 +39,7 @@ const TOO_LATE: Notice = Notice::new(
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(routes::act(MAIL_ACT, act))
+        .service(routes::act(MAIL_ACT, MAIL, act))
         .service(routes::page(MAIL, show))
         .service(routes::page(MAILS, list));
 }
@@ -45,7 +47,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "admin/outbox.html")]
 struct OutboxPage {
-    layout: Layout,
     query: OutboxQuery,
     rows: Vec<Row>,
     next: Option<String>,
@@ -54,7 +55,6 @@ struct OutboxPage {
 #[derive(Template)]
 #[template(path = "admin/mail.html")]
 struct MailPage {
-    layout: Layout,
     row: Row,
     /// What it says, its secret masked; none for what is no mail.
     text: Option<String>,
@@ -69,6 +69,8 @@ pub struct Row {
     pub to: String,
     pub user: Option<String>,
     pub state: Sentence,
+    /// Its word, for the style sheet.
+    pub word: &'static str,
     pub tries: i32,
     pub queued: Moment,
     pub due: Option<Moment>,
@@ -93,6 +95,7 @@ impl Row {
             to: mail.recipient.clone(),
             user: mail.user_id.as_ref().map(|user| USER.to([user.as_str()])),
             state: mail.state.name(),
+            word: mail.state.as_str(),
             tries: mail.tries,
             queued: mail.created_at,
             due: (mail.state == State::Waiting).then_some(mail.due_at),
@@ -115,14 +118,19 @@ impl OutboxQuery {
     }
 }
 
-async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
+impl OutboxPage {
+    fn path_of(&self, state: &str) -> String {
+        with_query(MAILS.path(), &[("state", state), ("person", &self.query.person)])
+    }
+}
+
+async fn list(app: Data<App>, _: Staff, req: HttpRequest) -> Result<Answer, HttpError> {
     let asked: OutboxQuery = query(&req)?;
     let filter = asked.parse()?;
     let after = known(&asked.after, parse_cursor)?;
     let found = app.db.read(move |conn| outbox::list(conn, &filter, after.as_ref(), one_more())).await?;
     let (found, next) = one_page(found, |mail| print_cursor(mail.created_at, &mail.id));
     Ok(page::ok(OutboxPage {
-        layout: Layout::of(&viewer),
         rows: found.iter().map(Row::of).collect(),
         next: next.map(|after| asked.path_after(&after)),
         query: asked,
@@ -140,21 +148,24 @@ async fn show(
     let mail = mail.filter(|mail| mail.state != State::Withheld).ok_or(HttpError::NotFound)?;
     let may_act = viewer.user.role == Role::Superuser;
     let act = |act: MailAct| MAIL_ACT.to([mail.id.as_str(), act.word()]);
-    let notices = [&RETRIED, &CANCELLED, &CANNOT_RETRY, &TOO_LATE];
-    Ok(page::ok(MailPage {
-        layout: Layout::of(&viewer).showing(&req, &notices),
+    let page = MailPage {
         text: preview(&app, &mail, language_of(&req)),
         retry: (may_act && mail.can_retry(app.clock.now())).then(|| act(MailAct::Retry)),
         cancel: (may_act && mail.state == State::Waiting).then(|| act(MailAct::Cancel)),
         row: Row::of(&mail),
-    }))
+    };
+    Ok(page::ok(page).showing(&[&RETRIED, &CANCELLED, &CANNOT_RETRY, &TOO_LATE]))
 }
 
 /// What a mail says, with dots where its secret stands. The secret itself is not even read.
 fn preview(app: &App, mail: &ListedMail, language: Language) -> Option<String> {
     let content = Mail::read(&mail.kind, &mail.fields)?;
-    let writer =
-        MailWriter { public_url: app.config.public_url.clone(), keys: (*app.keys).clone(), language };
+    let writer = MailWriter {
+        public_url: app.config.public_url.clone(),
+        brand: Arc::new(app.config.brand.clone()),
+        keys: (*app.keys).clone(),
+        language,
+    };
     let left = mail.expires_at.map(|expires| expires.since(app.clock.now())).unwrap_or_default();
     let written = writer.write(&content, MASK, left)?;
     // The link of a code is made of a key: it is a secret, too.

@@ -5,17 +5,17 @@ use askama::Template;
 
 use super::events::{Row, rows};
 use crate::app::App;
-use crate::identity::{AccountStatus, Message, Role, Sentence, t};
-use crate::language::filters;
+use crate::identity::{AccountStatus, Message, Role, Sentence, Zone, t};
+use crate::language::Language;
 use crate::paths::admin::{ADMIN, MAILS, USERS};
 use crate::paths::with_query;
 use crate::records::events::{self, Filter};
 use crate::records::outbox::State;
 use crate::statistics::{Day, Snapshot};
 use crate::web::errors::HttpError;
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::Staff;
 
 /// The height of the chart.
@@ -30,7 +30,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "admin/overview.html")]
 struct OverviewPage {
-    layout: Layout,
     numbers: Snapshot,
     bars: Vec<Bar>,
     events: Vec<Row>,
@@ -54,7 +53,7 @@ struct Count {
     number: i64,
 }
 
-async fn overview(app: Data<App>, Staff(viewer): Staff) -> Result<Answer, HttpError> {
+async fn overview(app: Data<App>, _: Staff) -> Result<Answer, HttpError> {
     let numbers = app.statistics.get().await?;
     let events = app
         .db
@@ -64,7 +63,7 @@ async fn overview(app: Data<App>, Staff(viewer): Staff) -> Result<Answer, HttpEr
         })
         .await?;
     let bars = bars(&numbers.days);
-    Ok(page::ok(OverviewPage { layout: Layout::of(&viewer), numbers, bars, events }))
+    Ok(page::ok(OverviewPage { numbers, bars, events }))
 }
 
 fn bars(days: &[Day]) -> Vec<Bar> {
@@ -72,7 +71,7 @@ fn bars(days: &[Day]) -> Vec<Bar> {
     // Whatever is not nothing can be seen.
     let height = |count: i64| if count == 0 { 0 } else { (count * HEIGHT / highest).max(1) };
     let bar = |(index, day): (usize, &Day)| Bar {
-        day: day.at.iso_day(),
+        day: Language::of_site().day(day.at, &Zone::utc()),
         sign_ups: day.sign_ups,
         sign_ins: day.sessions,
         x: index * 10,
@@ -97,6 +96,23 @@ impl OverviewPage {
         t("The last 30 days. Sign-ups: {sign_ups}. Sign-ins: {sign_ins}.")
             .with("sign_ups", count(self.sign_ups()))
             .with("sign_ins", count(self.sign_ins()))
+    }
+
+    /// The top of the scale.
+    fn highest(&self) -> i64 {
+        self.bars.iter().map(|bar| bar.sign_ups.max(bar.sign_ins)).max().unwrap_or(0)
+    }
+
+    fn first_day(&self) -> &str {
+        self.bars.first().map_or("", |bar| &bar.day)
+    }
+
+    fn last_day(&self) -> &str {
+        self.bars.last().map_or("", |bar| &bar.day)
+    }
+
+    fn failed_path() -> String {
+        with_query(MAILS.path(), &[("state", State::Failed.as_str())])
     }
 
     fn by_role(&self) -> Vec<Count> {

@@ -10,7 +10,6 @@ use super::listing::{id, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::app::App;
 use crate::db::Connection;
 use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Role, Sentence, Username, t};
-use crate::language::filters;
 use crate::paths::admin::{CANCEL_CODE, CANCEL_RESET, CODES, RESETS, USER};
 use crate::paths::{Route, with_query};
 use crate::records::events::{self, Kind, NewEvent};
@@ -19,10 +18,10 @@ use crate::records::users::User;
 use crate::records::verifications::{self, CodeState, Verification};
 use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, query};
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, Staff, Superuser, Viewer};
 
 const CODE_CANCELLED: Notice = Notice::new("code-cancelled", t("Code cancelled. It no longer works."));
@@ -33,9 +32,9 @@ const NOTICES: &[&Notice] = &[&CODE_CANCELLED, &LINK_CANCELLED, &TOO_LATE];
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
-        .service(routes::act(CANCEL_CODE, cancel_code))
+        .service(routes::act(CANCEL_CODE, CODES, cancel_code))
         .service(routes::page(CODES, codes))
-        .service(routes::act(CANCEL_RESET, cancel_link))
+        .service(routes::act(CANCEL_RESET, RESETS, cancel_link))
         .service(routes::page(RESETS, links));
 }
 
@@ -49,7 +48,6 @@ enum Pending {
 #[derive(Template)]
 #[template(path = "admin/pending.html")]
 struct PendingPage {
-    layout: Layout,
     title: Sentence,
     about: Sentence,
     rows: Vec<Row>,
@@ -144,7 +142,7 @@ async fn codes(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result
     let now = app.clock.now();
     let found = app.db.read(move |conn| verifications::list(conn, None, after.as_ref(), one_more())).await?;
     let rows = found.iter().map(|(flow, user)| Row::of_code(flow, user, now)).collect();
-    Ok(page::ok(PendingPage::new(Pending::Code, &viewer, &req, rows)))
+    Ok(page::ok(PendingPage::new(Pending::Code, &viewer, rows)).showing(NOTICES))
 }
 
 async fn links(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
@@ -154,7 +152,7 @@ async fn links(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result
     let purpose = LinkPurpose::ResetPassword;
     let found = app.db.read(move |conn| links::list(conn, purpose, None, after.as_ref(), one_more())).await?;
     let rows = found.iter().map(|(link, user)| Row::of_link(link, user, now)).collect();
-    Ok(page::ok(PendingPage::new(Pending::Link, &viewer, &req, rows)))
+    Ok(page::ok(PendingPage::new(Pending::Link, &viewer, rows)).showing(NOTICES))
 }
 
 async fn cancel_code(
@@ -245,10 +243,9 @@ impl Pending {
 }
 
 impl PendingPage {
-    fn new(pending: Pending, viewer: &Viewer, req: &HttpRequest, rows: Vec<Row>) -> Self {
+    fn new(pending: Pending, viewer: &Viewer, rows: Vec<Row>) -> Self {
         let (rows, next) = one_page(rows, |row: &Row| row.cursor.clone());
         Self {
-            layout: Layout::of(viewer).showing(req, NOTICES),
             title: pending.title(),
             about: pending.about(),
             rows,

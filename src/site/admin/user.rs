@@ -5,43 +5,45 @@
 
 mod forms;
 mod known;
+mod tab;
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 
 use super::acting::{NOTICES, OnError, Request, act_on, notice};
-use super::listing::id;
+use super::listing::{id, known as known_word};
 use super::new_user::CREATED;
 use crate::accounts::administration::{Act, ActKind};
 use crate::app::App;
-use crate::identity::{Id, Role, Username};
-use crate::language::filters;
+use crate::identity::{Id, Message, Role, Sentence, Username, t};
 use crate::paths::admin::{DELETE_USER, EVENTS, MAILS, USER, USER_ACT, USERS};
 use crate::paths::with_query;
 use crate::records::users::{self, User};
+use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems, query};
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
-use crate::web::signed_in::{initials, picture_path};
+use crate::web::signed_in::{hue, initials, picture_path};
+use crate::web::view::filters;
 use crate::web::viewer::{By, Staff, Superuser, Viewer};
 use forms::{ActForm, ReasonForm};
 use known::Known;
+use tab::{Tab, TabQuery};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(routes::form(DELETE_USER, show_delete, delete))
-        .service(routes::act(USER_ACT, act))
+        .service(routes::act(USER_ACT, USER, act))
         .service(routes::page(USER, show));
 }
 
 #[derive(Template)]
 #[template(path = "admin/user.html")]
 struct UserPage {
-    layout: Layout,
     user: User,
+    tab: Tab,
     known: Known,
     may_act: bool,
     is_self: bool,
@@ -54,7 +56,6 @@ struct UserPage {
 #[derive(Template)]
 #[template(path = "admin/delete.html")]
 struct DeletePage {
-    layout: Layout,
     user: Id,
     username: Username,
     events_kept_days: u64,
@@ -68,14 +69,22 @@ async fn show(
     at: Path<String>,
     req: HttpRequest,
 ) -> Result<Answer, HttpError> {
-    let asked: ReasonForm = query(&req)?;
-    let page = UserPage::new(&app, &viewer, id(&at)?, Problems::default()).await?;
-    let layout = Layout::of(&viewer).showing(&req, &[NOTICES, &[&CREATED]].concat());
-    let form = ActForm { reason: asked.reason, ..page.form };
-    Ok(page::ok(UserPage { layout, form, ..page }))
+    let query: TabQuery = query(&req)?;
+    let tab = known_word(&query.tab, Tab::parse)?.unwrap_or(Tab::Account);
+    let page = UserPage { tab, ..UserPage::new(&app, &viewer, id(&at)?, Problems::default()).await? };
+    // What was typed before its person was signed out.
+    let carried = carried::returned(&req, &viewer.user.id);
+    let kind = carried.as_ref().and_then(|form| ActKind::parse(form.path.rsplit('/').nth(1)?));
+    let page = match (kind, carried.and_then(|carried| carried.form::<ActForm>())) {
+        (Some(kind), Some(form)) => {
+            UserPage { form: form.again(kind, page.form), tried: Some(kind), tab: Tab::of(kind), ..page }
+        }
+        _ => page,
+    };
+    Ok(page::ok(page).showing(NOTICES).showing(&[&CREATED]))
 }
 
-async fn act(
+pub async fn act(
     app: Data<App>,
     Superuser(by): Superuser,
     at: Path<(String, String)>,
@@ -84,11 +93,11 @@ async fn act(
     let user = id(&at.0)?;
     let kind = ActKind::parse(&at.1).filter(|kind| *kind != ActKind::Delete).ok_or(HttpError::NotFound)?;
     match perform_form(&app, &by, &user, kind, &form).await {
-        Ok(()) => Ok(page::see_other(USER.to([user.as_str()])).saying(notice(kind).post())),
+        Ok(()) => Ok(page::see_other(Tab::of(kind).path(&user)).saying(notice(kind).post())),
         Err(error) => {
             let page = UserPage::new(&app, &by.viewer, user, error.problems()?).await?;
             let form = form.again(kind, page.form);
-            Ok(page::form_again(UserPage { tried: Some(kind), form, ..page }))
+            Ok(page::form_again(UserPage { tried: Some(kind), tab: Tab::of(kind), form, ..page }))
         }
     }
 }
@@ -108,20 +117,25 @@ async fn show_delete(
     let user = id(&at)?;
     // Before a reason is typed, so that nothing typed is lost.
     by.require_recent_password(&DELETE_USER.to([user.as_str()]))?;
-    let page = DeletePage::new(&app, &by, user, query(&req)?, Problems::default()).await?;
-    Ok(page::ok(page))
+    let form = carried::returned(&req, &by.user().id).and_then(|carried| carried.form()).unwrap_or_default();
+    Ok(page::ok(DeletePage::new(&app, user, form, Problems::default()).await?))
 }
 
-async fn delete(
+pub async fn delete(
     app: Data<App>,
     Superuser(by): Superuser,
     at: Path<String>,
     Form(form): Form<ReasonForm>,
 ) -> Result<Answer, HttpError> {
     let user = id(&at)?;
-    match perform(&app, &by, &user, Act::Delete, &form.reason).await {
+    let username = find(&app, user.clone()).await?.username;
+    let done = match form.problems(&username) {
+        problems if problems.is_empty() => perform(&app, &by, &user, Act::Delete, &form.reason).await,
+        problems => Err(problems.into()),
+    };
+    match done {
         Ok(()) => Ok(page::see_other(USERS.path()).saying(notice(ActKind::Delete).post())),
-        Err(error) => Ok(page::form_again(DeletePage::new(&app, &by, user, form, error.problems()?).await?)),
+        Err(error) => Ok(page::form_again(DeletePage::new(&app, user, form, error.problems()?).await?)),
     }
 }
 
@@ -130,11 +144,29 @@ async fn perform(app: &App, by: &By, user: &Id, act: Act, typed_reason: &str) ->
     let kind = act.kind();
     let reason = kind.reason(typed_reason).map_err(|message| FormError::at("reason", message))?;
     if kind.is_against_person() {
-        let page = if kind == ActKind::Delete { DELETE_USER } else { USER };
-        let back = with_query(&page.to([user.as_str()]), &[("reason", &reason)]);
-        by.require_recent_password(&back)?;
+        by.require_recent_password(&USER.to([user.as_str()]))?;
     }
     act_on(app, by, vec![user.clone()], Request { act, reason }, OnError::Stop).await.map(drop)
+}
+
+/// Says what a form asks for: the act, whom it is about, and why.
+///
+/// # Errors
+/// When the database is away.
+pub async fn describe(
+    app: &App,
+    id: &str,
+    act: &str,
+    ReasonForm { reason, .. }: ReasonForm,
+) -> Result<Option<Message>, HttpError> {
+    let Some((user, kind)) = Id::parse(id).zip(ActKind::parse(act)) else { return Ok(None) };
+    let username = find(app, user).await?.username;
+    let what = if reason.trim().is_empty() {
+        t("{act} {name}").into()
+    } else {
+        t("{act} {name}. Reason: {reason}").with("reason", reason.trim())
+    };
+    Ok(Some(what.with("act", kind.name()).with("name", username.as_str())))
 }
 
 async fn find(app: &App, user: Id) -> Result<User, HttpError> {
@@ -148,7 +180,7 @@ impl UserPage {
         let (user, known) = found.ok_or(HttpError::NotFound)?;
         let is_self = viewer.user.id == user.id;
         Ok(Self {
-            layout: Layout::of(viewer),
+            tab: Tab::Account,
             form: ActForm::of(&user),
             known,
             may_act: viewer.user.role == Role::Superuser && !is_self,
@@ -163,12 +195,21 @@ impl UserPage {
         USER_ACT.to([self.user.id.as_str(), kind.word()])
     }
 
+    /// The name and the path of each part, and whether it is the one on the page.
+    fn tabs(&self) -> Vec<(Sentence, String, bool)> {
+        Tab::ALL.iter().map(|tab| (tab.name(), tab.path(&self.user.id), *tab == self.tab)).collect()
+    }
+
     fn delete_path(&self) -> String {
         DELETE_USER.to([self.user.id.as_str()])
     }
 
     fn picture(&self) -> Option<String> {
         picture_path(&self.user)
+    }
+
+    fn hue(&self) -> usize {
+        hue(&self.user.id)
     }
 
     fn initials(&self) -> String {
@@ -185,16 +226,18 @@ impl UserPage {
 }
 
 impl DeletePage {
-    async fn new(
-        app: &App,
-        by: &By,
-        user: Id,
-        form: ReasonForm,
-        problems: Problems,
-    ) -> Result<Self, HttpError> {
+    fn typed(&self) -> &str {
+        self.form.username.as_deref().unwrap_or_default()
+    }
+
+    fn hint(&self) -> Message {
+        t("The username is {name}.").with("name", self.username.as_str())
+    }
+
+    async fn new(app: &App, user: Id, form: ReasonForm, problems: Problems) -> Result<Self, HttpError> {
         let username = find(app, user.clone()).await?.username;
         let events_kept_days = app.config.events_kept.as_secs() / 86_400;
-        Ok(Self { layout: Layout::of(&by.viewer), user, username, events_kept_days, form, problems })
+        Ok(Self { user, username, events_kept_days, form, problems })
     }
 
     fn back(&self) -> String {

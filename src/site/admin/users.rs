@@ -16,7 +16,6 @@ use crate::accounts::administration::ActKind;
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{AccountStatus, Email, Id, Message, Moment, Role, Username, t, tn};
-use crate::language::filters;
 use crate::paths::admin::{USER, USERS, USERS_CSV};
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::sessions;
@@ -24,10 +23,10 @@ use crate::records::users::User;
 use crate::records::users::directory::{self, Filter};
 use crate::web::errors::HttpError;
 use crate::web::forms::{self, Problems};
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
-use crate::web::signed_in::{initials, picture_path};
+use crate::web::signed_in::{hue, initials, picture_path};
+use crate::web::view::filters;
 use crate::web::viewer::{By, Staff};
 
 /// Up to so many accounts are counted for a page.
@@ -44,7 +43,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "admin/users.html")]
 struct UsersPage {
-    layout: Layout,
     query: UsersQuery,
     total: Message,
     rows: Vec<Row>,
@@ -63,6 +61,7 @@ struct Row {
     checkbox: String,
     picture: Option<String>,
     initials: String,
+    hue: usize,
     username: Username,
     full_name: String,
     email: Option<Email>,
@@ -79,6 +78,7 @@ impl Row {
             checkbox: bulk::checkbox_name(&user.id),
             picture: picture_path(user),
             initials: initials(user.display_name()),
+            hue: hue(&user.id),
             username: user.username.clone(),
             full_name: user.full_name.clone(),
             email: user.email.clone(),
@@ -113,9 +113,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
             Ok(Found { rows, next: page.next, counted })
         })
         .await?;
-    let notices = [BulkAct::NOTICES, &[notice(ActKind::Delete)]].concat();
     let page = UsersPage {
-        layout: Layout::of(&viewer).showing(&req, &notices),
         total: total(&app, &filter, found.counted).await?,
         rows: found.rows,
         next: found.next.map(|cursor| query.path_after(&cursor)),
@@ -124,7 +122,8 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
         query,
         problems,
     };
-    Ok(if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) })
+    let page = if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) };
+    Ok(page.showing(BulkAct::NOTICES).showing(&[notice(ActKind::Delete)]))
 }
 
 fn most_counted(filter: &Filter) -> usize {

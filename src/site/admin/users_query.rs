@@ -99,6 +99,11 @@ impl UsersQuery {
         self.fields().iter().any(|(name, value)| *name != "sort" && !value.is_empty())
     }
 
+    /// Whether it is narrowed down by more than a search.
+    pub fn is_filtered(&self) -> bool {
+        self.fields().iter().any(|(name, value)| *name != "q" && !value.is_empty())
+    }
+
     fn path_of(&self, path: Route<0>, sort: &str, after: &str) -> String {
         let mut fields = self
             .fields()

@@ -7,12 +7,7 @@ use crate::web::errors::ErrorPage;
 
 /// The page of a blocked account.
 pub fn blocked(reason: &str) -> ErrorPage {
-    let text = if reason.is_empty() {
-        t("An administrator has blocked your account. If you think this is a mistake, contact the site's administrators.")
-            .into()
-    } else {
-        t("An administrator has blocked your account. If you think this is a mistake, contact the site's administrators. Reason: {reason}")
-            .with("reason", reason)
-    };
-    ErrorPage::new(StatusCode::FORBIDDEN, t("Your account is blocked"), text)
+    let text = t("An administrator has blocked your account, so you can't sign in.");
+    let page = ErrorPage::new(StatusCode::FORBIDDEN, t("Your account is blocked"), text).with_help();
+    if reason.is_empty() { page } else { page.because(reason) }
 }

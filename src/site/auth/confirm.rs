@@ -1,24 +1,27 @@
-//! Give the password again: asked for before sensitive acts when it was last given over ten minutes ago.
+//! Give the password again: asked for before sensitive acts when it was last given over ten minutes ago. The page names the act
+//! and whom it is about, and does it once the password is right.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
 use super::password_check::require_current_password;
 use crate::app::App;
-use crate::identity::{Username, t};
-use crate::language::filters;
+use crate::identity::{Message, Username, t};
 use crate::paths::Next;
 use crate::paths::account::PROFILE;
 use crate::paths::auth::CONFIRM;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
+use crate::site::admin;
+use crate::web::carried::{self, Carried, Why};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{By, SignInRequest, Viewer};
 
 /// On the profile page, where nothing else was on the way.
@@ -31,9 +34,14 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "auth/confirm.html")]
 struct ConfirmPage {
-    layout: Layout,
     username: Username,
     next: Next,
+    /// What is done once the password is right.
+    what: Option<Message>,
+    /// The form of that, sealed.
+    carried: String,
+    /// Where it came from.
+    back: Option<String>,
     problems: Problems,
 }
 
@@ -42,10 +50,12 @@ struct ConfirmPage {
 struct ConfirmForm {
     current_password: String,
     next: String,
+    carried: String,
 }
 
-async fn show(viewer: Viewer, next: Next) -> Answer {
-    page::ok(ConfirmPage::new(&viewer, next, Problems::default()))
+async fn show(app: Data<App>, viewer: Viewer, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
+    let sealed = carried::arriving(&req, Why::Confirm).unwrap_or_default();
+    Ok(page::ok(ConfirmPage::new(&app, &viewer, next, sealed, Problems::default()).await?))
 }
 
 async fn submit(
@@ -58,13 +68,26 @@ async fn submit(
     match confirm(&app, &by, &form.current_password).await {
         Ok(session) => {
             browser.point_to(&session, by.now)?;
+            if let Some(carried) = carried_by(&app, &by.viewer, &form.carried) {
+                let viewer = Viewer { session, ..by.viewer };
+                return admin::perform_carried(app, By { viewer, ..by }, &carried).await;
+            }
             Ok(match next.as_str() {
                 "" => page::see_other(PROFILE.path()).saying(CONFIRMED.post()),
                 next => page::see_other(next),
             })
         }
-        Err(error) => Ok(page::form_again(ConfirmPage::new(&by.viewer, next, error.problems()?))),
+        Err(error) => {
+            let problems = error.problems()?;
+            let page = ConfirmPage::new(&app, &by.viewer, next, form.carried, problems).await?;
+            Ok(page::form_again(page))
+        }
     }
+}
+
+/// Opens the form that waits for the password, if it is this person's.
+fn carried_by(app: &App, viewer: &Viewer, sealed: &str) -> Option<Carried> {
+    Carried::open(app, sealed, Why::Confirm).filter(|carried| carried.user == viewer.user.id.as_str())
 }
 
 async fn confirm(app: &App, by: &By, typed: &str) -> Result<Session, FormError> {
@@ -81,7 +104,27 @@ async fn confirm(app: &App, by: &By, typed: &str) -> Result<Session, FormError> 
 }
 
 impl ConfirmPage {
-    fn new(viewer: &Viewer, next: Next, problems: Problems) -> Self {
-        Self { layout: Layout::of(viewer), username: viewer.user.username.clone(), next, problems }
+    async fn new(
+        app: &App,
+        viewer: &Viewer,
+        next: Next,
+        sealed: String,
+        problems: Problems,
+    ) -> Result<Self, HttpError> {
+        let carried = carried_by(app, viewer, &sealed);
+        let what = match &carried {
+            Some(carried) => admin::describe_carried(app, carried).await?,
+            None => None,
+        };
+        let back = carried.is_some().then(|| next.or(PROFILE.path()));
+        let username = viewer.user.username.clone();
+        Ok(Self {
+            username,
+            next,
+            carried: carried.map(|_| sealed).unwrap_or_default(),
+            what,
+            back,
+            problems,
+        })
     }
 }

@@ -3,12 +3,11 @@
 use actix_web::web::ServiceConfig;
 use askama::Template;
 
-use crate::language::filters;
 use crate::paths::HOME;
 use crate::paths::account::PROFILE;
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::Anyone;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -17,13 +16,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 #[derive(Template)]
 #[template(path = "auth/home.html")]
-struct WelcomePage {
-    layout: Layout,
-}
+struct WelcomePage {}
 
 async fn show(Anyone(viewer): Anyone) -> Answer {
     match viewer {
         Some(_) => page::see_other(PROFILE.path()),
-        None => page::ok(WelcomePage { layout: Layout::plain() }),
+        None => page::ok(WelcomePage {}),
     }
 }

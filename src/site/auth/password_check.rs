@@ -6,7 +6,7 @@ use crate::identity::{Password, PasswordHash, t};
 use crate::limits::{Limit, LimitKey};
 use crate::records::users::User;
 use crate::web::client::Client;
-use crate::web::forms::{FormError, Problems, require_same_twice};
+use crate::web::forms::FormError;
 use crate::web::viewer::By;
 
 /// Refuses unless `typed` is the current password of who is signed in. Wrong ones count for this session alone: nobody else can
@@ -36,17 +36,6 @@ pub async fn check_password(
     // Right, or not evaluated: only failures count.
     app.limits.give_back(tokens).await;
     verdict.map(drop).map_err(FormError::from)
-}
-
-/// Reads a new password, typed twice.
-///
-/// # Errors
-/// Everything that is wrong with it at first sight.
-pub fn choose_password(app: &App, typed: &str, again: &str) -> Result<Password, Problems> {
-    let mut problems = Problems::default();
-    let password = problems.take("password", Password::choose(typed, app.config.passwords.rules));
-    require_same_twice(&mut problems, typed, again);
-    password.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
 /// Hashes a new password. Asked last, when everything else in the form is right.

@@ -9,13 +9,13 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::links::{dead_link, open_link};
-use super::password_check::{choose_password, hash_new, own_words};
+use super::password_check::{hash_new, own_words};
+use super::typing::{NewPasswordForm, Typing};
 use super::undo_email::EMAIL_RESTORED;
 use crate::accounts::passwords;
 use crate::app::App;
 use crate::db;
 use crate::identity::{Email, LinkPurpose, Login, Message, Username, t};
-use crate::language::filters;
 use crate::limits::Limit;
 use crate::mail::{self, Envelope, RecoveryRequest};
 use crate::paths::auth::{FORGOT, RESET, SIGN_IN};
@@ -26,10 +26,10 @@ use crate::web::client::Client;
 use crate::web::device_cookie::{self, KnownAccount};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::notice::{self, Notice};
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 
 /// On the sign-in page.
 pub const PASSWORD_RESET: Notice =
@@ -50,7 +50,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "auth/forgot_password.html")]
 struct RequestPage {
-    layout: Layout,
     form: RequestForm,
     problems: Problems,
 }
@@ -58,16 +57,14 @@ struct RequestPage {
 #[derive(Template)]
 #[template(path = "auth/check_inbox.html")]
 struct CheckInboxPage {
-    layout: Layout,
     text: Message,
 }
 
 #[derive(Template)]
 #[template(path = "auth/reset_password.html")]
 struct ResetPage {
-    layout: Layout,
     username: Username,
-    min_length: usize,
+    typing: Typing,
     problems: Problems,
 }
 
@@ -77,19 +74,11 @@ struct RequestForm {
     username: String,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ResetForm {
-    password: String,
-    confirm_password: String,
-}
-
 async fn show_request(req: HttpRequest) -> Answer {
     if let Some(text) = notice::read(&req, &[&REQUESTED]) {
-        return page::ok(CheckInboxPage { layout: Layout::plain(), text });
+        return page::ok(CheckInboxPage { text });
     }
-    let layout = Layout::plain().showing(&req, &[&EMAIL_RESTORED]);
-    page::ok(RequestPage { layout, form: RequestForm::default(), problems: Problems::default() })
+    page::ok(RequestPage { form: RequestForm::default(), problems: Problems::default() })
 }
 
 async fn request(
@@ -102,7 +91,7 @@ async fn request(
         Ok(login) => login,
         Err(message) => {
             let problems = Problems::one("username", message);
-            return Ok(page::form_again(RequestPage { layout: Layout::plain(), form, problems }));
+            return Ok(page::form_again(RequestPage { form, problems }));
         }
     };
     app.limits.take(client.keys(Limit::Recovery)).await?.spend();
@@ -124,7 +113,8 @@ async fn request(
 
 async fn show_reset(app: Data<App>, at: Path<(String, String)>) -> Result<Answer, HttpError> {
     let (_, user) = open_link(&app, &at, LinkPurpose::ResetPassword).await?;
-    Ok(page::ok(ResetPage::new(&app, &user, Problems::default())))
+    let page = ResetPage::new(&app, &user, &NewPasswordForm::default(), Problems::default());
+    Ok(page::ok(page).showing(&[&EMAIL_RESTORED]))
 }
 
 async fn reset(
@@ -132,9 +122,12 @@ async fn reset(
     req: HttpRequest,
     client: Client,
     at: Path<(String, String)>,
-    Form(form): Form<ResetForm>,
+    Form(form): Form<NewPasswordForm>,
 ) -> Result<Answer, HttpError> {
     let (link, user) = open_link(&app, &at, LinkPurpose::ResetPassword).await?;
+    if form.only_shows() {
+        return Ok(page::ok(ResetPage::new(&app, &user, &form, Problems::default())));
+    }
     // Of this link alone: what neighbours ask for must not keep anybody from using theirs.
     app.limits.take([Limit::Link.of(link.id.as_str())]).await?.spend();
     match set_password(&app, &client, link, &user, &form).await {
@@ -147,7 +140,7 @@ async fn reset(
                 .saying(PASSWORD_RESET.post())
                 .with_cookie(device_cookie::remember(&app, &req, &user.id)))
         }
-        Err(error) => Ok(page::form_again(ResetPage::new(&app, &user, error.problems()?))),
+        Err(error) => Ok(page::form_again(ResetPage::new(&app, &user, &form, error.problems()?))),
     }
 }
 
@@ -156,9 +149,10 @@ async fn set_password(
     client: &Client,
     link: Link,
     user: &User,
-    form: &ResetForm,
+    form: &NewPasswordForm,
 ) -> Result<(), FormError> {
-    let password = choose_password(app, &form.password, &form.confirm_password)?;
+    let mut problems = Problems::default();
+    let password = form.parse(app, &mut problems).ok_or(problems)?;
     let hash = hash_new(app, client, password, own_words(user)).await?;
     let user = user.clone();
     let source = client.source();
@@ -177,8 +171,7 @@ async fn set_password(
 }
 
 impl ResetPage {
-    fn new(app: &App, user: &User, problems: Problems) -> Self {
-        let min_length = app.config.passwords.rules.min_length;
-        Self { layout: Layout::plain(), username: user.username.clone(), min_length, problems }
+    fn new(app: &App, user: &User, form: &NewPasswordForm, problems: Problems) -> Self {
+        Self { username: user.username.clone(), typing: form.typing(app), problems }
     }
 }

@@ -20,7 +20,7 @@ use crate::web::viewer::{By, SignInRequest};
 pub const RENEWED: Notice = Notice::new("renewed", t("Your session has been renewed."));
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(REFRESH, refresh));
+    config.service(routes::act(REFRESH, PROFILE, refresh));
 }
 
 #[derive(Default, Deserialize)]

@@ -1,11 +1,15 @@
 //! Sign in, at the page of one's role, with username or email and password.
 //!
+//! At another role's page the right password gets a button that goes on to the right one, without typing again: a sealed proof
+//! of two minutes, for this browser, this account and this password.
+//!
 //! Whoever does not know the password learns nothing: unknown, unverified, blocked and other people's accounts get the same
 //! answer in the same time. Those who know it are shown what is the matter. Five wrong passwords for a name or
 //! an address, then one a minute; twenty from a network, then one a minute; right ones do not count. A device that was signed in
 //! before has five of its own, which no stranger can use up.
 
 mod candidates;
+mod proof;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::COOKIE;
@@ -20,25 +24,27 @@ use super::verification;
 use crate::app::App;
 use crate::db;
 use crate::identity::{AccountStatus, CodePurpose, Id, Login, Password, Role, Sentence, t};
-use crate::language::filters;
 use crate::limits::Limit;
 use crate::paths::Next;
 use crate::paths::account::PROFILE;
 use crate::paths::admin::ADMIN;
-use crate::paths::auth::{SIGN_IN, SIGN_IN_ANY, SIGN_UP};
+use crate::paths::auth::{FORGOT, SIGN_IN, SIGN_IN_ANY, SIGN_UP};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{self, Remember, Session, SessionKind};
 use crate::records::users::{self, User};
 use crate::records::verifications;
+use crate::web::carried::{self, Carried, Why};
 use crate::web::client::Client;
 use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
 use crate::web::page::{self, Answer};
+use crate::web::preferences::Preferences;
 use crate::web::routes;
+use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
 use candidates::{Candidates, take_tokens};
+use proof::{Offer, Proof};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(SIGN_IN_ANY, choose_door)).service(routes::form(SIGN_IN, show, submit));
@@ -47,7 +53,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "auth/sign_in.html")]
 struct SignInPage {
-    layout: Layout,
     role: Role,
     form: SignInForm,
     problems: Problems,
@@ -62,25 +67,36 @@ struct SignInForm {
     password: String,
     remember: String,
     next: String,
+    /// A form that waits for its person, sealed.
+    carried: String,
+    /// The proof of the right password at another page.
+    continue_as: String,
+    /// The button that only draws the form again.
+    show: String,
+    #[serde(skip)]
+    offered: Option<Offer>,
 }
 
-async fn choose_door() -> Answer {
-    page::see_other(SIGN_IN.to([Role::User.as_str()]))
+async fn choose_door(req: HttpRequest) -> Answer {
+    page::see_other(SIGN_IN.to([Preferences::read(&req).role.as_str()]))
 }
 
 async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
     let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
-    let form = SignInForm { next: next.as_str().to_owned(), ..SignInForm::default() };
-    let layout = Layout::plain().showing(&req, &[&SIGNED_OUT, &PASSWORD_RESET]);
+    let carried = carried::arriving(&req, Why::SignIn).unwrap_or_default();
+    let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
     let keeps_no_cookies = !form.next.is_empty() && !req.headers().contains_key(COOKIE);
-    Ok(page::ok(SignInPage { layout, role, form, problems: Problems::default(), keeps_no_cookies }))
+    let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
+    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET]))
 }
 
 /// Where somebody who gave the right password goes.
 enum Welcome {
-    In(Box<Session>),
+    In(Box<Session>, String),
     /// To the page where the address is confirmed first.
     Verify(Id),
+    /// On, by a button, as the role that the account has.
+    Elsewhere(Proof),
 }
 
 async fn submit(
@@ -91,18 +107,101 @@ async fn submit(
     Form(form): Form<SignInForm>,
 ) -> Result<Answer, HttpError> {
     let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
-    match sign_in(&app, &browser, role, &form).await {
-        Ok(Welcome::In(session)) => {
-            browser.point_to(&session, app.clock.now())?;
-            let usual = if role.sees_admin() { ADMIN } else { PROFILE };
-            Ok(page::see_other(Next::parse(&form.next).or(usual.path()))
-                .with_cookie(device_cookie::remember(&app, &browser.req, &session.user_id)))
+    let page = |form, problems| SignInPage { role, form, problems, keeps_no_cookies: false };
+    if !form.show.is_empty() {
+        return Ok(page::ok(page(form, Problems::default())));
+    }
+    let welcome = if form.continue_as.is_empty() {
+        sign_in(&app, &browser, role, &form).await
+    } else {
+        go_on(&app, &browser, role, &form.continue_as).await
+    };
+    match welcome {
+        Ok(Welcome::In(session, next)) => enter(&app, &browser, role, &session, &next),
+        Ok(Welcome::Verify(flow)) => {
+            Ok(verification::lead_to_page(&app, &flow).saying(verification::UNCONFIRMED.post()))
         }
-        Ok(Welcome::Verify(flow)) => Ok(verification::lead_to_page(&app, &flow)),
-        Err(error) => {
-            let problems = error.problems()?;
-            let layout = Layout::plain();
-            Ok(page::form_again(SignInPage { layout, role, form, problems, keeps_no_cookies: false }))
+        Ok(Welcome::Elsewhere(proof)) => {
+            let (offer, cookie) = proof.offer(&app);
+            let form = SignInForm { offered: Some(offer), ..form };
+            Ok(page::form_again(page(form, Problems::default())).with_cookie(cookie))
+        }
+        Err(FormError::Http(HttpError::TooMany(wait))) => {
+            let message = t("Too many attempts. Try again in {wait}.").with("wait", wait);
+            let problems =
+                Problems::one("username", message).with_link(FORGOT.to_string(), t("Forgot your password?"));
+            Ok(page::too_many(wait, page(form, problems)))
+        }
+        Err(error) => Ok(page::form_again(page(form, error.problems()?))),
+    }
+}
+
+/// Lets somebody in whose session has begun: to the form that waited for them, or where they wanted to go.
+fn enter(
+    app: &App,
+    browser: &SignInRequest,
+    role: Role,
+    session: &Session,
+    next: &str,
+) -> Result<Answer, HttpError> {
+    browser.point_to(session, app.clock.now())?;
+    let usual = if role.sees_admin() { ADMIN } else { PROFILE };
+    let carried = Carried::open(app, next, Why::SignIn);
+    let is_theirs = carried.as_ref().is_some_and(|carried| carried.user == session.user_id.as_str());
+    let answer = match carried.filter(|_| is_theirs) {
+        Some(carried) => {
+            let answer = page::see_other(carried.path.clone());
+            match carried.cookie(app) {
+                Some(cookie) => answer.with_cookie(cookie),
+                None => answer,
+            }
+        }
+        None => page::see_other(Next::parse(next).or(usual.path())),
+    };
+    let preferences = Preferences { role, ..Preferences::read(&browser.req) };
+    Ok(answer.with_cookie(preferences.cookie(app)).with_cookie(device_cookie::remember(
+        app,
+        &browser.req,
+        &session.user_id,
+    )))
+}
+
+/// Goes on where another page's right password led.
+async fn go_on(app: &App, browser: &SignInRequest, role: Role, sealed: &str) -> Result<Welcome, FormError> {
+    let again =
+        || FormError::at("username", t("That took too long. Enter your username and password again."));
+    let proof =
+        Proof::open(app, &browser.req, sealed).filter(|proof| proof.role == role).ok_or_else(again)?;
+    let id = proof.user.clone();
+    let user = app.db.find(move |conn| users::by_id(conn, &id)).await?;
+    let user =
+        user.filter(|user| proof.fits(user) && is_admitted(app, &browser.client, user)).ok_or_else(again)?;
+    admit(app, browser, &user, proof.remember, &proof.next).await
+}
+
+/// From elsewhere not even the right password of those who see the admin pages is right, so that it cannot be guessed.
+fn is_admitted(app: &App, client: &Client, user: &User) -> bool {
+    !user.role.sees_admin() || app.config.admits_admins_from(client.ip)
+}
+
+/// Begins what the status of an account allows, once its password was right.
+async fn admit(
+    app: &App,
+    browser: &SignInRequest,
+    user: &User,
+    remember: Remember,
+    next: &str,
+) -> Result<Welcome, FormError> {
+    let client = &browser.client;
+    match user.status() {
+        AccountStatus::Blocked(reason) => {
+            note(app, Kind::SignInBlocked, Some(user), client).await?;
+            Err(blocked(&reason).into())
+        }
+        AccountStatus::Unverified => begin_verification(app, client, user).await,
+        AccountStatus::Active => {
+            let session = begin_session(app, browser, user, remember).await?;
+            Ok(Welcome::In(Box::new(session), next.to_owned()))
         }
     }
 }
@@ -118,9 +217,7 @@ async fn sign_in(
     let candidates = app.db.read(move |conn| Candidates::find(conn, login.clone())).await?;
     let tokens = take_tokens(app, browser, &candidates).await?;
     let checked = candidates.whose(app, &client.network(), &Password::entered(&form.password)).await;
-    // From elsewhere not even the right password of those who see the admin pages is right, so that it cannot be guessed.
-    let is_admitted = |user: &User| !user.role.sees_admin() || app.config.admits_admins_from(client.ip);
-    let checked = checked.map(|user| user.filter(is_admitted));
+    let checked = checked.map(|user| user.filter(|user| is_admitted(app, client, user)));
     // Only failures count. What was not evaluated costs its network a token, not its owner.
     match &checked {
         Ok(Some(_)) => app.limits.give_back(tokens).await,
@@ -132,17 +229,11 @@ async fn sign_in(
         note(app, Kind::SignInFailed, candidates.likeliest(), client).await?;
         return Err(wrong());
     };
+    let next = form.waiting();
     if user.role != door {
-        return Err(other_door(user.role, form).into());
+        return Ok(Welcome::Elsewhere(Proof::of(app, &user, form.remember(), next)));
     }
-    match user.status() {
-        AccountStatus::Blocked(reason) => {
-            note(app, Kind::SignInBlocked, Some(&user), client).await?;
-            Err(blocked(&reason).into())
-        }
-        AccountStatus::Unverified => begin_verification(app, client, &user).await,
-        AccountStatus::Active => begin_session(app, browser, &user, form.remember()).await,
-    }
+    admit(app, browser, &user, form.remember(), next).await
 }
 
 async fn begin_verification(app: &App, client: &Client, user: &User) -> Result<Welcome, FormError> {
@@ -163,7 +254,7 @@ async fn begin_session(
     browser: &SignInRequest,
     user: &User,
     remember: Remember,
-) -> Result<Welcome, FormError> {
+) -> Result<Session, FormError> {
     let user = user.clone();
     let device = browser.device();
     let source = browser.client.source();
@@ -181,7 +272,7 @@ async fn begin_session(
             Ok(sessions::begin(conn, &user.id, kind, &device, config, now)?)
         })
         .await?;
-    Ok(Welcome::In(Box::new(session)))
+    Ok(session)
 }
 
 async fn note(app: &App, kind: Kind, user: Option<&User>, client: &Client) -> Result<(), db::Error> {
@@ -197,22 +288,6 @@ fn wrong() -> FormError {
     FormError::at("username", t("Wrong username or password. Check both and try again."))
 }
 
-/// Only for who knows the password.
-fn other_door(role: Role, form: &SignInForm) -> Problems {
-    let (message, label) = match role {
-        Role::User => (t("This is a user account. Sign in on its own page."), t("Sign in as a user")),
-        Role::Merchant => {
-            (t("This is a merchant account. Sign in on its own page."), t("Sign in as a merchant"))
-        }
-        Role::Staff => (t("This is a staff account. Sign in on its own page."), t("Sign in as staff")),
-        Role::Superuser => {
-            (t("This is a superuser account. Sign in on its own page."), t("Sign in as a superuser"))
-        }
-    };
-    let door = Next::parse(&form.next).after(&SIGN_IN.to([role.as_str()]));
-    Problems::one("username", message).with_link(door, label)
-}
-
 impl SignInPage {
     fn title(&self) -> Sentence {
         match self.role {
@@ -221,6 +296,19 @@ impl SignInPage {
             Role::Staff => t("Staff sign-in"),
             Role::Superuser => t("Superuser sign-in"),
         }
+    }
+
+    /// The sign-in pages of the other roles, with what waits for signing in.
+    fn others(&self) -> Vec<(Sentence, String)> {
+        let label = |role| match role {
+            Role::User => t("Sign in as a user"),
+            Role::Merchant => t("Sign in as a merchant"),
+            Role::Staff => t("Sign in as staff"),
+            Role::Superuser => t("Sign in as a superuser"),
+        };
+        let others = Role::ALL.into_iter().filter(|role| *role != self.role);
+        let next = Next::parse(&self.form.next);
+        others.map(|role| (label(role), next.after(&SIGN_IN.to([role.as_str()])))).collect()
     }
 
     fn sign_up(&self) -> String {
@@ -236,6 +324,24 @@ impl SignInForm {
             problems.add("password", t("Enter your password."));
         }
         login.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+
+    fn is_shown(&self) -> bool {
+        self.show == "on"
+    }
+
+    fn is_carrying(&self) -> bool {
+        !self.carried.is_empty()
+    }
+
+    /// What waits for signing in: a sealed form, or a path.
+    fn waiting(&self) -> &str {
+        if self.is_carrying() { &self.carried } else { &self.next }
+    }
+
+    /// The button that goes on as another role.
+    fn proof(&self) -> Option<&Offer> {
+        self.offered.as_ref()
     }
 
     fn remember(&self) -> Remember {

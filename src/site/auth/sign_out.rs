@@ -7,6 +7,7 @@ use actix_web::web::{Data, ServiceConfig};
 use crate::app::App;
 use crate::db;
 use crate::identity::t;
+use crate::paths::HOME;
 use crate::paths::auth::{SIGN_IN, SIGN_OUT};
 use crate::records::events::{self, Kind};
 use crate::records::sessions;
@@ -23,7 +24,7 @@ pub const SIGNED_OUT: Notice = Notice::new("signed-out", t("You've signed out.")
 const CLEAR_CACHE: (HeaderName, &str) = (HeaderName::from_static("clear-site-data"), "\"cache\"");
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(SIGN_OUT, sign_out));
+    config.service(routes::act(SIGN_OUT, HOME, sign_out));
 }
 
 async fn sign_out(app: Data<App>, by: By, browser: SignInRequest) -> Result<Answer, HttpError> {

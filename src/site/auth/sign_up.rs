@@ -11,6 +11,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::password_check::hash_new;
+use super::typing::{NewPasswordForm, Typing};
 use super::verification;
 use crate::accounts::codes::CodeRules;
 use crate::accounts::sign_up::{Holder, SignUp, SignedUp};
@@ -19,17 +20,17 @@ use crate::app::App;
 use crate::config;
 use crate::db;
 use crate::hasher::Verdict;
-use crate::identity::{Email, Id, Password, PasswordRules, Role, Sentence, Username, t};
-use crate::language::filters;
+use crate::identity::{Email, Id, Password, Role, Sentence, Username, t};
 use crate::limits::{Limit, Tokens};
 use crate::paths::Next;
 use crate::paths::auth::{SIGN_IN, SIGN_UP, SIGN_UP_ANY};
 use crate::records::mail_budgets::Asker;
+use crate::records::verifications;
 use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
-use crate::web::forms::{Form, FormError, Problems, require_same_twice};
-use crate::web::layout::Layout;
+use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
+use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
 use crate::web::{flow_cookie, routes};
 
@@ -40,9 +41,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "auth/sign_up.html")]
 struct SignUpPage {
-    layout: Layout,
     role: Role,
-    min_length: usize,
+    typing: Typing,
     form: SignUpForm,
     problems: Problems,
 }
@@ -52,8 +52,8 @@ struct SignUpPage {
 struct SignUpForm {
     username: String,
     email: String,
-    password: String,
-    confirm_password: String,
+    #[serde(flatten)]
+    new: NewPasswordForm,
     next: String,
 }
 
@@ -68,9 +68,15 @@ async fn choose_door() -> Answer {
     page::see_other(SIGN_UP.to([Role::User.as_str()]))
 }
 
-async fn show(app: Data<App>, _: Stranger, role: Path<String>, next: Next) -> Result<Answer, HttpError> {
+async fn show(
+    app: Data<App>,
+    _: Stranger,
+    browser: SignInRequest,
+    role: Path<String>,
+    next: Next,
+) -> Result<Answer, HttpError> {
     let role = open_role(&app, &role)?;
-    let form = SignUpForm { next: next.as_str().to_owned(), ..SignUpForm::default() };
+    let form = SignUpForm { next: next.as_str().to_owned(), ..began(&app, &browser).await? };
     Ok(page::ok(SignUpPage::new(&app, role, form, Problems::default())))
 }
 
@@ -82,10 +88,25 @@ async fn submit(
     Form(form): Form<SignUpForm>,
 ) -> Result<Answer, HttpError> {
     let role = open_role(&app, &role)?;
+    if form.new.only_shows() {
+        return Ok(page::ok(SignUpPage::new(&app, role, form, Problems::default())));
+    }
     match sign_up(&app, &browser, role, &form).await {
         Ok(flow) => Ok(verification::lead_to_page(&app, &flow)),
         Err(error) => Ok(page::form_again(SignUpPage::new(&app, role, form, error.problems()?))),
     }
+}
+
+/// What this browser typed before, while it waits for its code: whoever mistyped their address corrects it.
+async fn began(app: &App, browser: &SignInRequest) -> Result<SignUpForm, HttpError> {
+    let Some(flow) = flow_cookie::read(app, &browser.req) else { return Ok(SignUpForm::default()) };
+    let found = app.db.find(move |conn| verifications::by_id(conn, &flow)).await?;
+    let waiting = found.filter(|(flow, user)| flow.ended_at.is_none() && user.verified_at.is_none());
+    Ok(waiting.map_or_else(SignUpForm::default, |(flow, user)| SignUpForm {
+        username: user.username.to_string(),
+        email: flow.email.to_string(),
+        ..SignUpForm::default()
+    }))
 }
 
 /// The role of the page, if sign-up is open for it.
@@ -104,7 +125,7 @@ fn open_role(app: &App, word: &str) -> Result<Role, HttpError> {
 
 /// Creates the account; returns the flow in which its address is confirmed.
 async fn sign_up(app: &App, browser: &SignInRequest, role: Role, form: &SignUpForm) -> Result<Id, FormError> {
-    let wanted = form.parse(app.config.passwords.rules)?;
+    let wanted = form.parse(app)?;
     app.limits.take(browser.client.keys(Limit::SignUp)).await?.spend();
     let own_words = vec![wanted.username.to_string(), wanted.email.to_string()];
     let sign_up = SignUp {
@@ -155,8 +176,7 @@ async fn same_again(
 
 impl SignUpPage {
     fn new(app: &App, role: Role, form: SignUpForm, problems: Problems) -> Self {
-        let min_length = app.config.passwords.rules.min_length;
-        Self { layout: Layout::plain(), role, min_length, form, problems }
+        Self { role, typing: form.new.typing(app), form, problems }
     }
 
     fn title(&self) -> Sentence {
@@ -172,35 +192,16 @@ impl SignUpPage {
 }
 
 impl SignUpForm {
-    fn parse(&self, rules: PasswordRules) -> Result<Wanted, Problems> {
+    fn parse(&self, app: &App) -> Result<Wanted, Problems> {
         let mut problems = Problems::default();
         let username = problems.take("username", Username::parse(&self.username));
         let email = problems.take("email", Email::parse(&self.email));
-        let password = problems.take("password", Password::choose(&self.password, rules));
-        require_same_twice(&mut problems, &self.password, &self.confirm_password);
+        let password = self.new.parse(app, &mut problems);
         match (username, email, password) {
             (Some(username), Some(email), Some(password)) if problems.is_empty() => {
                 Ok(Wanted { username, email, password })
             }
             _ => Err(problems),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_problem_is_told_at_once() {
-        let form = SignUpForm {
-            username: "a".into(),
-            email: "b".into(),
-            password: "c".into(),
-            ..SignUpForm::default()
-        };
-        let problems = form.parse(PasswordRules { min_length: 8 }).err().unwrap();
-        let fields: Vec<&str> = problems.all().iter().map(|problem| problem.field).collect();
-        assert_eq!(fields, ["username", "email", "password", "confirm_password"]);
     }
 }

@@ -7,25 +7,24 @@ use askama::Template;
 use super::links::{dead_link, open_link};
 use crate::accounts::email::restore;
 use crate::app::App;
-use crate::identity::{Email, LinkPurpose, Username, t};
-use crate::language::filters;
-use crate::paths::auth::{FORGOT, UNDO_EMAIL};
+use crate::identity::{AccountStatus, Email, LinkPurpose, Username, t};
+use crate::paths::auth::{RESET, SIGN_IN_ANY, UNDO_EMAIL};
 use crate::records::events::{self, Kind};
 use crate::records::links::{self, LinkState};
 use crate::records::users;
 use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::FormError;
-use crate::web::layout::Layout;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::view::filters;
 
-/// On the page where a password link is requested.
+/// On the page where a new password is chosen.
 pub const EMAIL_RESTORED: Notice = Notice::new(
     "email-restored",
     t(
-        "Your old email address has been restored, you've been signed out everywhere, and your old password no longer works. Next, request a link to choose a new one.",
+        "Your old email address has been restored and every device has been signed out. Now choose a new password.",
     ),
 );
 
@@ -36,23 +35,25 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[derive(Template)]
 #[template(path = "auth/undo_email.html")]
 struct UndoPage {
-    layout: Layout,
     username: Username,
     email: Email,
 }
 
 async fn show(app: Data<App>, at: Path<(String, String)>) -> Result<Answer, HttpError> {
     let (link, user) = open_link(&app, &at, LinkPurpose::UndoEmail).await?;
-    Ok(page::ok(UndoPage { layout: Layout::plain(), username: user.username, email: link.email }))
+    Ok(page::ok(UndoPage { username: user.username, email: link.email }))
 }
 
 /// Brings the old address back, and sends the person to choose a new password: whoever changed the address may know the old one,
 /// which therefore no longer works.
 async fn undo(app: Data<App>, client: Client, at: Path<(String, String)>) -> Result<Answer, HttpError> {
     let (link, user) = open_link(&app, &at, LinkPurpose::UndoEmail).await?;
+    let is_blocked = user.status() != AccountStatus::Active;
     let source = client.source();
     let now = app.clock.now();
-    app.db
+    let lifetime = app.config.reset_lifetime;
+    let (reset, token) = app
+        .db
         .write(move |conn| {
             if !links::consume(conn, &link.id, now)? {
                 return Err(dead_link(LinkState::Used, LinkPurpose::UndoEmail).into());
@@ -64,16 +65,18 @@ async fn undo(app: Data<App>, client: Client, at: Path<(String, String)>) -> Res
             if !restore(conn, &user, &link, now)? {
                 return Err(belongs_to_another().into());
             }
-            Ok::<_, FormError>(events::note(conn, Kind::EmailRestored, Some(&user.id), &source, "", now)?)
+            events::note(conn, Kind::EmailRestored, Some(&user.id), &source, "", now)?;
+            // Whoever follows the link has just proved that the mailbox is theirs.
+            let purpose = LinkPurpose::ResetPassword;
+            Ok::<_, FormError>(links::issue(conn, &user.id, purpose, &link.email, lifetime, now)?)
         })
         .await?;
     app.wakeup.wake();
-    Ok(page::see_other(FORGOT.path()).saying(EMAIL_RESTORED.post()))
+    let page = if is_blocked { SIGN_IN_ANY.to_string() } else { RESET.to([reset.as_str(), &token.expose()]) };
+    Ok(page::see_other(page).saying(EMAIL_RESTORED.post()))
 }
 
 fn belongs_to_another() -> ErrorPage {
-    let text = t(
-        "Someone else has confirmed this address for their account. Contact the site's administrators if you need help.",
-    );
-    ErrorPage::new(StatusCode::GONE, t("This address is now used by another account"), text)
+    let text = t("Another account has confirmed it since, so we can't restore it to yours.");
+    ErrorPage::new(StatusCode::GONE, t("This email address is now used by another account"), text).with_help()
 }

@@ -17,8 +17,9 @@ use crate::accounts::codes::{self, CodeRules};
 use crate::accounts::email;
 use crate::app::App;
 use crate::db;
-use crate::identity::{AccountStatus, CodePurpose, Email, Id, LinkToken, Message, Moment, Otp, t, tn};
-use crate::language::filters;
+use crate::identity::{
+    AccountStatus, Argument, CodePurpose, Email, Id, LinkToken, Message, Moment, Otp, t, tn,
+};
 use crate::limits::{Limit, LimitKey};
 use crate::paths::Next;
 use crate::paths::account::PROFILE;
@@ -30,10 +31,10 @@ use crate::records::users::{self, UNVERIFIED_LIFETIME, User};
 use crate::records::verifications::{self, Attempt, CodeState, MAX_TRIES, Verification};
 use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
-use crate::web::forms::{Form, FormError, Problems};
-use crate::web::layout::Layout;
+use crate::web::forms::{self, Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
+use crate::web::view::filters;
 use crate::web::viewer::SignInRequest;
 use crate::web::{device_cookie, flow_cookie, routes};
 
@@ -43,20 +44,27 @@ pub const VERIFIED: Notice = Notice::new("verified", t("Welcome! Your email addr
 pub const CODE_SENT: Notice =
     Notice::new("code-sent", t("We've sent you a new code. Older codes no longer work."));
 
+/// On the page where a code is entered, after the right password of an account that waits for it.
+pub const UNCONFIRMED: Notice = Notice::new(
+    "unconfirmed",
+    t("Your email address isn't confirmed yet. Enter the code from our email, or request a new one."),
+);
+
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(VERIFY, show, submit)).service(routes::act(RESEND, resend));
+    config.service(routes::form(VERIFY, show, submit)).service(routes::act(RESEND, VERIFY, resend));
 }
 
 #[derive(Template)]
 #[template(path = "auth/verification.html")]
 struct VerifyPage {
-    layout: Layout,
     email: Email,
     code: CodeField,
     needs_password: bool,
     verify: String,
     resend: String,
     start_again: String,
+    /// The code of the mail's own link.
+    prefilled: String,
     problems: Problems,
 }
 
@@ -75,6 +83,13 @@ struct VerifyForm {
     password: String,
 }
 
+/// The code in the mail's own link. It is only drawn into its field: scanners that follow the link change nothing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CodeQuery {
+    code: String,
+}
+
 /// A sign-up that waits for its code, reached by its link.
 struct Waiting {
     flow: Verification,
@@ -90,9 +105,11 @@ async fn show(
     link: Path<(String, String)>,
 ) -> Result<Answer, HttpError> {
     let waiting = find(&app, &browser, &link).await?;
-    let page = waiting.page(app.clock.now(), Problems::default());
-    let layout = Layout::plain().showing(&browser.req, &[&CODE_SENT]);
-    Ok(page::ok(VerifyPage { layout, ..page }))
+    let code: CodeQuery = forms::query(&browser.req).unwrap_or_default();
+    // Nothing but a code: whatever else an address says is not drawn.
+    let prefilled = Otp::parse(&code.code).map(|code| code.expose().to_owned()).unwrap_or_default();
+    let page = VerifyPage { prefilled, ..waiting.page(app.clock.now(), Problems::default()) };
+    Ok(page::ok(page).showing(&[&CODE_SENT, &UNCONFIRMED]))
 }
 
 async fn submit(
@@ -307,7 +324,7 @@ pub async fn send_code(
 
 /// What is said when another code was requested too early.
 pub fn too_early(wait: Duration) -> Problems {
-    Problems::one("otp", t("You can request another code in {wait}.").with("wait", wait))
+    Problems::one("resend", t("You can request another code in {wait}.").with("wait", wait))
 }
 
 impl CodeField {
@@ -317,10 +334,11 @@ impl CodeField {
         let state = flow.state(now);
         let hint = match state {
             CodeState::Open => tn(
-                "The code works for another {left}. You have 1 try.",
-                "The code works for another {left}. You have {count} tries.",
+                "The code works for {left}, until {time}. You have 1 try.",
+                "The code works for {left}, until {time}. You have {count} tries.",
                 MAX_TRIES - flow.tries,
             )
+            .with("time", Argument::Clock(flow.code_expires_at))
             .with("left", left),
             CodeState::Spent => t("Too many wrong codes. We can send you a new one.").into(),
             CodeState::Expired | CodeState::Ended => {
@@ -344,13 +362,13 @@ impl Waiting {
     fn page(&self, now: Moment, problems: Problems) -> VerifyPage {
         let sign_up = SIGN_UP.to([self.user.role.as_str()]);
         VerifyPage {
-            layout: Layout::plain(),
             email: self.flow.email.clone(),
             code: CodeField::of(&self.flow, now),
             needs_password: self.needs_password,
             verify: self.path(),
             resend: RESEND.to([self.flow.id.as_str(), &self.token.expose()]),
             start_again: Next::parse(&self.flow.next_path).after(&sign_up),
+            prefilled: String::new(),
             problems,
         }
     }

@@ -47,8 +47,8 @@ async fn many_are_acted_on_only_with_the_password_of_the_last_ten_minutes(site: 
     chief.post("/admin/users/bulk/", &fields).await;
     assert!(chief.path().starts_with("/auth/confirm-password/"), "{}", chief.path());
     assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 2);
+    chief.see("Delete");
     chief.fill("Current password", OTHER_PASSWORD).press("Confirm").await;
-    chief.post("/admin/users/bulk/", &fields).await;
     chief.status(200).see("1 account deleted.");
 }
 
@@ -60,7 +60,6 @@ async fn an_account_is_created_only_with_the_password_of_the_last_ten_minutes(si
     assert!(chief.path().starts_with("/auth/confirm-password/"), "{}", chief.path());
     assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
     chief.fill("Current password", OTHER_PASSWORD).press("Confirm").await;
-    chief.post("/admin/users/new/", &fields).await;
     chief.status(200).see("Account created.");
 }
 

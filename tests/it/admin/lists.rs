@@ -195,7 +195,8 @@ async fn what_outsiders_write_is_shown_and_never_run(site: &Site) {
     assert!(csv.contains("\"'=HYPERLINK(\"\"http://x\"\",<b>)\""), "{csv}");
     let person = open(&mut chief, "annalee").await;
     // Among the browsers that she is signed in with.
-    chief.see(&format!("{evil} 10.9.9.9"));
+    chief.visit(&format!("{person}?tab=sessions")).await;
+    chief.see("Unknown browser 10.9.9.9");
     assert!(!chief.page().body.contains("<script>alert"));
     assert_eq!(
         act(
@@ -443,7 +444,7 @@ fn admins_are_signed_out_after_fifteen_minutes_and_events_go_after_their_days() 
         chief.status(200).see("Overview");
         site.wait(minutes(16)).await;
         chief.visit("/admin/events/").await;
-        assert!(chief.path().starts_with("/auth/sign-in/staff/?next="), "{}", chief.path());
+        assert!(chief.path().starts_with("/auth/sign-in/superuser/?next="), "{}", chief.path());
         assert!(site.count("SELECT COUNT(*) FROM events").await > 0);
         site.wait(hours(49)).await;
         latchkey::housekeeping::sweep(&site.app).await.unwrap();

@@ -91,7 +91,7 @@ async fn a_link_works_once_and_ends_every_session(site: &Site) {
     let notice = site.mail_to("annalee@example.org").await;
     assert_eq!(notice.subject, "Your password has been changed");
     assert!(
-        !notice.text.contains("/auth/reset-password/") && !notice.html.contains("href"),
+        !notice.text.contains("/auth/reset-password/") && notice.html.matches("href").count() == 1,
         "no live link in it"
     );
     visitor.sign_in("annalee", PASSWORD).await;

@@ -72,7 +72,7 @@ async fn every_sign_in_gets_an_id_of_its_own(site: &Site) {
     let first = ann.cookie(COOKIE).unwrap().to_owned();
     assert_ne!(first, "planted");
     ann.visit("/user-profile/").await;
-    ann.press("Renew session").await;
+    ann.post("/auth/refresh/", &[]).await;
     ann.see("Your session has been renewed.");
     let renewed = ann.cookie(COOKIE).unwrap().to_owned();
     assert_ne!(first, renewed);
@@ -100,7 +100,7 @@ async fn an_idle_session_ends_and_one_in_use_ends_after_a_day(site: &Site) {
         site.until_seen().await;
     }
     assert!(ann.is_signed_in().await);
-    ann.press("Renew session").await;
+    ann.post("/auth/refresh/", &[]).await;
     site.wait(minutes(31)).await;
     assert!(!ann.is_signed_in().await, "renewing does not move the end");
 }
@@ -114,7 +114,7 @@ async fn staff_sessions_are_short(site: &Site) {
     site.until_seen().await;
     site.wait(minutes(16)).await;
     visitor.visit("/admin/").await;
-    assert_eq!(visitor.path(), "/auth/sign-in/staff/?next=/admin/");
+    assert_eq!(visitor.path(), "/auth/sign-in/superuser/?next=/admin/");
     visitor.sign_in_at("/auth/sign-in/superuser/", "supervisor", OTHER_PASSWORD).await;
     for _ in 0..47 {
         site.wait(minutes(10)).await;

@@ -41,7 +41,7 @@ async fn each_role_has_its_door_and_the_wrong_one_leads_to_it(site: &Site) {
     site.member("annalee").await;
     let mut visitor = site.visitor();
     visitor.sign_in("stafford", OTHER_PASSWORD).await;
-    visitor.status(422).see("This is a staff account.");
+    visitor.status(422).see("This is a staff account");
     visitor.follow("Sign in as staff").await;
     assert!(!visitor.page().sees("Stay signed in"), "staff is not remembered");
     visitor

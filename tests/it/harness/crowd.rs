@@ -37,10 +37,10 @@ fn crowd(world: World, count: u32) -> String {
     let (past, future) = ("'2026-01-01 00:00:00'", "'2099-01-01 00:00:00'");
     format!(
         "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, \
-           blocked_at, full_name, full_name_canon, phone, about, created_at, password_changed_at, email_since) \
+           blocked_at, full_name, full_name_canon, phone, about, created_at, password_changed_at, theme, time_zone, email_since) \
          SELECT {id}, {name}, {name}, {email}, {email}, 'v1$', \
            CASE WHEN {n} % 1000 = 0 THEN 'staff' WHEN {n} % 10 = 0 THEN 'merchant' ELSE 'user' END, {joined}, \
-           CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', '', {joined}, {joined}, {joined} FROM {numbers}; \
+           CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', '', {joined}, {joined}, 'system', 'UTC', {joined} FROM {numbers}; \
          INSERT INTO sessions (id, user_id, kind, generation, device, ip, created_at, last_seen_at, confirmed_at, \
            idle_ends_at, absolute_ends_at, ended_at) \
          SELECT {id}, {id}, 'normal', 1, '', '', {joined}, {joined}, {joined}, {future}, {future}, {past} FROM {numbers}; \

@@ -112,6 +112,11 @@ impl Visitor {
         self.cookies.get(name).map(String::as_str)
     }
 
+    /// The same browser in another tab: what it was given there counts here, too.
+    pub fn take_cookies_of(&mut self, other_tab: &Self) {
+        self.cookies.clone_from(&other_tab.cookies);
+    }
+
     pub fn set_cookie(&mut self, name: &str, value: &str) {
         self.cookies.insert(name.to_owned(), value.to_owned());
     }
@@ -172,6 +177,12 @@ impl Visitor {
         self
     }
 
+    /// Chooses one of several, by its name and value.
+    pub fn choose(&mut self, name: &str, value: &str) -> &mut Self {
+        self.filled.insert(name.to_owned(), Value::Text(value.to_owned()));
+        self
+    }
+
     /// Ticks the box of that label.
     pub fn tick(&mut self, label: &str) -> &mut Self {
         self.fill(label, "on")
@@ -226,6 +237,10 @@ impl Visitor {
         let path = form.attr("action").unwrap_or(&self.path).to_owned();
         let method = if form.attr("method") == Some("post") { Method::POST } else { Method::GET };
         let mut values = defaults(form);
+        let pressed = form.select(&selector("button")).find(|this| text_of(*this) == button).expect("it");
+        if let Some(name) = pressed.attr("name") {
+            values.insert(name.to_owned(), pressed.attr("value").unwrap_or_default().to_owned());
+        }
         let filled = std::mem::take(&mut self.filled);
         let is_query = method == Method::GET;
         let request = self.request(method, &path);
@@ -340,7 +355,7 @@ fn defaults(form: ElementRef<'_>) -> BTreeMap<String, String> {
     for field in form.select(&selector("input[name], textarea[name], select[name]")) {
         let name = field.attr("name").unwrap_or_default().to_owned();
         match field.attr("type") {
-            Some("checkbox") if field.attr("checked").is_none() => {}
+            Some("checkbox" | "radio") if field.attr("checked").is_none() => {}
             Some("file") => {}
             _ if field.value().name() == "select" => {
                 let options: Vec<_> = field.select(&selector("option")).collect();

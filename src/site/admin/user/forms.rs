@@ -4,16 +4,32 @@ use serde::Deserialize;
 
 use super::super::listing::id;
 use crate::accounts::administration::{Act, ActKind};
-use crate::identity::{Role, t};
+use crate::identity::{Role, Username, t};
 use crate::records::users::User;
 use crate::site::account::details::DetailsForm;
-use crate::web::forms::FormError;
+use crate::web::forms::{FormError, Problems};
 
-/// The reason alone: of the delete form, and of a page that is come back to.
+/// The fields of the delete form.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ReasonForm {
     pub reason: String,
+    /// The name of the account, typed on the page that deletes it: against a slip of the hand.
+    pub username: Option<String>,
+}
+
+impl ReasonForm {
+    /// Finds everything that is wrong in it at first sight.
+    pub fn problems(&self, username: &Username) -> Problems {
+        let mut problems = Problems::default();
+        problems.take("reason", ActKind::Delete.reason(&self.reason));
+        let typed = self.username.as_ref().map(|typed| typed.trim());
+        if typed.is_some_and(|typed| !typed.eq_ignore_ascii_case(username.as_str())) {
+            let message = t("Username doesn't match. Enter {name} to confirm.");
+            problems.add("username", message.with("name", username.as_str()));
+        }
+        problems
+    }
 }
 
 /// The fields of all acts: each form sends those that it has.

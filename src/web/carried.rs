@@ -1,0 +1,189 @@
+//! Nothing typed is lost: a form that cannot be taken now is sealed, with its path, whose it is and until when, and carried
+//! through the page that comes first: signing in, or giving the password again. Never with a password in it, and in no address.
+//!
+//! It travels in a cookie for one step, and stays in a hidden field of the page. Every form of somebody who is signed in names
+//! its owner under seal, so that it is never taken for somebody else.
+
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::cookie::Cookie;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::errors::{HttpError, Redirect};
+use super::signed_in::SignedInAs;
+use super::{app_of, cookies, forms};
+use crate::app::App;
+use crate::identity::{Id, Moment};
+
+/// How long a form is kept for its person to come back: as long as signing in may take.
+const LIFETIME: Duration = Duration::from_secs(3600);
+/// How long the step to the next page may take.
+const STEP: Duration = Duration::from_secs(60);
+/// Browsers keep no larger cookie (RFC 6265bis, 5.6): a larger form is not carried.
+const MAX_COOKIE: usize = 3800;
+/// What is never carried.
+const NEVER: [&str; 8] =
+    ["password", "confirm_password", "current_password", "otp", "for", "shown", "carried", "continue_as"];
+
+/// What a form waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Why {
+    /// Its person has been signed out, and sees it again.
+    SignIn,
+    /// Its person gives the password again, and then it is done.
+    Confirm,
+}
+
+/// A form on its way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Carried {
+    pub why: Why,
+    /// Where it was sent.
+    pub path: String,
+    /// Whose it is.
+    pub user: String,
+    until: i64,
+    fields: Vec<(String, String)>,
+}
+
+/// Whose form was sent: an account's identifier and username.
+#[derive(Clone)]
+pub struct Owner {
+    pub id: Id,
+    pub username: String,
+}
+
+/// The form of this request.
+struct Sent {
+    owner: Option<Owner>,
+    fields: Vec<(String, String)>,
+}
+
+impl Owner {
+    /// Seals whose form it is.
+    pub fn seal(app: &App, somebody: &SignedInAs) -> String {
+        app.keys.carried.seal(&format!("of {} {}", somebody.id.as_str(), somebody.username))
+    }
+
+    /// Reads whose form it is; `None` where that was not sealed by us.
+    pub fn open(app: &App, sealed: &str) -> Option<Self> {
+        let text = app.keys.all().find_map(|keys| keys.carried.open(sealed))?;
+        let (id, username) = text.strip_prefix("of ")?.split_once(' ')?;
+        Some(Self { id: Id::parse(id)?, username: username.to_owned() })
+    }
+
+    /// Finds whose form was sent with a request.
+    pub fn of(req: &HttpRequest) -> Option<Self> {
+        req.extensions().get::<Sent>()?.owner.clone()
+    }
+}
+
+impl Carried {
+    /// Opens what was carried, if its time is not over.
+    pub fn open(app: &App, sealed: &str, why: Why) -> Option<Self> {
+        let text = app.keys.all().find_map(|keys| keys.carried.open(sealed))?;
+        let carried: Self = serde_json::from_str(text.strip_prefix("form ")?).ok()?;
+        let until = Moment::from_micros(carried.until)?;
+        (carried.why == why && app.clock.now() < until).then_some(carried)
+    }
+
+    /// Reads the form as its page does.
+    pub fn form<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_urlencoded::from_str(&serde_urlencoded::to_string(&self.fields).ok()?).ok()
+    }
+
+    /// Builds the cookie that takes it one step further.
+    pub fn cookie(&self, app: &App) -> Option<Cookie<'static>> {
+        let sealed = self.seal(app)?;
+        let mut cookie = cookies::build(&app.config, cookies::CARRIED, sealed);
+        cookies::keep_for(&mut cookie, STEP);
+        Some(cookie)
+    }
+
+    fn seal(&self, app: &App) -> Option<String> {
+        let sealed = app.keys.carried.seal(&format!("form {}", serde_json::to_string(self).ok()?));
+        (sealed.len() <= MAX_COOKIE).then_some(sealed)
+    }
+}
+
+/// What has just arrived in the cookie, still sealed: for the hidden field of the page that comes first.
+pub fn arriving(req: &HttpRequest, why: Why) -> Option<String> {
+    let app = app_of(req).ok()?;
+    let cookie = req.cookie(&app.config.cookie_name(cookies::CARRIED))?;
+    Carried::open(&app, cookie.value(), why)?;
+    cookies::forget_later(req, cookies::CARRIED);
+    Some(cookie.value().to_owned())
+}
+
+/// The form that came back to its page, or to the page that owns it, after its person signed in again.
+pub fn returned(req: &HttpRequest, user: &Id) -> Option<Carried> {
+    let app = app_of(req).ok()?;
+    let cookie = req.cookie(&app.config.cookie_name(cookies::CARRIED))?;
+    let carried = Carried::open(&app, cookie.value(), Why::SignIn)?;
+    if carried.user != user.as_str() || !carried.path.starts_with(req.path()) {
+        return None;
+    }
+    cookies::forget_later(req, cookies::CARRIED);
+    Some(carried)
+}
+
+/// Keeps each form beside its request, and sends it on its way when another page comes first.
+///
+/// # Errors
+/// A form that cannot be read, and the inner ones.
+pub async fn around<B: MessageBody + 'static>(
+    mut req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    // A page that there is not is not waited for.
+    let is_known = req.match_pattern().is_some();
+    if is_known && *req.method() == Method::POST && forms::is_urlencoded(req.headers()) {
+        keep(&mut req).await;
+    }
+    let mut answer = next.call(req).await?;
+    let why = match answer.response().error().and_then(|error| error.as_error::<HttpError>()) {
+        Some(HttpError::Redirect(Redirect::SignInNeeded(..))) => Why::SignIn,
+        Some(HttpError::Redirect(Redirect::ConfirmNeeded(_))) => Why::Confirm,
+        _ => return Ok(answer),
+    };
+    if let Some(cookie) = send_on(answer.request(), why) {
+        cookies::set(answer.headers_mut(), &cookie);
+    }
+    Ok(answer)
+}
+
+async fn keep(req: &mut ServiceRequest) {
+    let Ok(app) = app_of(req.request()) else { return };
+    let payload = req.take_payload();
+    let body = forms::body(payload).await;
+    if let Ok(Ok(fields)) = body.as_ref().map(|body| forms::decode::<Vec<(String, String)>>(body)) {
+        let sealed = fields.iter().find(|(name, _)| name == "for");
+        let owner = sealed.and_then(|(_, sealed)| Owner::open(&app, sealed));
+        req.extensions_mut().insert(Sent { owner, fields });
+    }
+    req.extensions_mut().insert(forms::Body(body));
+}
+
+fn send_on(req: &HttpRequest, why: Why) -> Option<Cookie<'static>> {
+    let app = app_of(req).ok()?;
+    let extensions = req.extensions();
+    let sent = extensions.get::<Sent>()?;
+    let fields = sent.fields.iter().filter(|(name, _)| !NEVER.contains(&name.as_str()));
+    // Who gives the password again is signed in.
+    let viewer = extensions.get::<SignedInAs>().filter(|_| why == Why::Confirm);
+    let user = sent.owner.as_ref().map(|owner| &owner.id).or(viewer.map(|viewer| &viewer.id));
+    let carried = Carried {
+        why,
+        path: req.path().to_owned(),
+        user: user?.as_str().to_owned(),
+        until: app.clock.now().plus(LIFETIME).micros(),
+        fields: fields.cloned().collect(),
+    };
+    carried.cookie(&app)
+}

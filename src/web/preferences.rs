@@ -1,0 +1,47 @@
+//! The cookie in which a browser keeps what it was told while nobody was signed in: theme, time zone, and the sign-in page that
+//! was used last. It says nothing that anybody has to trust.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::cookie::Cookie;
+
+use super::{app_of, cookies};
+use crate::app::App;
+use crate::identity::{Role, Theme, Zone};
+
+/// Browsers keep no cookie for longer (RFC 6265bis, 5.5).
+const LIFETIME: Duration = Duration::from_secs(400 * 86_400);
+
+/// What a browser was told.
+#[derive(Clone)]
+pub struct Preferences {
+    pub theme: Theme,
+    pub zone: Zone,
+    /// Whose sign-in page was used last.
+    pub role: Role,
+}
+
+impl Preferences {
+    /// Reads them; each that is missing or unreadable is the usual one.
+    pub fn read(req: &HttpRequest) -> Self {
+        let name = app_of(req).ok().map(|app| app.config.cookie_name(cookies::PREFERENCES));
+        let value = name.and_then(|name| req.cookie(&name)).map(|cookie| cookie.value().to_owned());
+        let value = value.unwrap_or_default();
+        let mut words = value.split('|');
+        let mut next = || words.next().unwrap_or_default();
+        Self {
+            theme: Theme::parse(next()).unwrap_or_default(),
+            zone: Zone::parse(next()).unwrap_or_else(Zone::utc),
+            role: Role::parse(next()).unwrap_or(Role::User),
+        }
+    }
+
+    /// Builds the cookie that keeps them.
+    pub fn cookie(&self, app: &App) -> Cookie<'static> {
+        let value = format!("{}|{}|{}", self.theme.as_str(), self.zone.name(), self.role.as_str());
+        let mut cookie = cookies::build(&app.config, cookies::PREFERENCES, value);
+        cookies::keep_for(&mut cookie, LIFETIME);
+        cookie
+    }
+}

@@ -1,0 +1,173 @@
+//! What every page is drawn with, decided by its request: language, time zone, theme, the site's name and face, who is
+//! looking. Templates find it by name, so that no page has to hand it on.
+
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::assets::Assets;
+use super::carried::Owner;
+use super::errors::HttpError;
+use super::notice::{self, Notice};
+use super::preferences::Preferences;
+use super::signed_in::SignedInAs;
+use super::{app_of, language_of};
+use crate::app::App;
+use crate::config::{Brand, SignUp, Support};
+use crate::identity::{Message, Moment, Role, Theme, Zone};
+use crate::language::Language;
+use crate::paths::auth::SIGN_IN;
+
+/// What a page is drawn with.
+#[derive(Clone)]
+pub struct View {
+    pub language: Language,
+    pub zone: Zone,
+    pub theme: Theme,
+    pub now: Moment,
+    /// The path that was asked for.
+    pub path: String,
+    /// Who is looking, as far as this request found out.
+    pub signed_in: Option<SignedInAs>,
+    /// What has just been done.
+    pub notice: Option<Message>,
+    /// The role whose sign-in page this browser used last.
+    pub role: Role,
+    /// Whether the page is a form that was refused.
+    pub is_refused: bool,
+    app: Data<App>,
+    assets: Data<Assets>,
+}
+
+impl View {
+    /// Gathers it for a request, with the notice that was posted to this browser, if it is one of these.
+    ///
+    /// # Errors
+    /// Never, in a server that `server::serve` built.
+    pub fn of(req: &HttpRequest, notices: &[&Notice]) -> Result<Self, HttpError> {
+        let preferences = Preferences::read(req);
+        let view = Self::of_stranger(req)?;
+        let signed_in = req.extensions().get::<SignedInAs>().cloned();
+        let (theme, zone) = match &signed_in {
+            Some(somebody) => (somebody.theme, somebody.zone.clone()),
+            None => (preferences.theme, preferences.zone),
+        };
+        Ok(Self {
+            zone,
+            theme,
+            signed_in,
+            notice: notice::read(req, notices),
+            role: preferences.role,
+            ..view
+        })
+    }
+
+    /// Gathers it without a look at a cookie: reading one keeps all of them, and the gate may have to drop them yet.
+    ///
+    /// # Errors
+    /// Never, in a server that `server::serve` built.
+    pub fn of_stranger(req: &HttpRequest) -> Result<Self, HttpError> {
+        let app = app_of(req)?;
+        let assets = req.app_data::<Data<Assets>>().cloned();
+        let assets = assets.ok_or_else(|| HttpError::Internal("no assets".to_owned()))?;
+        Ok(Self {
+            language: language_of(req),
+            zone: Zone::utc(),
+            theme: Theme::System,
+            now: app.clock.now(),
+            path: req.path().to_owned(),
+            signed_in: None,
+            notice: None,
+            role: Role::User,
+            is_refused: false,
+            app,
+            assets,
+        })
+    }
+
+    /// Says under seal whose forms the page has.
+    pub fn form_seal(&self) -> Option<String> {
+        self.signed_in.as_ref().map(|somebody| Owner::seal(&self.app, somebody))
+    }
+
+    /// What browsers draw their own parts in.
+    pub fn color_scheme(&self) -> &'static str {
+        match self.theme {
+            Theme::System | Theme::Contrast => "light dark",
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+        }
+    }
+
+    /// The site's own name and face.
+    pub fn brand(&self) -> &Brand {
+        &self.app.config.brand
+    }
+
+    /// Where people find help.
+    pub fn support(&self) -> Option<&Support> {
+        self.brand().support.as_ref()
+    }
+
+    /// Whether strangers may sign up.
+    pub fn is_open(&self) -> bool {
+        self.app.config.sign_up == SignUp::Open
+    }
+
+    /// The sign-in page that this browser used last.
+    pub fn sign_in(&self) -> String {
+        SIGN_IN.to([self.role.as_str()])
+    }
+
+    /// Whether this is the page.
+    pub fn is_at(&self, path: &str) -> bool {
+        self.path == path
+    }
+
+    /// Whether the page is this one, or one below it.
+    pub fn is_below(&self, path: &str) -> bool {
+        self.path.starts_with(path)
+    }
+
+    /// The path of the style sheet.
+    pub fn stylesheet(&self) -> &str {
+        self.assets.stylesheet()
+    }
+
+    /// The path of the icon.
+    pub fn icon(&self) -> &str {
+        self.assets.icon()
+    }
+
+    /// The media type of the icon.
+    pub fn icon_kind(&self) -> &str {
+        self.assets.icon_kind()
+    }
+}
+
+/// Templates find its parts by name.
+impl askama::Values for View {
+    fn get_value<'a>(&'a self, key: &str) -> Option<&'a dyn std::any::Any> {
+        match key {
+            "language" => Some(&self.language),
+            "zone" => Some(&self.zone),
+            "now" => Some(&self.now),
+            "view" => Some(self),
+            _ => None,
+        }
+    }
+}
+
+/// The filters of pages: those of every text, and the view itself.
+#[expect(clippy::inline_always, reason = "what the macro writes")]
+pub mod filters {
+    use askama::Values;
+
+    use super::View;
+    pub use crate::language::filters::*;
+
+    /// Finds what the page is drawn with: `{% let view = ""|view %}`.
+    #[askama::filter_fn]
+    pub fn view(_: impl std::fmt::Display, values: &dyn Values) -> askama::Result<View> {
+        askama::get_value::<View>(values, "view").cloned()
+    }
+}

@@ -1,0 +1,302 @@
+//! A real browser: Chromium, led by its driver. It shows pages and runs none of their scripts.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+
+/// How a person has told their system to show pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Light,
+    Dark,
+    /// High contrast, in the few colours that the person chose.
+    Forced,
+}
+
+/// A window of a browser of our own. It ends with the value, and with the test run however that ends.
+pub struct Browser {
+    driver: WebDriver,
+    site: String,
+    _guard: Guard,
+    _folder: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Opens a window that knows that site.
+    pub async fn start(site: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (guard, port) = Guard::start(folder.path());
+        let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+        let mut arguments = vec![
+            "--headless=new",
+            // By this pipe, and not by a port, Chromium notices that its driver is gone.
+            "--remote-debugging-pipe",
+            profile.as_str(),
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--hide-scrollbars",
+            "--lang=en",
+        ];
+        // Chromium has no sandbox for root.
+        arguments.extend(is_root().then_some("--no-sandbox"));
+        let options = json!({ "binary": "/usr/bin/chromium", "args": arguments });
+        let mut wanted = Capabilities::new();
+        wanted.set("browserName", "chrome").expect("JSON");
+        wanted.set("goog:chromeOptions", options).expect("JSON");
+        let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), wanted).connect().await;
+        let driver = driver.expect("a session with Chromium");
+        // The guard ends it, without the goodbyes.
+        driver.clone().leak().expect("a session that has not ended");
+        let browser = Self { driver, site: site.to_owned(), _guard: guard, _folder: folder };
+        browser.allow_scripts(false).await;
+        browser.resize(1280, 800).await;
+        browser
+    }
+
+    /// Asks the browser itself.
+    pub async fn tell(&self, method: &str, with: Value) -> Value {
+        let answer = self.driver.cdp().send_raw(method, with).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Whether pages may run scripts: none may, unless somebody checks just that.
+    pub async fn allow_scripts(&self, allowed: bool) {
+        self.tell("Emulation.setScriptExecutionDisabled", json!({ "value": !allowed })).await;
+    }
+
+    /// Runs a script of ours, which no page can forbid. As long as pages may run none, it waits for no timer.
+    pub async fn run(&self, script: &str) -> Value {
+        let answer = self.driver.execute(script, vec![]).await;
+        answer.unwrap_or_else(|error| panic!("a script: {error}")).json().clone()
+    }
+
+    /// Makes the inside of the window exactly that large, in CSS pixels.
+    pub async fn resize(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.tell("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    pub async fn look(&self, look: Look) {
+        let scheme = if look == Look::Dark { "dark" } else { "light" };
+        let forced = if look == Look::Forced { "active" } else { "none" };
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": scheme },
+            { "name": "forced-colors", "value": forced },
+        ]);
+        self.tell("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Opens a page of the site, or that address.
+    pub async fn goto(&self, path: &str) {
+        let address = if path.starts_with('/') { format!("{}{path}", self.site) } else { path.to_owned() };
+        self.driver.goto(&address).await.unwrap_or_else(|error| panic!("{address}: {error}"));
+    }
+
+    /// Goes back to the page before.
+    pub async fn back(&self) {
+        self.driver.back().await.expect("a page before");
+    }
+
+    /// The tab in front.
+    pub async fn tab(&self) -> WindowHandle {
+        self.driver.window().await.expect("a tab")
+    }
+
+    /// Opens another tab, and goes there.
+    pub async fn open_tab(&self) {
+        let tab = self.driver.new_tab().await.expect("a tab");
+        self.go_to_tab(tab).await;
+    }
+
+    pub async fn go_to_tab(&self, tab: WindowHandle) {
+        self.driver.switch_to_window(tab).await.expect("the tab");
+        self.allow_scripts(false).await;
+    }
+
+    /// Forgets who was here.
+    pub async fn forget_cookies(&self) {
+        self.driver.delete_all_cookies().await.expect("cookies");
+    }
+
+    /// Path and query of the page.
+    pub async fn path(&self) -> String {
+        let address = self.driver.current_url().await.expect("an address").to_string();
+        address.strip_prefix(&self.site).unwrap_or(&address).to_owned()
+    }
+
+    pub async fn title(&self) -> String {
+        self.driver.title().await.expect("a title")
+    }
+
+    /// What a person sees of the page.
+    pub async fn text(&self) -> String {
+        self.find("//body").await.text().await.expect("a text")
+    }
+
+    /// Writes into the field of that label, in place of what stood there.
+    pub async fn fill(&self, label: &str, text: &str) -> &Self {
+        let field = self.field(label).await;
+        field.clear().await.expect("a field of text");
+        field.send_keys(text).await.expect("a field of text");
+        self
+    }
+
+    /// Presses a button, and waits for the page that comes.
+    pub async fn press(&self, button: &str) -> &Self {
+        self.leave_by(&format!("//button[{}]", says(button))).await
+    }
+
+    /// Follows a link by its text, and waits for the page that comes.
+    pub async fn follow(&self, link: &str) -> &Self {
+        self.leave_by(&format!("//a[{}]", says(link))).await
+    }
+
+    /// What has the focus, as a screen reader names it: its role and its name.
+    pub async fn focused(&self) -> String {
+        let focused = self.driver.active_element().await.expect("an element with the focus");
+        let asked = json!({ "objectId": focused.cdp_remote_object_id().await.expect("an object") });
+        let tree = self.tell("Accessibility.getPartialAXTree", asked).await;
+        let node = &tree["nodes"][0];
+        let word = |what: &str| node[what]["value"].as_str().unwrap_or_default().to_owned();
+        format!("{} “{}”", word("role"), word("name"))
+    }
+
+    /// What axe finds wrong with the page, each with its place.
+    pub async fn axe(&self) -> Vec<String> {
+        let axe = std::fs::read_to_string(tool("axe-core/axe.min.js")).expect("axe-core");
+        let run = r#"return axe.run(document, {
+            runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+            rules: { "color-contrast-enhanced": { enabled: true } },
+            resultTypes: ["violations"],
+        })"#;
+        // It waits for timers.
+        self.allow_scripts(true).await;
+        let found = self.run(&format!("{axe}\n{run}")).await;
+        self.allow_scripts(false).await;
+        let violations = found["violations"].as_array().expect("what axe found");
+        let places = violations.iter().flat_map(|violation| {
+            let nodes = violation["nodes"].as_array().expect("the places").iter();
+            nodes.map(move |node| {
+                let why = node["failureSummary"].as_str().unwrap_or_default().replace('\n', " ");
+                format!("{} at {}: {why}", text(&violation["id"]), node["target"])
+            })
+        });
+        places.collect()
+    }
+
+    /// What is wider than the window, so that a person would have to scroll sideways.
+    pub async fn overflow(&self) -> Vec<String> {
+        let script = r#"
+            const page = document.documentElement, seen = page.clientWidth;
+            if (page.scrollWidth <= seen) return [];
+            const name = it => it.tagName.toLowerCase() + (it.id ? '#' + it.id : '') + [...it.classList].map(c => '.' + c).join('');
+            const wide = [...document.body.querySelectorAll("*")].filter(it => it.getBoundingClientRect().right > seen + 0.5);
+            return [`the page is ${page.scrollWidth} wide in a window of ${seen}`, ...wide.map(name)];"#;
+        let found = self.run(script).await;
+        found.as_array().expect("a list").iter().map(text).collect()
+    }
+
+    /// The whole page as a PNG, also what lies below the window.
+    pub async fn screenshot(&self) -> Vec<u8> {
+        let whole = json!({ "format": "png", "captureBeyondViewport": true });
+        let picture = self.tell("Page.captureScreenshot", whole).await;
+        BASE64_STANDARD.decode(text(&picture["data"])).expect("a picture")
+    }
+
+    async fn field(&self, label: &str) -> WebElement {
+        let by_label = format!("//*[@id = //label[{}]/@for]", says(label));
+        let by_name = format!("//*[@aria-label = {}]", quoted(label));
+        self.find(&format!("{by_label} | {by_name}")).await
+    }
+
+    async fn find(&self, xpath: &str) -> WebElement {
+        match self.driver.find(By::XPath(xpath)).await {
+            Ok(found) => found,
+            Err(error) => {
+                let page = self.driver.find(By::Tag("body")).await.expect("a page");
+                let page = page.text().await.expect("a text");
+                panic!("{xpath} on {}, which reads: {page}\n{error}", self.path().await)
+            }
+        }
+    }
+
+    async fn leave_by(&self, xpath: &str) -> &Self {
+        let id = async || self.driver.find(By::Tag("html")).await.map(|page| page.element_id());
+        let before = id().await.expect("a page");
+        self.find(xpath).await.click().await.unwrap_or_else(|error| panic!("{xpath}: {error}"));
+        let patience = Instant::now() + Duration::from_secs(30);
+        while id().await.is_ok_and(|now| now == before) {
+            assert!(Instant::now() < patience, "no other page comes after {xpath}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self
+    }
+}
+
+/// The condition of an `XPath` for what says exactly that.
+fn says(words: &str) -> String {
+    format!("normalize-space() = {}", quoted(words))
+}
+
+fn quoted(words: &str) -> String {
+    assert!(!words.contains('"'), "XPath knows no way to escape a quote");
+    format!("\"{words}\"")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A file of a package that `npm ci` brought.
+pub fn tool(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/node_modules").join(name)
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// The driver, in a process group of its own with all that it starts; the group ends when the guard's standard input
+/// closes.
+struct Guard(Child);
+
+impl Guard {
+    /// Starts it, and tells its port.
+    fn start(folder: &Path) -> (Self, u16) {
+        let line =
+            "setsid chromedriver --port=0 & server=$!; read -r _; kill -9 -$server; wait $server 2>/dev/null";
+        let mut guard = Command::new("sh")
+            .args(["-c", line])
+            .envs([("HOME", folder), ("TMPDIR", folder)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh");
+        let said = BufReader::new(guard.stdout.take().expect("a pipe"));
+        let port = said.lines().map_while(Result::ok).find_map(|line| {
+            line.strip_prefix("ChromeDriver was started successfully on port ")?
+                .trim_end_matches('.')
+                .parse()
+                .ok()
+        });
+        (Self(guard), port.expect("a driver: apt-get install chromium-driver"))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        drop(self.0.wait());
+    }
+}
