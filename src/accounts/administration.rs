@@ -17,7 +17,7 @@ use super::codes::CodeRules;
 use crate::accounts::passwords::LinkRules;
 use crate::config::Config;
 use crate::db::{self, Connection};
-use crate::identity::{Details, Id, Message, Moment, Role, t};
+use crate::identity::{Details, Id, Message, Moment, Role, t, visible_line};
 use crate::keys::Keys;
 use crate::records::events::Source;
 use crate::records::users;
@@ -121,7 +121,8 @@ impl ActKind {
     /// # Errors
     /// What is wrong with it.
     pub fn reason(self, typed: &str) -> Result<String, Message> {
-        let reason: String = typed.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let spaced: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let reason = visible_line(&spaced).trim().to_owned();
         if self.is_against_person() && reason.is_empty() {
             return Err(t("Enter a reason. It's recorded in Events, and the person may see it.").into());
         }

@@ -212,8 +212,8 @@ const UNKIND: [&str; 24] = [
 
 /// Makes up a passphrase: four words of the EFF's long list, each as likely, from the system's generator.
 pub fn passphrase() -> String {
-    let list = &eff_wordlist::large::LIST;
-    let word = || list.get(rand::random_range(0..list.len())).map_or("", |(_, word)| word);
+    let list = &diceware_wordlists::EFF_LONG_WORDLIST;
+    let word = || list.get(rand::random_range(0..list.len())).copied().unwrap_or_default();
     let kind = std::iter::repeat_with(word).filter(|word| !UNKIND.contains(word));
     kind.take(WORDS).collect::<Vec<_>>().join(" ")
 }

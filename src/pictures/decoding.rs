@@ -12,8 +12,10 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 /// The most pixels across and down.
 const MAX_SIDE: u32 = 12_000;
-/// The most memory that the pixels of a picture take, in bytes: the 48 megapixels of a phone fit, at three bytes each.
-pub(super) const MAX_DECODED: u64 = 160 * 1024 * 1024;
+/// The most pixels in all, whatever their kind: the 48 megapixels of a phone. Drawing takes its time for each of them.
+const MAX_PIXELS: u64 = 50_000_000;
+/// The most memory that they take, in bytes.
+pub(super) const MAX_DECODED: u64 = MAX_PIXELS * 4;
 
 /// Why an upload cannot become a picture.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,11 @@ pub(super) fn decode(upload: &[u8]) -> Result<Decoded, DrawError> {
     }
 }
 
+fn require_size(width: u32, height: u32) -> Result<(), DrawError> {
+    let is_too_large = width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS;
+    if is_too_large { Err(DrawError::Dimensions) } else { Ok(()) }
+}
+
 /// Strictly: half a file would else be drawn with the other half grey.
 fn jpeg(upload: &[u8]) -> Result<Decoded, DrawError> {
     refuse_rare_jpeg(upload)?;
@@ -54,11 +61,9 @@ fn jpeg(upload: &[u8]) -> Result<Decoded, DrawError> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(upload), options);
     decoder.decode_headers().map_err(|_| jpeg_too_large_or_broken(upload))?;
     let (width, height) = decoder.dimensions().ok_or(DrawError::Broken)?;
-    if (width * height * 3) as u64 > MAX_DECODED {
-        return Err(DrawError::Dimensions);
-    }
-    let pixels = decoder.decode().map_err(|_| DrawError::Broken)?;
     let size = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    require_size(size(width), size(height))?;
+    let pixels = decoder.decode().map_err(|_| DrawError::Broken)?;
     let picture = RgbImage::from_raw(size(width), size(height), pixels).ok_or(DrawError::Broken)?;
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     Ok(Decoded {
@@ -141,9 +146,7 @@ fn png(upload: &[u8]) -> Result<Decoded, DrawError> {
     let mut reader = decoder.read_info().map_err(|error| png_error(&error))?;
     let info = reader.info();
     let (width, height) = (info.width, info.height);
-    if width.max(height) > MAX_SIDE {
-        return Err(DrawError::Dimensions);
-    }
+    require_size(width, height)?;
     let exif = info.exif_metadata.as_ref();
     let orientation = exif.and_then(|exif| Orientation::from_exif_chunk(exif));
     let size = reader.output_buffer_size().filter(|size| *size <= bytes).ok_or(DrawError::Dimensions)?;
@@ -180,6 +183,8 @@ fn other(upload: &[u8], format: ImageFormat) -> Result<Decoded, DrawError> {
     let mut reader = ImageReader::with_format(Cursor::new(upload), format);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(|error| draw_error(&error))?;
+    let (width, height) = decoder.dimensions();
+    require_size(width, height)?;
     // The decoder does not count the pixels themselves.
     limits.reserve(decoder.total_bytes()).map_err(|error| draw_error(&error))?;
     let orientation = decoder.orientation().map_err(|error| draw_error(&error))?;

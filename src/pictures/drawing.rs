@@ -54,10 +54,11 @@ pub(super) fn draw(upload: &[u8]) -> Result<Drawn, DrawError> {
     let picture = on_white(picture);
     let source = {
         let (width, height) = fitting(picture.width(), picture.height());
-        let small = imageops::resize(&picture, width, height, FilterType::Triangle);
+        // Nobody keeps it: what is fast is good enough.
+        let small = imageops::thumbnail(&picture, width, height);
         jpeg(&upright(small, orientation))?
     };
-    Ok(Drawn { square: jpeg(&square_of(picture, orientation))?, source })
+    Ok(Drawn { square: jpeg(&square_of(&picture, orientation))?, source })
 }
 
 /// Draws a part of what was drawn before.
@@ -74,14 +75,14 @@ pub(super) fn crop(source: &[u8], crop: Crop) -> Result<Vec<u8>, DrawError> {
 #[cfg(test)]
 pub(super) fn square(upload: &[u8]) -> Result<RgbImage, DrawError> {
     let Decoded { picture, orientation } = decode(upload)?;
-    Ok(square_of(on_white(picture), orientation))
+    Ok(square_of(&on_white(picture), orientation))
 }
 
-fn square_of(picture: RgbImage, orientation: Orientation) -> RgbImage {
+fn square_of(picture: &RgbImage, orientation: Orientation) -> RgbImage {
     // Crop and shrink before turning: the same pixels with a fraction of the work.
     let side = picture.width().min(picture.height());
     let (left, top) = ((picture.width() - side) / 2, (picture.height() - side) / 2);
-    let middle = imageops::crop_imm(&picture, left, top, side, side);
+    let middle = imageops::crop_imm(picture, left, top, side, side);
     upright(imageops::resize(&*middle, SIDE, SIDE, FilterType::Triangle), orientation)
 }
 

@@ -110,6 +110,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Names the session at its generation.
+    pub fn mark(&self) -> String {
+        format!("{} {}", self.id.as_str(), self.generation)
+    }
+
     /// Whether it is live. One that a clock dated ahead is not: it would be for too long.
     pub fn is_live(&self, now: Moment) -> bool {
         self.ended_at.is_none()

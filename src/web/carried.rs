@@ -11,15 +11,18 @@ use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::errors::{HttpError, Redirect};
+use super::notice::Notice;
+use super::routes::is_plain;
 use super::signed_in::SignedInAs;
 use super::{app_of, cookies, forms};
 use crate::app::App;
-use crate::identity::{Id, Moment};
+use crate::identity::{Id, Moment, t};
 
 /// How long a form is kept for its person to come back: as long as signing in may take.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -48,6 +51,8 @@ pub struct Carried {
     pub path: String,
     /// Whose it is.
     pub user: String,
+    /// In which session the password is asked for, at which generation: it is done once, and there.
+    session: Option<String>,
     until: i64,
     fields: Vec<(String, String)>,
 }
@@ -58,6 +63,15 @@ pub struct Owner {
     pub id: Id,
     pub username: String,
 }
+
+/// The session of a request, as a form that waits for the password names it.
+pub struct InSession(pub String);
+
+/// It was too long for the cookie: on the page that comes first.
+pub const TOO_LONG: Notice = Notice::new(
+    "too-long-to-keep",
+    t("That form was too long to keep, so nothing was done. You'll need to send it again."),
+);
 
 /// The form of this request.
 struct Sent {
@@ -91,6 +105,11 @@ impl Carried {
         let carried: Self = serde_json::from_str(text.strip_prefix("form ")?).ok()?;
         let until = Moment::from_micros(carried.until)?;
         (carried.why == why && app.clock.now() < until).then_some(carried)
+    }
+
+    /// Whether it waits for the password of that session, which has not been given there since.
+    pub fn is_of_session(&self, session: &str) -> bool {
+        self.session.as_deref() == Some(session)
     }
 
     /// Reads the form as its page does.
@@ -152,7 +171,8 @@ pub async fn around<B: MessageBody + 'static>(
         Some(HttpError::Redirect(Redirect::ConfirmNeeded(_))) => Why::Confirm,
         _ => return Ok(answer),
     };
-    if let Some(cookie) = send_on(answer.request(), why) {
+    if let Some((app, carried)) = waiting(answer.request(), why) {
+        let cookie = carried.cookie(&app).unwrap_or_else(|| TOO_LONG.post().cookie(&app));
         cookies::set(answer.headers_mut(), &cookie);
     }
     Ok(answer)
@@ -170,7 +190,8 @@ async fn keep(req: &mut ServiceRequest) {
     req.extensions_mut().insert(forms::Body(body));
 }
 
-fn send_on(req: &HttpRequest, why: Why) -> Option<Cookie<'static>> {
+/// The form that waits for another page; none where there is no form, or nobody knows whose it is.
+fn waiting(req: &HttpRequest, why: Why) -> Option<(Data<App>, Carried)> {
     let app = app_of(req).ok()?;
     let extensions = req.extensions();
     let sent = extensions.get::<Sent>()?;
@@ -178,12 +199,18 @@ fn send_on(req: &HttpRequest, why: Why) -> Option<Cookie<'static>> {
     // Who gives the password again is signed in.
     let viewer = extensions.get::<SignedInAs>().filter(|_| why == Why::Confirm);
     let user = sent.owner.as_ref().map(|owner| &owner.id).or(viewer.map(|viewer| &viewer.id));
+    let session = extensions.get::<InSession>().filter(|_| why == Why::Confirm);
+    if !is_plain(req.path()) {
+        return None;
+    }
     let carried = Carried {
         why,
+        session: session.map(|session| session.0.clone()),
         path: req.path().to_owned(),
         user: user?.as_str().to_owned(),
         until: app.clock.now().plus(LIFETIME).micros(),
         fields: fields.cloned().collect(),
     };
-    carried.cookie(&app)
+    drop(extensions);
+    Some((app, carried))
 }

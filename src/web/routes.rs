@@ -51,7 +51,9 @@ where
 {
     let lead = move |req: HttpRequest| {
         let path = owner.fill(|hole| req.match_info().get(hole).unwrap_or_default().to_owned());
-        std::future::ready(Err::<&str, HttpError>(Redirect::Elsewhere(path).into()))
+        // What fills a hole came decoded: nothing but words may stand in a header again.
+        let led = if is_plain(&path) { Redirect::Elsewhere(path).into() } else { HttpError::NotFound };
+        std::future::ready(Err::<&str, HttpError>(led))
     };
     otherwise(
         web::resource(path.pattern()).route(reading().to(lead)).route(web::post().to(post)),
@@ -79,19 +81,21 @@ fn otherwise(resource: Resource, methods: &'static str) -> Resource {
 pub async fn nowhere(req: HttpRequest) -> Result<&'static str, HttpError> {
     let slashed = format!("{}/", req.path());
     if is_plain(&slashed) && req.resource_map().has_resource(&slashed) {
-        Err(Redirect::Moved(slashed).into())
+        let query = Some(req.query_string()).filter(|query| query.bytes().all(|c| c.is_ascii_graphic()));
+        let query = query.filter(|query| !query.is_empty()).map(|query| format!("?{query}"));
+        Err(Redirect::Moved(slashed + &query.unwrap_or_default()).into())
     } else {
         Err(HttpError::NotFound)
     }
 }
 
 /// Whether a path is made of nothing but words and single slashes, so that it can be nothing but a page of ours.
-fn is_plain(path: &str) -> bool {
+pub fn is_plain(path: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let inside = path.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    inside.is_some_and(|words| words.split('/').all(is_word))
+    path == "/" || inside.is_some_and(|words| words.split('/').all(is_word))
 }
 
 #[cfg(test)]
@@ -102,7 +106,7 @@ mod tests {
     fn only_plain_paths_are_led_anywhere() {
         assert!(is_plain("/user-profile/") && is_plain("/auth/sign-in/user/"));
         for path in
-            ["//evil.example/", "/\\evil.example/", "/auth/%0d%0a/", "/x.css/", "///", "//", "/", "a/"]
+            ["//evil.example/", "/\\evil.example/", "/auth/%0d%0a/", "/x.css/", "/../", "///", "//", "a/"]
         {
             assert!(!is_plain(path), "{path}");
         }

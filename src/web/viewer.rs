@@ -12,7 +12,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, dev};
 use futures_util::future::LocalBoxFuture;
 
 use super::app_of;
-use super::carried::Owner;
+use super::carried::{InSession, Owner};
 use super::client::Client;
 use super::errors::{ErrorPage, HttpError, Redirect};
 use super::forms::FormError;
@@ -88,9 +88,10 @@ macro_rules! from_request {
 
 from_request!(Viewer, signed_in);
 
-from_request!(Anyone, |seen, _| match seen {
-    Seen::Somebody(viewer) => Ok(Self(Some(*viewer))),
-    Seen::Nobody | Seen::Unknown => Ok(Self(None)),
+from_request!(Anyone, |seen, req| match seen {
+    Seen::Nobody | Seen::Unknown if Owner::of(req).is_none() => Ok(Self(None)),
+    // Whoever sends a form of an account sends it for that account.
+    seen => signed_in(seen, req).map(|viewer| Self(Some(viewer))),
 });
 
 from_request!(Stranger, |seen, _| match seen {
@@ -166,6 +167,7 @@ async fn load_viewer(req: &HttpRequest) -> Result<Seen, HttpError> {
     }
     session::mark_live(req, &session, now);
     req.extensions_mut().insert(SignedInAs::of(&user));
+    req.extensions_mut().insert(InSession(session.mark()));
     if session.is_due(app.config.sessions, now) {
         touch_later(&app, session.clone());
     }

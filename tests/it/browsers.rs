@@ -182,7 +182,7 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Pages) {
         "/auth/confirm-password/",
         "/admin/",
     ];
-    let [block, sessions, messages, log] =
+    let [block, sessions, messages, audit] =
         ["delete/", "?tab=sessions", "?tab=messages", "?tab=events"].map(|part| format!("{person}{part}"));
     let admin = [
         "/admin/",
@@ -193,7 +193,7 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Pages) {
         &block,
         &sessions,
         &messages,
-        &log,
+        &audit,
         "/admin/otp-verifications/",
         "/admin/password-resets/",
         "/admin/mails/",
@@ -264,6 +264,40 @@ fn axe_finds_nothing_and_nothing_is_wider_than_the_window() {
             &format!("0 in {looked_at} views of {} pages and states", pages.len() + 4),
         );
         record("Sideways scrolling", "at 320 pixels and at 400 % of 1280", "none");
+    });
+}
+
+#[test]
+fn fifty_people_are_no_long_way_on_a_phone_and_a_long_address_hides_nothing() {
+    in_chromium(async |site, page| {
+        superuser(site).await;
+        site.sql(
+            "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, full_name, \
+               full_name_canon, phone, about, created_at, password_changed_at, theme, time_zone, email_since) \
+             WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 60) \
+             SELECT printf('01900000-0000-7000-8000-%012d', n), 'person' || n, 'person' || n, \
+               'person' || n || '@example.org', n, \
+               '!', 'user', '2026-01-01 00:00:00', 'Ann Lee', 'ann lee', '', '', '2026-02-01 00:00:00', '2026-01-01 00:00:00', 'system', 'UTC', '2026-01-01 00:00:00' FROM c",
+        )
+        .await;
+        sign_in(page, "superuser", "chief", OTHER_PASSWORD).await;
+        page.goto("/admin/users/").await;
+        page.resize(375, 800).await;
+        let height = page.run("return document.documentElement.scrollHeight").await.as_u64().unwrap();
+        assert!(height < 6000, "{height} pixels");
+        record("The list of accounts on a phone", "50 people at 375 pixels", "less than 6,000 pixels");
+        site.sql(
+            "UPDATE users SET email = replace(hex(zeroblob(28)), '0', 'a') || username || '@' || \
+               replace(hex(zeroblob(20)), '0', 'b') || '.example.org'",
+        )
+        .await;
+        page.goto("/admin/users/").await;
+        for width in [320, 375, 820, 1024, 1280, 1600] {
+            page.resize(width, 800).await;
+            let hidden = "const it = document.querySelector('.wide'); return it.scrollWidth - it.clientWidth";
+            assert_eq!(page.run(hidden).await, 0, "columns hidden at {width}");
+            assert_eq!(page.overflow().await, Vec::<String>::new());
+        }
     });
 }
 

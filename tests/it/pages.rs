@@ -34,6 +34,11 @@ stories! {
     what_browsers_ask_for_by_name_is_there,
     every_form_of_somebody_signed_in_names_its_owner,
     another_part_of_a_picture_can_be_kept_by_its_person_alone,
+    what_waits_for_the_password_is_done_once_and_in_its_own_session,
+    what_was_ticked_when_the_session_ended_is_ticked_after_signing_in,
+    a_form_that_is_too_long_to_keep_is_told,
+    what_stands_in_a_path_is_no_way_to_another_one,
+    a_browser_that_keeps_no_cookie_is_told,
 }
 
 fn title(visitor: &Visitor) -> String {
@@ -449,6 +454,80 @@ async fn another_part_of_a_picture_can_be_kept_by_its_person_alone(site: &Site) 
     std::fs::remove_dir_all(site.folder.path().join("media")).unwrap();
     ann.post("/user-profile/change-picture/crop/", &[("place", "1"), ("zoom", "0")]).await;
     ann.see("That took too long. Choose the picture again to crop it.");
+}
+
+async fn what_waits_for_the_password_is_done_once_and_in_its_own_session(site: &Site) {
+    let mut chief = superuser(site).await;
+    let mut elsewhere = chief.other_browser();
+    elsewhere.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+    site.member("annalee").await;
+    let person = open(&mut chief, "annalee").await;
+    site.wait(minutes(11)).await;
+    chief.post(&format!("{person}block/"), &[("reason", "x")]).await;
+    let carried = value_of(&chief, "carried").unwrap();
+    let fields = [("current_password", OTHER_PASSWORD), ("carried", carried.as_str())];
+    elsewhere.post("/auth/confirm-password/", &fields).await;
+    assert_eq!(site.count("SELECT COUNT(*) FROM users WHERE blocked_at IS NOT NULL").await, 0);
+    chief.fill("Current password", OTHER_PASSWORD).press("Confirm").await;
+    chief.see("Account blocked");
+    chief.post(&format!("{person}unblock/"), &[]).await;
+    chief.see("Account unblocked.");
+    chief.post("/auth/confirm-password/", &fields).await;
+    assert_eq!(site.count("SELECT COUNT(*) FROM users WHERE blocked_at IS NOT NULL").await, 0);
+}
+
+async fn what_was_ticked_when_the_session_ended_is_ticked_after_signing_in(site: &Site) {
+    let mut chief = superuser(site).await;
+    site.member("annalee").await;
+    site.member("bertrand").await;
+    chief.visit("/admin/users/").await;
+    chief.tick_box("Select annalee").fill("Action for selected accounts", "end-sessions");
+    site.wait(minutes(16)).await;
+    chief.press("Continue").await;
+    chief.fill("Username or email address", "chief").fill("Password", OTHER_PASSWORD).press("Sign in").await;
+    assert_eq!(chief.path(), "/admin/users/");
+    chief.press("Continue").await;
+    chief.see("Sign out 1 account?").see("annalee");
+    assert!(!chief.page().sees("bertrand"));
+}
+
+async fn a_form_that_is_too_long_to_keep_is_told(site: &Site) {
+    let mut chief = superuser(site).await;
+    site.wait(minutes(11)).await;
+    let ids: Vec<String> = (0..100).map(|n| format!("uid-01900000-0000-7000-8000-{n:012}")).collect();
+    let mut fields = vec![("act", "block")];
+    fields.extend(ids.iter().map(|id| (id.as_str(), "on")));
+    chief.post("/admin/users/bulk/", &fields).await;
+    chief.see("That form was too long to keep, so nothing was done.");
+}
+
+async fn what_stands_in_a_path_is_no_way_to_another_one(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    for path in [
+        "/auth/resend-otp/%0a/b/",
+        "/auth/resend-otp/%22%3E%3Cb%3E/b/",
+        "/admin/users/%0d%0aX/block/",
+        "/auth/resend-otp/%c3%a9/b/",
+    ] {
+        ann.visit(path).await;
+        ann.status(404).see("Page not found");
+    }
+    let answer = ann.request(Method::GET, "/admin/users?q=ann").send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["location"]),
+        (308, &HeaderValue::from_static("/admin/users/?q=ann"))
+    );
+}
+
+async fn a_browser_that_keeps_no_cookie_is_told(site: &Site) {
+    site.member("annalee").await;
+    let fields = [("username", "annalee"), ("password", PASSWORD)];
+    let answer = site.visitor().posting("/auth/sign-in/user/", &fields).send().await.unwrap();
+    let to = answer.headers()["location"].to_str().unwrap().to_owned();
+    // As one that keeps none: a new one each time.
+    let mut forgetful = site.visitor();
+    forgetful.visit(&to).await;
+    forgetful.see("Your browser did not keep our cookie.");
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 struct EventsPage {
     query: EventsQuery,
     rows: Vec<Row>,
+    first: Option<String>,
     next: Option<String>,
     problems: Problems,
 }
@@ -96,7 +97,8 @@ async fn list(app: Data<App>, _: Staff, req: HttpRequest) -> Result<Answer, Http
         })
         .await?;
     let next = next.map(|after| asked.path_after(&after));
-    let page = EventsPage { query: asked, rows, next, problems };
+    let first = (!asked.after.is_empty()).then(|| asked.path_after(""));
+    let page = EventsPage { query: asked, rows, first, next, problems };
     Ok(if page.problems.is_empty() { page::ok(page) } else { page::form_again(page) })
 }
 

@@ -83,7 +83,10 @@ pub async fn submit(
 
 /// Says what a form asks for.
 pub fn describe(form: &NewUserForm) -> Message {
-    t("Create an account: {name}").with("name", &form.username)
+    let role =
+        Role::parse(&form.role).map_or_else(|| Message::verbatim(&form.role), |role| role.name().into());
+    let what = t("Create the account {name} for {email}. Role: {role}");
+    what.with("name", &form.username).with("email", &form.email).with("role", role)
 }
 
 async fn create(app: &App, by: &By, form: &NewUserForm) -> Result<Id, FormError> {

@@ -49,6 +49,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 struct OutboxPage {
     query: OutboxQuery,
     rows: Vec<Row>,
+    first: Option<String>,
     next: Option<String>,
 }
 
@@ -132,6 +133,7 @@ async fn list(app: Data<App>, _: Staff, req: HttpRequest) -> Result<Answer, Http
     let (found, next) = one_page(found, |mail| print_cursor(mail.created_at, &mail.id));
     Ok(page::ok(OutboxPage {
         rows: found.iter().map(Row::of).collect(),
+        first: (!asked.after.is_empty()).then(|| asked.path_after("")),
         next: next.map(|after| asked.path_after(&after)),
         query: asked,
     }))

@@ -51,6 +51,7 @@ struct PendingPage {
     title: Sentence,
     about: Sentence,
     rows: Vec<Row>,
+    first: Option<String>,
     next: Option<String>,
     may_act: bool,
     /// Whether tries are counted: codes have them, links do not.
@@ -142,7 +143,7 @@ async fn codes(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result
     let now = app.clock.now();
     let found = app.db.read(move |conn| verifications::list(conn, None, after.as_ref(), one_more())).await?;
     let rows = found.iter().map(|(flow, user)| Row::of_code(flow, user, now)).collect();
-    Ok(page::ok(PendingPage::new(Pending::Code, &viewer, rows)).showing(NOTICES))
+    Ok(page::ok(PendingPage::new(Pending::Code, &viewer, &asked, rows)).showing(NOTICES))
 }
 
 async fn links(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
@@ -152,7 +153,7 @@ async fn links(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result
     let purpose = LinkPurpose::ResetPassword;
     let found = app.db.read(move |conn| links::list(conn, purpose, None, after.as_ref(), one_more())).await?;
     let rows = found.iter().map(|(link, user)| Row::of_link(link, user, now)).collect();
-    Ok(page::ok(PendingPage::new(Pending::Link, &viewer, rows)).showing(NOTICES))
+    Ok(page::ok(PendingPage::new(Pending::Link, &viewer, &asked, rows)).showing(NOTICES))
 }
 
 async fn cancel_code(
@@ -243,12 +244,13 @@ impl Pending {
 }
 
 impl PendingPage {
-    fn new(pending: Pending, viewer: &Viewer, rows: Vec<Row>) -> Self {
+    fn new(pending: Pending, viewer: &Viewer, asked: &PendingQuery, rows: Vec<Row>) -> Self {
         let (rows, next) = one_page(rows, |row: &Row| row.cursor.clone());
         Self {
             title: pending.title(),
             about: pending.about(),
             rows,
+            first: (!asked.after.is_empty()).then(|| pending.list().to_string()),
             next: next.map(|after| with_query(pending.list().path(), &[("after", &after)])),
             may_act: viewer.user.role == Role::Superuser,
             has_tries: pending == Pending::Code,

@@ -153,20 +153,16 @@ async fn perform(app: &App, by: &By, user: &Id, act: Act, typed_reason: &str) ->
 ///
 /// # Errors
 /// When the database is away.
-pub async fn describe(
-    app: &App,
-    id: &str,
-    act: &str,
-    ReasonForm { reason, .. }: ReasonForm,
-) -> Result<Option<Message>, HttpError> {
+pub async fn describe(app: &App, id: &str, act: &str, form: ActForm) -> Result<Option<Message>, HttpError> {
     let Some((user, kind)) = Id::parse(id).zip(ActKind::parse(act)) else { return Ok(None) };
     let username = find(app, user).await?.username;
-    let what = if reason.trim().is_empty() {
-        t("{act} {name}").into()
-    } else {
-        t("{act} {name}. Reason: {reason}").with("reason", reason.trim())
+    let reason = form.reason.trim();
+    let what = match (Role::parse(&form.role).filter(|_| kind == ActKind::SetRole), reason) {
+        (Some(role), _) => t("{act} {name}. New role: {role}. Reason: {reason}").with("role", role.name()),
+        (None, "") => t("{act} {name}").into(),
+        (None, _) => t("{act} {name}. Reason: {reason}").into(),
     };
-    Ok(Some(what.with("act", kind.name()).with("name", username.as_str())))
+    Ok(Some(what.with("reason", reason).with("act", kind.name()).with("name", username.as_str())))
 }
 
 async fn find(app: &App, user: Id) -> Result<User, HttpError> {

@@ -1,5 +1,7 @@
 //! The list of accounts: searched, filtered, sorted, a page at a time, and as a file.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,11 +18,12 @@ use crate::accounts::administration::ActKind;
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{AccountStatus, Email, Id, Message, Moment, Role, Username, t, tn};
-use crate::paths::admin::{USER, USERS, USERS_CSV};
+use crate::paths::admin::{BULK, USER, USERS, USERS_CSV};
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::sessions;
 use crate::records::users::User;
 use crate::records::users::directory::{self, Filter};
+use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{self, Problems};
 use crate::web::page::{self, Answer};
@@ -46,11 +49,15 @@ struct UsersPage {
     query: UsersQuery,
     total: Message,
     rows: Vec<Row>,
+    /// The way back to the beginning, where the page is not it.
+    first: Option<String>,
     next: Option<String>,
     /// Whether only accounts with an email address are listed.
     has_email: bool,
     /// Whether bulk acts are offered.
     may_act: bool,
+    /// The bulk form that was sent before its person was signed out.
+    carried: BTreeMap<String, String>,
     problems: Problems,
 }
 
@@ -59,6 +66,8 @@ struct Row {
     path: String,
     /// The name of its box in a bulk form.
     checkbox: String,
+    /// Whether it was ticked before its person was signed out.
+    is_ticked: bool,
     picture: Option<String>,
     initials: String,
     hue: usize,
@@ -76,6 +85,7 @@ impl Row {
         Self {
             path: USER.to([user.id.as_str()]),
             checkbox: bulk::checkbox_name(&user.id),
+            is_ticked: false,
             picture: picture_path(user),
             initials: initials(user.display_name()),
             hue: hue(&user.id),
@@ -87,6 +97,13 @@ impl Row {
             joined: user.created_at,
             last_seen,
         }
+    }
+}
+
+impl UsersPage {
+    /// What stands in a field of the bulk form.
+    fn carried(&self, name: &str) -> &str {
+        self.carried.get(name).map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -113,9 +130,15 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
             Ok(Found { rows, next: page.next, counted })
         })
         .await?;
+    let carried = carried::returned(&req, &viewer.user.id).filter(|carried| carried.path == BULK.path());
+    let carried: BTreeMap<String, String> = carried.and_then(|carried| carried.form()).unwrap_or_default();
+    let tick = |row: Row| Row { is_ticked: carried.contains_key(&row.checkbox), ..row };
+    let rows = found.rows.into_iter().map(tick).collect();
     let page = UsersPage {
+        carried,
         total: total(&app, &filter, found.counted).await?,
-        rows: found.rows,
+        rows,
+        first: (!query.after.is_empty()).then(|| query.path()),
         next: found.next.map(|cursor| query.path_after(&cursor)),
         has_email: filter.has_email,
         may_act: viewer.user.role == Role::Superuser,

@@ -15,7 +15,7 @@ use crate::paths::auth::CONFIRM;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
 use crate::site::admin;
-use crate::web::carried::{self, Carried, Why};
+use crate::web::carried::{self, Carried, TOO_LONG, Why};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
@@ -55,7 +55,8 @@ struct ConfirmForm {
 
 async fn show(app: Data<App>, viewer: Viewer, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
     let sealed = carried::arriving(&req, Why::Confirm).unwrap_or_default();
-    Ok(page::ok(ConfirmPage::new(&app, &viewer, next, sealed, Problems::default()).await?))
+    let page = ConfirmPage::new(&app, &viewer, next, sealed, Problems::default()).await?;
+    Ok(page::ok(page).showing(&[&TOO_LONG]))
 }
 
 async fn submit(
@@ -87,7 +88,9 @@ async fn submit(
 
 /// Opens the form that waits for the password, if it is this person's.
 fn carried_by(app: &App, viewer: &Viewer, sealed: &str) -> Option<Carried> {
-    Carried::open(app, sealed, Why::Confirm).filter(|carried| carried.user == viewer.user.id.as_str())
+    Carried::open(app, sealed, Why::Confirm).filter(|carried| {
+        carried.user == viewer.user.id.as_str() && carried.is_of_session(&viewer.session.mark())
+    })
 }
 
 async fn confirm(app: &App, by: &By, typed: &str) -> Result<Session, FormError> {

@@ -12,6 +12,7 @@ use crate::paths::account::PASSWORD;
 use crate::paths::auth::PREFERENCES;
 use crate::paths::service::CHANGE_PASSWORD;
 use crate::records::users;
+use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, Problems};
 use crate::web::notice::Notice;
@@ -46,7 +47,10 @@ struct PreferencesForm {
 }
 
 async fn show(Anyone(viewer): Anyone, req: HttpRequest) -> Answer {
-    let form = if let Some(viewer) = viewer {
+    let carried = viewer.as_ref().and_then(|viewer| carried::returned(&req, &viewer.user.id)?.form());
+    let form = if let Some(carried) = carried {
+        carried
+    } else if let Some(viewer) = viewer {
         PreferencesForm { theme: viewer.user.theme, time_zone: viewer.user.time_zone }
     } else {
         let Preferences { theme, zone, .. } = Preferences::read(&req);

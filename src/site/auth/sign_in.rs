@@ -33,7 +33,7 @@ use crate::records::events::{self, Kind};
 use crate::records::sessions::{self, Remember, Session, SessionKind};
 use crate::records::users::{self, User};
 use crate::records::verifications;
-use crate::web::carried::{self, Carried, Why};
+use crate::web::carried::{self, Carried, TOO_LONG, Why};
 use crate::web::client::Client;
 use crate::web::device_cookie;
 use crate::web::errors::HttpError;
@@ -87,7 +87,7 @@ async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> 
     let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
     let keeps_no_cookies = !form.next.is_empty() && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
-    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET]))
+    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG]))
 }
 
 /// Where somebody who gave the right password goes.
