@@ -51,6 +51,15 @@ pub async fn shown(visitor: &mut Visitor) -> DynamicImage {
 
 /// A PNG that says how large it is, and holds next to nothing.
 pub fn png_bomb(width: u32, height: u32) -> Vec<u8> {
+    png_of_zeros(width, height, [8, 2], &vec![0; 1 + 3 * width as usize], height.min(6_000))
+}
+
+/// As large, with a bit for each pixel: few bytes, and as many pixels to draw.
+pub fn grey_png_bomb(width: u32, height: u32) -> Vec<u8> {
+    png_of_zeros(width, height, [1, 0], &vec![0; 1 + width as usize / 8], height)
+}
+
+fn png_of_zeros(width: u32, height: u32, depth_and_color: [u8; 2], row: &[u8], rows: u32) -> Vec<u8> {
     let chunk = |kind: &[u8; 4], data: &[u8]| {
         let mut sum = flate2::Crc::new();
         sum.update(kind);
@@ -58,11 +67,10 @@ pub fn png_bomb(width: u32, height: u32) -> Vec<u8> {
         let length = u32::try_from(data.len()).expect("memory").to_be_bytes();
         [&length[..], kind, data, &sum.sum().to_be_bytes()].concat()
     };
-    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &depth_and_color, &[0, 0, 0]].concat();
     let mut zeros = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-    let row = vec![0; 1 + 3 * width as usize];
-    for _ in 0..height.min(6_000) {
-        zeros.write_all(&row).expect("memory");
+    for _ in 0..rows {
+        zeros.write_all(row).expect("memory");
     }
     let pixels = zeros.finish().expect("memory");
     [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &head), &chunk(b"IDAT", &pixels), &chunk(b"IEND", b"")]
