@@ -272,6 +272,6 @@ fn what_breaks_off_in_the_middle_is_damaged_and_what_nobody_draws_right_is_no_ki
         &large,
     ]);
     assert!(square(&std::fs::read(&large).unwrap()).is_ok(), "sixteen bits are as many pixels");
-    convert(&["-size", "4097x8", "xc:red", &large]);
+    convert(&["-size", "12001x8", "xc:red", &large]);
     assert!(matches!(square(&std::fs::read(&large).unwrap()), Err(DrawError::Dimensions)));
 }

@@ -78,7 +78,7 @@ fn a_form_of_one_tab_is_not_taken_for_who_signed_in_in_another() {
         page.run("document.querySelector('.menu').open = true").await;
         page.press("Sign out").await;
         sign_in(page, "user", "bertrand", PASSWORD).await;
-        page.go_to_tab(first).await;
+        page.go_to_tab(&first).await;
         page.press("Save").await;
         let text = page.text().await;
         assert!(

@@ -88,7 +88,7 @@ fn no_line_of_the_log_holds_a_secret_however_much_it_tells() {
         other.status(200);
         other.visit("/auth/reset-password/x/y/").await;
         program.kill();
-        let log = std::fs::read_to_string(folder.path().join("log")).unwrap() + said(&created).as_str();
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap() + &said(&created);
         assert!(log.lines().count() > 50, "{log}");
         let last = |path: &str| path.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
         let secrets = [

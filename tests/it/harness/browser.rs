@@ -1,4 +1,7 @@
 //! A real browser: Chromium, led by its driver. It shows pages and runs none of their scripts.
+//!
+//! Its driver speaks HTTP and JSON (W3C, `WebDriver`), asked with the client that the tests have already: thirtyfour would build `serde_json` otherwise than it is shipped, and
+//! the server that is tested with it.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use thirtyfour::prelude::*;
 
 /// How a person has told their system to show pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum Look {
 
 /// A window of a browser of our own. It ends with the value, and with the test run however that ends.
 pub struct Browser {
-    driver: WebDriver,
+    driver: Driver,
     site: String,
     _guard: Guard,
     _folder: tempfile::TempDir,
@@ -50,13 +53,7 @@ impl Browser {
         // Chromium has no sandbox for root.
         arguments.extend(is_root().then_some("--no-sandbox"));
         let options = json!({ "binary": "/usr/bin/chromium", "args": arguments });
-        let mut wanted = Capabilities::new();
-        wanted.set("browserName", "chrome").expect("JSON");
-        wanted.set("goog:chromeOptions", options).expect("JSON");
-        let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), wanted).connect().await;
-        let driver = driver.expect("a session with Chromium");
-        // The guard ends it, without the goodbyes.
-        driver.clone().leak().expect("a session that has not ended");
+        let driver = Driver::start(port, &options).await;
         let browser = Self { driver, site: site.to_owned(), _guard: guard, _folder: folder };
         browser.allow_scripts(false).await;
         browser.resize(1280, 800).await;
@@ -65,7 +62,8 @@ impl Browser {
 
     /// Asks the browser itself.
     pub async fn tell(&self, method: &str, with: Value) -> Value {
-        let answer = self.driver.cdp().send_raw(method, with).await;
+        let command = json!({ "cmd": method, "params": with });
+        let answer = self.driver.post("/goog/cdp/execute", command).await;
         answer.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
@@ -76,8 +74,8 @@ impl Browser {
 
     /// Runs a script of ours, which no page can forbid. As long as pages may run none, it waits for no timer.
     pub async fn run(&self, script: &str) -> Value {
-        let answer = self.driver.execute(script, vec![]).await;
-        answer.unwrap_or_else(|error| panic!("a script: {error}")).json().clone()
+        let answer = self.driver.post("/execute/sync", json!({ "script": script, "args": [] })).await;
+        answer.unwrap_or_else(|error| panic!("a script: {error}"))
     }
 
     /// Makes the inside of the window exactly that large, in CSS pixels.
@@ -99,55 +97,57 @@ impl Browser {
     /// Opens a page of the site, or that address.
     pub async fn goto(&self, path: &str) {
         let address = if path.starts_with('/') { format!("{}{path}", self.site) } else { path.to_owned() };
-        self.driver.goto(&address).await.unwrap_or_else(|error| panic!("{address}: {error}"));
+        let answer = self.driver.post("/url", json!({ "url": address })).await;
+        answer.unwrap_or_else(|error| panic!("{address}: {error}"));
     }
 
     /// Goes back to the page before.
     pub async fn back(&self) {
-        self.driver.back().await.expect("a page before");
+        self.driver.post("/back", json!({})).await.expect("a page before");
     }
 
     /// The tab in front.
-    pub async fn tab(&self) -> WindowHandle {
-        self.driver.window().await.expect("a tab")
+    pub async fn tab(&self) -> String {
+        text(&self.driver.get("/window").await.expect("a tab"))
     }
 
     /// Opens another tab, and goes there.
     pub async fn open_tab(&self) {
-        let tab = self.driver.new_tab().await.expect("a tab");
-        self.go_to_tab(tab).await;
+        let tab = self.driver.post("/window/new", json!({ "type": "tab" })).await.expect("a tab");
+        self.go_to_tab(&text(&tab["handle"])).await;
     }
 
-    pub async fn go_to_tab(&self, tab: WindowHandle) {
-        self.driver.switch_to_window(tab).await.expect("the tab");
+    pub async fn go_to_tab(&self, tab: &str) {
+        self.driver.post("/window", json!({ "handle": tab })).await.expect("the tab");
         self.allow_scripts(false).await;
     }
 
     /// Forgets who was here.
     pub async fn forget_cookies(&self) {
-        self.driver.delete_all_cookies().await.expect("cookies");
+        self.tell("Network.clearBrowserCookies", json!({})).await;
     }
 
     /// Path and query of the page.
     pub async fn path(&self) -> String {
-        let address = self.driver.current_url().await.expect("an address").to_string();
+        let address = text(&self.driver.get("/url").await.expect("an address"));
         address.strip_prefix(&self.site).unwrap_or(&address).to_owned()
     }
 
     pub async fn title(&self) -> String {
-        self.driver.title().await.expect("a title")
+        text(&self.driver.get("/title").await.expect("a title"))
     }
 
     /// What a person sees of the page.
     pub async fn text(&self) -> String {
-        self.find("//body").await.text().await.expect("a text")
+        let body = self.find("//body").await;
+        text(&self.driver.get(&format!("/element/{body}/text")).await.expect("a text"))
     }
 
     /// Writes into the field of that label, in place of what stood there.
     pub async fn fill(&self, label: &str, text: &str) -> &Self {
         let field = self.field(label).await;
-        field.clear().await.expect("a field of text");
-        field.send_keys(text).await.expect("a field of text");
+        self.act(&field, "clear", json!({})).await;
+        self.act(&field, "value", json!({ "text": text })).await;
         self
     }
 
@@ -163,12 +163,11 @@ impl Browser {
 
     /// What has the focus, as a screen reader names it: its role and its name.
     pub async fn focused(&self) -> String {
-        let focused = self.driver.active_element().await.expect("an element with the focus");
-        let asked = json!({ "objectId": focused.cdp_remote_object_id().await.expect("an object") });
+        let focused = self.tell("Runtime.evaluate", json!({ "expression": "document.activeElement" })).await;
+        let asked = json!({ "objectId": focused["result"]["objectId"] });
         let tree = self.tell("Accessibility.getPartialAXTree", asked).await;
-        let node = &tree["nodes"][0];
-        let word = |what: &str| node[what]["value"].as_str().unwrap_or_default().to_owned();
-        format!("{} “{}”", word("role"), word("name"))
+        let [role, name] = ["role", "name"].map(|what| text(&tree["nodes"][0][what]["value"]));
+        format!("{role} “{name}”")
     }
 
     /// What axe finds wrong with the page, each with its place.
@@ -213,34 +212,81 @@ impl Browser {
         BASE64_STANDARD.decode(text(&picture["data"])).expect("a picture")
     }
 
-    async fn field(&self, label: &str) -> WebElement {
+    async fn field(&self, label: &str) -> String {
         let by_label = format!("//*[@id = //label[{}]/@for]", says(label));
         let by_name = format!("//*[@aria-label = {}]", quoted(label));
         self.find(&format!("{by_label} | {by_name}")).await
     }
 
-    async fn find(&self, xpath: &str) -> WebElement {
-        match self.driver.find(By::XPath(xpath)).await {
+    async fn find(&self, xpath: &str) -> String {
+        match self.driver.find(xpath).await {
             Ok(found) => found,
             Err(error) => {
-                let page = self.driver.find(By::Tag("body")).await.expect("a page");
-                let page = page.text().await.expect("a text");
-                panic!("{xpath} on {}, which reads: {page}\n{error}", self.path().await)
+                let read = self.run("return document.body.innerText").await;
+                panic!("{xpath} on {}, which reads: {}\n{error}", self.path().await, text(&read))
             }
         }
     }
 
+    async fn act(&self, element: &str, what: &str, with: Value) {
+        let answer = self.driver.post(&format!("/element/{element}/{what}"), with).await;
+        answer.unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+
     async fn leave_by(&self, xpath: &str) -> &Self {
-        let id = async || self.driver.find(By::Tag("html")).await.map(|page| page.element_id());
-        let before = id().await.expect("a page");
-        self.find(xpath).await.click().await.unwrap_or_else(|error| panic!("{xpath}: {error}"));
+        let before = self.driver.find("/*").await.expect("a page");
+        let button = self.find(xpath).await;
+        self.act(&button, "click", json!({})).await;
         let patience = Instant::now() + Duration::from_secs(30);
-        while id().await.is_ok_and(|now| now == before) {
+        while self.driver.find("/*").await.is_ok_and(|now| now == before) {
             assert!(Instant::now() < patience, "no other page comes after {xpath}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self
     }
+}
+
+/// A session with Chromium by way of its driver (W3C, `WebDriver`).
+struct Driver {
+    client: Client,
+    session: String,
+}
+
+impl Driver {
+    async fn start(port: u16, options: &Value) -> Self {
+        let client = Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+        let sessions = Self { client, session: format!("http://127.0.0.1:{port}/session") };
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let started = sessions.post("", wanted).await.expect("a session with Chromium");
+        Self { session: format!("{}/{}", sessions.session, text(&started["sessionId"])), ..sessions }
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, String> {
+        self.ask(Method::GET, path, String::new()).await
+    }
+
+    async fn post(&self, path: &str, with: Value) -> Result<Value, String> {
+        self.ask(Method::POST, path, with.to_string()).await
+    }
+
+    async fn find(&self, xpath: &str) -> Result<String, String> {
+        let found = self.post("/element", json!({ "using": "xpath", "value": xpath })).await?;
+        Ok(id(&found))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: String) -> Result<Value, String> {
+        let request = self.client.request(method, format!("{}{path}", self.session)).body(body);
+        let answer = request.send().await.expect("the driver answers");
+        let is_good = answer.status().is_success();
+        let said = answer.bytes().await.expect("a whole answer");
+        let mut said: Value = serde_json::from_slice(&said).expect("JSON");
+        if is_good { Ok(said["value"].take()) } else { Err(text(&said["value"]["message"])) }
+    }
+}
+
+/// The identifier of an element.
+fn id(element: &Value) -> String {
+    text(&element["element-6066-11e4-a52e-4f735466cecf"])
 }
 
 /// The condition of an `XPath` for what says exactly that.
