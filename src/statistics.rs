@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub waiting: i64,
     /// Mails that were refused for good.
     pub failed: i64,
+    /// People who have waited for their code for over a day.
+    pub stuck: i64,
     took: Duration,
 }
 
@@ -115,5 +117,6 @@ fn take(conn: &mut Connection, now: Moment) -> QueryResult<Snapshot> {
     }
     let waiting = outbox::count(conn, State::Waiting)?;
     let failed = outbox::count(conn, State::Failed)?;
-    Ok(Snapshot { at: now, census, days, waiting, failed, took: started.elapsed() })
+    let stuck = census::waiting_since(conn, now.minus(DAY))?;
+    Ok(Snapshot { at: now, census, days, waiting, failed, stuck, took: started.elapsed() })
 }

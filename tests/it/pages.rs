@@ -9,7 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use scraper::{Html, Selector};
 
 use crate::admin::{open, superuser};
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, pictures, run_alone, stories};
+use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, pictures, run_alone, stories};
 
 stories! {
     what_was_typed_when_the_session_ended_is_there_after_signing_in,
@@ -39,6 +39,7 @@ stories! {
     a_form_that_is_too_long_to_keep_is_told,
     what_stands_in_a_path_is_no_way_to_another_one,
     a_browser_that_keeps_no_cookie_is_told,
+    the_overview_says_what_needs_attention_and_nothing_else,
 }
 
 fn title(visitor: &Visitor) -> String {
@@ -528,6 +529,22 @@ async fn a_browser_that_keeps_no_cookie_is_told(site: &Site) {
     let mut forgetful = site.visitor();
     forgetful.visit(&to).await;
     forgetful.see("Your browser did not keep our cookie.");
+}
+
+async fn the_overview_says_what_needs_attention_and_nothing_else(site: &Site) {
+    site.visitor().sign_up("waiting", "waiting@example.org", PASSWORD).await;
+    site.mail_to("waiting@example.org").await;
+    let mut chief = superuser(site).await;
+    chief.visit("/admin/").await;
+    assert!(!chief.page().sees("Needs attention"));
+    site.wait(hours(25)).await;
+    site.sql("UPDATE outbox SET state = 'failed'").await;
+    chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+    chief.visit("/admin/").await;
+    chief.see("Needs attention").see("1 person has waited for over a day to confirm their email address");
+    chief.see("1 email couldn't be delivered");
+    chief.follow("1 person has waited for over a day to confirm their email address").await;
+    chief.see("waiting@example.org");
 }
 
 #[test]

@@ -33,6 +33,16 @@ pub fn joined_between(conn: &mut Connection, from: Moment, before: Moment) -> Qu
         .get_result(conn)
 }
 
+/// Counts those who signed up before that and still wait for their code.
+pub fn waiting_since(conn: &mut Connection, before: Moment) -> QueryResult<i64> {
+    users::table
+        .filter(users::verified_at.is_null())
+        .filter(users::created_at.lt(before))
+        .filter(users::blocked_at.is_null())
+        .count()
+        .get_result(conn)
+}
+
 /// Counts the accounts. Reads nothing but an index.
 pub fn take(conn: &mut Connection) -> QueryResult<Census> {
     let mut counts = Vec::new();

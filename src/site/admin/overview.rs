@@ -111,6 +111,10 @@ impl OverviewPage {
         self.bars.last().map_or("", |bar| &bar.day)
     }
 
+    fn stuck_path() -> String {
+        with_query(USERS.path(), &[("status", AccountStatus::Unverified.as_str())])
+    }
+
     fn failed_path() -> String {
         with_query(MAILS.path(), &[("state", State::Failed.as_str())])
     }
