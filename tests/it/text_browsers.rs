@@ -25,23 +25,23 @@ async fn journey(site: &Site, browser: TextBrowser, name: &str) {
     page.press("Sign in").await.see("Ann Lee").await;
 }
 
-fn walk(browser: TextBrowser, name: &'static str, package: &'static str) {
-    if program(name, package).is_none() || program("tmux", "tmux").is_none() {
+fn walk(browser: TextBrowser, name: &'static str) {
+    if program(name, name).is_none() || program("tmux", "tmux").is_none() {
         return;
     }
     run_alone(async || {
         let site = Site::start(HashMap::from([("RATE_LIMITS", "off".to_owned())])).await;
-        journey(&site, browser, name).await;
+        journey(&site, browser, &format!("{name}-person")).await;
         site.stop().await;
     });
 }
 
 #[test]
 fn the_journey_in_w3m() {
-    walk(TextBrowser::W3m, "w3m-journey", "w3m");
+    walk(TextBrowser::W3m, "w3m");
 }
 
 #[test]
 fn the_journey_in_lynx() {
-    walk(TextBrowser::Lynx, "lynx-journey", "lynx");
+    walk(TextBrowser::Lynx, "lynx");
 }

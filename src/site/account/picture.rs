@@ -109,6 +109,7 @@ async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Resu
     }
     match changed {
         Ok(Changed::Removed) => Ok(page::see_other(PROFILE.path()).saying(REMOVED.post())),
+        Ok(Changed::Kept) => Ok(page::see_other(PROFILE.path()).saying(SAVED.post())),
         Ok(Changed::Drawn(source)) => Ok(page::see_other(CROP.path())
             .saying(SAVED.post())
             .with_cookie(crop::seal(&app, by.user(), &source))),
@@ -122,6 +123,8 @@ async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Resu
 /// What has become of the picture.
 enum Changed {
     Removed,
+    /// Its middle is kept.
+    Kept,
     /// Its middle is kept; the name of the whole, of which another part can be chosen.
     Drawn(String),
 }
@@ -131,8 +134,12 @@ async fn change(app: &App, by: &By, upload: Upload) -> Result<Changed, FormError
         Change::New(file) => {
             let drawn = app.pictures.draw(file).await.map_err(|error| explained(&error))?;
             keep(app, by, drawn.square).await?;
-            // No row names it: housekeeping takes it away after an hour.
-            Ok(Changed::Drawn(app.pictures.keep(drawn.source).await.map_err(|error| not_kept(&error))?))
+            // No row names it: housekeeping takes it away after an hour. Without it there is nothing to crop, and nothing lost.
+            let source = app.pictures.keep(drawn.source).await;
+            source.map(Changed::Drawn).or_else(|error| {
+                log::warn!("a picture can't be kept for cropping: {error}");
+                Ok(Changed::Kept)
+            })
         }
         Change::Remove => {
             set(app, by, None).await?;
