@@ -206,7 +206,7 @@ impl Screen {
     fn label(&self, label: &str) -> Option<Place> {
         let place = |(row, line): (usize, &String)| {
             let rest = line.trim_start().strip_prefix(label)?.trim();
-            let is_label = rest.is_empty() || rest.starts_with(['[', '_']) || rest.ends_with('_');
+            let is_label = rest.is_empty() || rest.starts_with(['[', '_', '(']) || rest.ends_with('_');
             is_label.then_some((row, line.chars().take_while(|letter| *letter == ' ').count()))
         };
         self.lines.iter().enumerate().find_map(place)
