@@ -73,7 +73,11 @@ fn what_a_crash_left_in_the_bucket_is_swept_up_and_nothing_else() {
         let site = Site::start(bucket.settings()).await;
         let mut ann = site.member("annalee").await;
         assert_eq!(upload(&mut ann, 300).await, 200);
-        let kept = bucket.pictures().remove(0);
+        // Beside it lies what it can be cropped from, which no account names.
+        let address = pictures::address(&ann);
+        let name = address.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
+        let is_named = |file: &std::path::PathBuf| file.to_string_lossy().contains(&name);
+        let kept = bucket.pictures().into_iter().find(is_named).unwrap();
         let beside = |name: &str| kept.with_file_name(name);
         let (left, new, foreign) =
             (beside("AAAAAAAAAAAAAAAAAAAAAA.jpg"), beside("BBBBBBBBBBBBBBBBBBBBBB.jpg"), beside("notes.txt"));
