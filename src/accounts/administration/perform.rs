@@ -162,7 +162,8 @@ impl ActContext<'_> {
             _ => (name.to_owned(), name.to_owned()),
         };
         let (was, became): (Vec<_>, Vec<_>) = changed.into_iter().map(told).unzip();
-        let (was, became) = (was.join(", "), became.join(", "));
+        // A line each, in the same order: so pages pair them.
+        let (was, became) = (was.join("\n"), became.join("\n"));
         self.note(Kind::DetailsChanged, &was, &became)
     }
 

@@ -44,18 +44,22 @@ pub struct Row {
     pub actor: Option<Who>,
     pub source: Message,
     pub detail: Message,
+    pub changes: Vec<Change>,
+}
+
+/// One thing that changed; the same before and after where the audit log holds its name alone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
     pub was: String,
     pub became: String,
 }
 
-impl Row {
-    /// What changed, a pair of before and after for each thing.
-    pub fn changes(&self) -> Vec<(&str, &str)> {
-        let was = self.was.split("; ").map(str::trim);
-        let mut became = self.became.split("; ").map(str::trim);
-        let pairs = was.map(|was| (was, became.next().unwrap_or_default())).collect::<Vec<_>>();
-        let rest = became.map(|became| ("", became));
-        pairs.into_iter().chain(rest).filter(|(was, became)| was != became).collect()
+impl Change {
+    /// Pairs what was with what became of it: a line for each thing, in the same order.
+    fn pairs(was: &str, became: &str) -> Vec<Self> {
+        let count = was.lines().count().max(became.lines().count());
+        let line = |text: &str, number: usize| text.lines().nth(number).unwrap_or_default().to_owned();
+        (0..count).map(|number| Self { was: line(was, number), became: line(became, number) }).collect()
     }
 }
 
@@ -161,8 +165,31 @@ pub fn rows(conn: &mut Connection, events: Vec<Event>) -> QueryResult<Vec<Row>> 
         source: Source::name(&event.source),
         user: event.user_id.map(who),
         actor: event.actor_id.map(who),
-        was: event.was,
-        became: event.became,
+        changes: Change::pairs(&event.was, &event.became),
     };
     Ok(events.into_iter().map(row).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_stands_a_line_each_and_a_reason_stays_whole() {
+        let shown = |was: &str, became: &str| {
+            let changes = Change::pairs(was, became);
+            changes.into_iter().map(|change| (change.was, change.became)).collect::<Vec<_>>()
+        };
+        let pair = |was: &str, became: &str| (was.to_owned(), became.to_owned());
+        assert_eq!(
+            shown("username “a”\nphone", "username “b”\nphone"),
+            [pair("username “a”", "username “b”"), pair("phone", "phone")]
+        );
+        assert_eq!(
+            shown("blocked: spam; and worse, too", "active"),
+            [pair("blocked: spam; and worse, too", "active")]
+        );
+        assert_eq!(shown("", "ann@example.org"), [pair("", "ann@example.org")]);
+        assert_eq!(shown("", ""), []);
+    }
 }

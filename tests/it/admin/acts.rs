@@ -134,7 +134,7 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
     chief.visit(&format!("/admin/events/?person={id}")).await;
     for told in [
         "Picture changed Account: A deleted account Done by: chief because of a test picture none",
-        "username “annalee”",
+        "username “annalee” username “annabel” name",
         "because of a test sessions: 1 signed out",
         "Password link sent",
         "because of a test user merchant",
@@ -262,12 +262,14 @@ async fn those_ticked_are_helped_and_nobody_else(site: &Site) {
     }
     site.wait(minutes(2)).await;
     let bulk = async |chief: &mut Visitor, what: &str, whom: &[&str], button: &str, done: &str| {
+        let applies_to = button.split(' ').find_map(|word| word.parse::<usize>().ok()).unwrap();
         chief.visit("/admin/users/?q=waiter").await;
         for name in whom {
             chief.tick_box(&format!("Select {name}"));
         }
         chief.fill("Action for selected accounts", what).press("Continue").await;
-        chief.status(200).see(" selected");
+        let noun = if applies_to == 1 { "account" } else { "accounts" };
+        chief.status(200).see(&format!("{applies_to} {noun} selected"));
         if what == "end-sessions" {
             chief.fill("Reason", "x");
         }
