@@ -14,7 +14,6 @@ use std::fmt::Display;
 use std::future::Future;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -223,12 +222,7 @@ async fn send_test_mail(config: &Config, address: &str) -> Outcome {
     let to = Email::parse(address).map_err(|message| english(&message))?;
     let language = Language::of_site();
     let keys = Keys::derive(&config.secret_keys);
-    let writer = MailWriter {
-        public_url: config.public_url.clone(),
-        brand: Arc::new(config.brand.clone()),
-        keys,
-        language,
-    };
+    let writer = MailWriter::new(config, &keys, language);
     let test = writer.write(&TestMail {}.into(), "", Duration::ZERO).ok_or("there is no test mail")?;
     let sender = (&config.mail.from, config.mail.reply_to.as_ref());
     let message = courier::build(&test, sender, to.as_str(), Id::new().as_str(), language)?;

@@ -117,16 +117,10 @@ impl Courier {
     /// # Errors
     /// When the settings make no transport.
     pub fn new(config: &Config, keys: &Keys, parts: CourierParts) -> Result<Self, SendError> {
-        let public_url = config.public_url.clone();
         Ok(Self {
             parts,
             transport: Transport::open(&config.mail)?,
-            writer: MailWriter {
-                public_url,
-                brand: Arc::new(config.brand.clone()),
-                keys: keys.clone(),
-                language: Language::of_site(),
-            },
+            writer: MailWriter::new(config, keys, Language::of_site()),
             from: config.mail.from.clone(),
             reply_to: config.mail.reply_to.clone(),
             rules: RecoveryRules {

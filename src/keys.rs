@@ -69,6 +69,11 @@ impl Keys {
         self.all().find_map(|keys| keys.outbox.open(sealed))
     }
 
+    /// Opens what travels through a browser, whichever of them sealed it.
+    pub fn open_carried(&self, sealed: &str) -> Option<String> {
+        self.all().find_map(|keys| keys.carried.open(sealed))
+    }
+
     /// Lists the keys that a stored code may have been hashed with.
     pub fn codes(&self) -> Vec<[u8; 32]> {
         self.all().map(|keys| keys.code).collect()

@@ -108,8 +108,8 @@ impl Logo {
             .is_ok_and(|text| text.contains("<svg") && text.trim_end().ends_with("</svg>"));
         match (is_png, is_svg) {
             (true, _) => Ok(Self { kind: LogoKind::Png, bytes }),
-            (_, true) => Ok(Self { kind: LogoKind::Svg, bytes }),
-            _ => Err("must be an SVG or PNG file".to_owned()),
+            (false, true) => Ok(Self { kind: LogoKind::Svg, bytes }),
+            (false, false) => Err("must be an SVG or PNG file".to_owned()),
         }
     }
 }

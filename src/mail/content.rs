@@ -7,7 +7,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::Mail;
-use crate::config::{Brand, PublicUrl};
+use crate::config::{Brand, Config, PublicUrl};
 use crate::identity::{Message, Sentence, Zone};
 use crate::keys::Keys;
 use crate::language::{Language, filters};
@@ -70,6 +70,12 @@ struct Html<'a> {
 }
 
 impl MailWriter {
+    /// Writes as the settings say, in that language.
+    pub fn new(config: &Config, keys: &Keys, language: Language) -> Self {
+        let brand = Arc::new(config.brand.clone());
+        Self { public_url: config.public_url.clone(), brand, keys: keys.clone(), language }
+    }
+
     /// Writes a mail; `secret` is the code or token that it carries, `left` how long that still works. `None` for what is
     /// answered by the courier instead of being sent.
     pub fn write(&self, mail: &Mail, secret: &str, left: Duration) -> Option<Content> {

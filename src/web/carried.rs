@@ -87,7 +87,7 @@ impl Owner {
 
     /// Reads whose form it is; `None` where that was not sealed by us.
     pub fn open(app: &App, sealed: &str) -> Option<Self> {
-        let text = app.keys.all().find_map(|keys| keys.carried.open(sealed))?;
+        let text = app.keys.open_carried(sealed)?;
         let (id, username) = text.strip_prefix("of ")?.split_once(' ')?;
         Some(Self { id: Id::parse(id)?, username: username.to_owned() })
     }
@@ -101,7 +101,7 @@ impl Owner {
 impl Carried {
     /// Opens what was carried, if its time is not over.
     pub fn open(app: &App, sealed: &str, why: Why) -> Option<Self> {
-        let text = app.keys.all().find_map(|keys| keys.carried.open(sealed))?;
+        let text = app.keys.open_carried(sealed)?;
         let carried: Self = serde_json::from_str(text.strip_prefix("form ")?).ok()?;
         let until = Moment::from_micros(carried.until)?;
         (carried.why == why && app.clock.now() < until).then_some(carried)
@@ -131,8 +131,8 @@ impl Carried {
     }
 }
 
-/// What has just arrived in the cookie, still sealed: for the hidden field of the page that comes first.
-pub fn arriving(req: &HttpRequest, why: Why) -> Option<String> {
+/// Takes what has just arrived in the cookie, still sealed: for the hidden field of the page that comes first.
+pub fn take_arriving(req: &HttpRequest, why: Why) -> Option<String> {
     let app = app_of(req).ok()?;
     let cookie = req.cookie(&app.config.cookie_name(cookies::CARRIED))?;
     Carried::open(&app, cookie.value(), why)?;
@@ -140,8 +140,8 @@ pub fn arriving(req: &HttpRequest, why: Why) -> Option<String> {
     Some(cookie.value().to_owned())
 }
 
-/// The form that came back to its page, or to the page that owns it, after its person signed in again.
-pub fn returned(req: &HttpRequest, user: &Id) -> Option<Carried> {
+/// Takes the form that came back to its page, or to the page that owns it, after its person signed in again.
+pub fn take_returned(req: &HttpRequest, user: &Id) -> Option<Carried> {
     let app = app_of(req).ok()?;
     let cookie = req.cookie(&app.config.cookie_name(cookies::CARRIED))?;
     let carried = Carried::open(&app, cookie.value(), Why::SignIn)?;

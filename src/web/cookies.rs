@@ -1,5 +1,7 @@
 //! Our cookies: their names, their attributes, and how they are sealed.
 
+use std::time::Duration;
+
 use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
@@ -26,6 +28,9 @@ pub const CONTINUE: &str = "latchkey-continue";
 pub const CROP: &str = "latchkey-crop";
 /// All of them: none may be planted.
 pub const ALL: [&str; 8] = [SESSION, FLOW, NOTICE, DEVICE, PREFERENCES, CARRIED, CONTINUE, CROP];
+
+/// Browsers keep no cookie for longer (RFC 6265bis, 5.5).
+pub const MAX_LIFETIME: Duration = Duration::from_secs(400 * 86_400);
 
 /// Builds a cookie of this site, with the attributes that all of them have. Lax, not Strict: a link in a mail must arrive
 /// signed in, and the gate guards posts.
@@ -73,7 +78,7 @@ pub fn removal(config: &Config, name: &str) -> Cookie<'static> {
 }
 
 /// Lets a cookie outlive the browser's window.
-pub fn keep_for(cookie: &mut Cookie<'static>, life: std::time::Duration) {
+pub fn keep_for(cookie: &mut Cookie<'static>, life: Duration) {
     let seconds = life.as_secs() + u64::from(life.subsec_nanos() > 0);
     cookie.set_max_age(time::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)));
 }

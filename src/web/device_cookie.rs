@@ -3,8 +3,6 @@
 //!
 //! It signs nobody in, and stays after signing out.
 
-use std::time::Duration;
-
 use actix_web::HttpRequest;
 use actix_web::cookie::Cookie;
 
@@ -12,8 +10,6 @@ use super::cookies;
 use crate::app::App;
 use crate::identity::{Id, random_name};
 
-/// Browsers keep no cookie for longer (RFC 6265bis, 5.5).
-const LIFETIME: Duration = Duration::from_secs(400 * 86_400);
 /// The most accounts that one device is known for.
 const MAX_ACCOUNTS: usize = 8;
 
@@ -53,6 +49,6 @@ pub fn remember(app: &App, req: &HttpRequest, user: &Id) -> Cookie<'static> {
         this.pop().unwrap_or_else(|| KnownAccount { user: user.as_str().to_owned(), name: random_name() });
     let lanes = std::iter::once(&first).chain(&others).take(MAX_ACCOUNTS).map(KnownAccount::lane);
     let mut cookie = cookies::build(&app.config, cookies::DEVICE, lanes.collect::<Vec<_>>().join(","));
-    cookies::keep_for(&mut cookie, LIFETIME);
+    cookies::keep_for(&mut cookie, cookies::MAX_LIFETIME);
     cookies::seal(&app.keys.device, cookie)
 }

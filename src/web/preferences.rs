@@ -1,17 +1,12 @@
 //! The cookie in which a browser keeps what it was told while nobody was signed in: theme, time zone, and the sign-in page that
 //! was used last. It says nothing that anybody has to trust.
 
-use std::time::Duration;
-
 use actix_web::HttpRequest;
 use actix_web::cookie::Cookie;
 
 use super::{app_of, cookies};
 use crate::app::App;
 use crate::identity::{Role, Theme, Zone};
-
-/// Browsers keep no cookie for longer (RFC 6265bis, 5.5).
-const LIFETIME: Duration = Duration::from_secs(400 * 86_400);
 
 /// What a browser was told.
 #[derive(Clone)]
@@ -41,7 +36,7 @@ impl Preferences {
     pub fn cookie(&self, app: &App) -> Cookie<'static> {
         let value = format!("{}|{}|{}", self.theme.as_str(), self.zone.name(), self.role.as_str());
         let mut cookie = cookies::build(&app.config, cookies::PREFERENCES, value);
-        cookies::keep_for(&mut cookie, LIFETIME);
+        cookies::keep_for(&mut cookie, cookies::MAX_LIFETIME);
         cookie
     }
 }

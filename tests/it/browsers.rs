@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use latchkey::identity::Role;
 
 use crate::admin::{open, superuser};
-use crate::harness::{Browser, Look, OTHER_PASSWORD, PASSWORD, Site, Visitor, nu, program, run_alone, tool};
+use crate::harness::{
+    Browser, Look, OTHER_PASSWORD, PASSWORD, Site, Visitor, note_missing, nu, program, run_alone, tool,
+};
 
 fn is_possible() -> bool {
     let has_browser =
@@ -18,6 +20,9 @@ fn is_possible() -> bool {
         has_tools || std::env::var_os("REQUIRE_SERVICES").is_none(),
         "axe-core is missing: npm ci --ignore-scripts --prefix tests/tools"
     );
+    if !has_tools {
+        note_missing("npm");
+    }
     has_browser && has_tools
 }
 

@@ -47,7 +47,7 @@ pub struct DetailsForm {
 }
 
 async fn show(viewer: Viewer, req: HttpRequest) -> Answer {
-    let carried = carried::returned(&req, &viewer.user.id).and_then(|carried| carried.form());
+    let carried = carried::take_returned(&req, &viewer.user.id).and_then(|carried| carried.form());
     let is_carried = carried.is_some();
     let form = carried.unwrap_or_else(|| DetailsForm::of(&viewer.user));
     page::ok(DetailsPage { form, is_carried, problems: Problems::default() })

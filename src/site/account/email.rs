@@ -93,7 +93,7 @@ async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer
         let page = PendingPage::new(&app, &viewer, flow, problems);
         return Ok(page::ok(page).showing(&[&REQUESTED, &CODE_SENT]));
     }
-    let carried = carried::returned(&req, &viewer.user.id).and_then(|carried| carried.form());
+    let carried = carried::take_returned(&req, &viewer.user.id).and_then(|carried| carried.form());
     let is_carried = carried.is_some();
     let page = ChangeEmailPage::new(&viewer, carried.unwrap_or_default(), problems);
     Ok(page::ok(ChangeEmailPage { is_carried, ..page }))

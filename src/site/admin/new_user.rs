@@ -61,7 +61,7 @@ struct Wanted {
 async fn show(Superuser(by): Superuser, req: HttpRequest) -> Result<Answer, HttpError> {
     // Before anything is typed: this page hands out power.
     by.require_recent_password(NEW_USER.path())?;
-    let carried = carried::returned(&req, &by.user().id).and_then(|carried| carried.form());
+    let carried = carried::take_returned(&req, &by.user().id).and_then(|carried| carried.form());
     let form = carried
         .unwrap_or_else(|| NewUserForm { role: Role::User.as_str().to_owned(), ..NewUserForm::default() });
     Ok(page::ok(NewUserPage { form, problems: Problems::default() }))

@@ -1,8 +1,6 @@
 //! The outbox: what waits, was sent or failed, with the server's words. A mail that waits can be looked at, with its secret
 //! masked; a superuser can have it tried again, or cancel it.
 
-use std::sync::Arc;
-
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
@@ -162,12 +160,7 @@ async fn show(
 /// What a mail says, with dots where its secret stands. The secret itself is not even read.
 fn preview(app: &App, mail: &ListedMail, language: Language) -> Option<String> {
     let content = Mail::read(&mail.kind, &mail.fields)?;
-    let writer = MailWriter {
-        public_url: app.config.public_url.clone(),
-        brand: Arc::new(app.config.brand.clone()),
-        keys: (*app.keys).clone(),
-        language,
-    };
+    let writer = MailWriter::new(&app.config, &app.keys, language);
     let left = mail.expires_at.map(|expires| expires.since(app.clock.now())).unwrap_or_default();
     let written = writer.write(&content, MASK, left)?;
     // The link of a code is made of a key: it is a secret, too.

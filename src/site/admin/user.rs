@@ -73,7 +73,7 @@ async fn show(
     let tab = known_word(&query.tab, Tab::parse)?.unwrap_or(Tab::Account);
     let page = UserPage { tab, ..UserPage::new(&app, &viewer, id(&at)?, Problems::default()).await? };
     // What was typed before its person was signed out.
-    let carried = carried::returned(&req, &viewer.user.id);
+    let carried = carried::take_returned(&req, &viewer.user.id);
     let kind = carried.as_ref().and_then(|form| ActKind::parse(form.path.rsplit('/').nth(1)?));
     let page = match (kind, carried.and_then(|carried| carried.form::<ActForm>())) {
         (Some(kind), Some(form)) => {
@@ -117,7 +117,8 @@ async fn show_delete(
     let user = id(&at)?;
     // Before a reason is typed, so that nothing typed is lost.
     by.require_recent_password(&DELETE_USER.to([user.as_str()]))?;
-    let form = carried::returned(&req, &by.user().id).and_then(|carried| carried.form()).unwrap_or_default();
+    let form =
+        carried::take_returned(&req, &by.user().id).and_then(|carried| carried.form()).unwrap_or_default();
     Ok(page::ok(DeletePage::new(&app, user, form, Problems::default()).await?))
 }
 

@@ -130,7 +130,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
             Ok(Found { rows, next: page.next, counted })
         })
         .await?;
-    let carried = carried::returned(&req, &viewer.user.id).filter(|carried| carried.path == BULK.path());
+    let carried = carried::take_returned(&req, &viewer.user.id).filter(|carried| carried.path == BULK.path());
     let carried: BTreeMap<String, String> = carried.and_then(|carried| carried.form()).unwrap_or_default();
     let tick = |row: Row| Row { is_ticked: carried.contains_key(&row.checkbox), ..row };
     let rows = found.rows.into_iter().map(tick).collect();

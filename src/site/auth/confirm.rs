@@ -54,7 +54,7 @@ struct ConfirmForm {
 }
 
 async fn show(app: Data<App>, viewer: Viewer, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
-    let sealed = carried::arriving(&req, Why::Confirm).unwrap_or_default();
+    let sealed = carried::take_arriving(&req, Why::Confirm).unwrap_or_default();
     let page = ConfirmPage::new(&app, &viewer, next, sealed, Problems::default()).await?;
     Ok(page::ok(page).showing(&[&TOO_LONG]))
 }

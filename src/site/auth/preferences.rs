@@ -47,7 +47,7 @@ struct PreferencesForm {
 }
 
 async fn show(Anyone(viewer): Anyone, req: HttpRequest) -> Answer {
-    let carried = viewer.as_ref().and_then(|viewer| carried::returned(&req, &viewer.user.id)?.form());
+    let carried = viewer.as_ref().and_then(|viewer| carried::take_returned(&req, &viewer.user.id)?.form());
     let form = if let Some(carried) = carried {
         carried
     } else if let Some(viewer) = viewer {

@@ -83,7 +83,7 @@ async fn choose_door(req: HttpRequest) -> Answer {
 
 async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
     let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
-    let carried = carried::arriving(&req, Why::SignIn).unwrap_or_default();
+    let carried = carried::take_arriving(&req, Why::SignIn).unwrap_or_default();
     let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
     let keeps_no_cookies = !form.next.is_empty() && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };

@@ -126,7 +126,7 @@ fn find(program: &str, more: &[PathBuf], package: &'static str) -> Option<PathBu
 }
 
 /// A process that says what was left out when this one has ended.
-fn note_missing(package: &'static str) {
+pub fn note_missing(package: &'static str) {
     static MISSING: Mutex<(BTreeSet<&'static str>, Option<Child>)> = Mutex::new((BTreeSet::new(), None));
     let mut missing = MISSING.lock().expect("no test holds it for long");
     if !missing.0.insert(package) {

@@ -61,7 +61,7 @@ pub(super) fn seal(app: &App, user: &User, source: &str) -> Cookie<'static> {
 /// Finds the name of what is cropped from, in the browser of its person.
 fn named(app: &App, req: &HttpRequest, user: &User) -> Option<String> {
     let cookie = req.cookie(&app.config.cookie_name(cookies::CROP))?;
-    let text = app.keys.all().find_map(|keys| keys.carried.open(cookie.value()))?;
+    let text = app.keys.open_carried(cookie.value())?;
     let (owner, name) = text.strip_prefix("crop ")?.split_once(' ')?;
     (owner == user.id.as_str()).then(|| name.to_owned())
 }

@@ -94,7 +94,7 @@ impl Proof {
 
     /// Opens one in the browser that it was sealed for; its cookie goes, so that it is used once.
     pub fn open(app: &App, req: &HttpRequest, sealed: &str) -> Option<Self> {
-        let text = app.keys.all().find_map(|keys| keys.carried.open(sealed))?;
+        let text = app.keys.open_carried(sealed)?;
         let sealed: Sealed = serde_json::from_str(text.strip_prefix("proof ")?).ok()?;
         let cookie = req.cookie(&app.config.cookie_name(cookies::CONTINUE))?;
         let until = Moment::from_micros(sealed.until)?;
