@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::commands::{latchkey, said};
-use crate::harness::{Exim, Mood, PASSWORD, Site, World, hours, minutes, run_alone, seconds};
+use crate::harness::{Mood, Mta, PASSWORD, Site, World, hours, minutes, run_alone, seconds};
 
 fn embedded(story: impl AsyncFnOnce(&Site)) {
     crate::harness::run(World::Embedded, story);
@@ -297,45 +297,63 @@ fn a_slow_server_keeps_its_mail_to_itself() {
 
 #[test]
 fn exim_takes_codes_refuses_who_is_not_there_and_knows_us_by_name_and_by_address() {
-    let Some(exim) = Exim::start() else { return };
+    if let Some(exim) = Mta::exim() {
+        a_server_takes_codes_and_refuses_who_is_not_there(&exim, "OK id=", "No such person here");
+    }
+}
+
+#[test]
+fn postfix_takes_codes_over_tls_and_refuses_who_is_not_there() {
+    if let Some(postfix) = Mta::postfix() {
+        a_server_takes_codes_and_refuses_who_is_not_there(&postfix, "Ok: queued as ", "User unknown");
+    }
+}
+
+/// What a person and an operator see with a server of that kind: `taken` and `refused` are what it says.
+fn a_server_takes_codes_and_refuses_who_is_not_there(server: &Mta, taken: &str, refused: &str) {
+    let port = server.port.to_string();
+    let mut mail = vec![("EMAIL_HOST", "[127.0.0.1]".to_owned()), ("EMAIL_PORT", port)];
+    match &server.certificate {
+        Some(certificate) => mail.extend([
+            ("EMAIL_USE_TLS", "on".to_owned()),
+            ("EMAIL_TLS_CA_FILE", certificate.display().to_string()),
+        ]),
+        None => mail.push(("EMAIL_USE_TLS", "off".to_owned())),
+    }
     run_alone(async || {
-        let settings = HashMap::from([("EMAIL_PORT", exim.port.to_string())]);
-        let site = Site::start(settings).await;
+        let site = Site::start(mail.iter().cloned().collect()).await;
         site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
         site.visitor().sign_up("nobodyson", "nobody@example.org", PASSWORD).await;
-        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'sent' AND trouble LIKE '%OK id=%'", 1).await;
-        site.until(
-            "SELECT COUNT(*) FROM outbox WHERE state = 'failed' AND trouble LIKE '%No such person here%'",
-            1,
-        )
-        .await;
-        let patience = Instant::now();
-        while !exim.mails().contains("is your Latchkey code") {
-            assert!(patience.elapsed() < minutes(1), "{}", exim.mails());
-            tokio::time::sleep(seconds(1) / 10).await;
-        }
+        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'sent'", 1).await;
+        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'failed'", 1).await;
+        let answers = site.texts("SELECT trouble AS text FROM outbox ORDER BY state DESC").await;
+        assert!(answers[0].contains(taken) && answers[1].contains(refused), "{answers:?}");
+        until_mails(server, |mails| mails.contains("is your Latchkey code"));
         site.stop().await;
     });
     let folder = tempfile::tempdir().unwrap();
-    let (key, port) = ("k".repeat(64), exim.port.to_string());
+    let key = "k".repeat(64);
     for url in ["https://192.0.2.10", "https://[2001:db8::1]", "https://accounts.example.org"] {
-        let settings = [
+        let own = [
             ("SECRET_KEY", key.as_str()),
             ("PUBLIC_URL", url),
             ("DEFAULT_FROM_EMAIL", "Our Accounts <no-reply@example.org>"),
-            ("EMAIL_HOST", "[127.0.0.1]"),
-            ("EMAIL_PORT", &port),
-            ("EMAIL_USE_TLS", "off"),
         ];
+        let settings: Vec<(&str, &str)> =
+            own.into_iter().chain(mail.iter().map(|(name, value)| (*name, value.as_str()))).collect();
         let sent = latchkey(folder.path(), &["send-test-mail", "ann@example.org"], &settings, "");
-        assert!(said(&sent).contains("The mail server said: OK id="), "{url}: {}", said(&sent));
+        let said = said(&sent);
+        assert!(said.contains("The mail server said: ") && said.contains(taken), "{url}: {said}");
     }
+    until_mails(server, |mails| {
+        mails.matches("From: \"Our Accounts\"").count() + mails.matches("From: Our Accounts").count() == 3
+    });
+}
+
+fn until_mails(server: &Mta, is_right: impl Fn(&str) -> bool) {
     let patience = Instant::now();
-    while exim.mails().matches("From: \"Our Accounts\"").count()
-        + exim.mails().matches("From: Our Accounts").count()
-        < 3
-    {
-        assert!(patience.elapsed() < minutes(1), "{}", exim.mails());
+    while !is_right(&server.mails()) {
+        assert!(patience.elapsed() < minutes(1), "{}", server.mails());
         std::thread::yield_now();
     }
 }

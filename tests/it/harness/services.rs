@@ -1,9 +1,9 @@
 //! The services of this machine, started privately on free ports, and ended with the test run.
 
 mod bucket;
-mod exim;
 #[cfg(feature = "mysql")]
 mod mariadb;
+mod mta;
 mod nginx;
 mod postgres;
 mod redis;
@@ -17,9 +17,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 pub use bucket::Bucket;
-pub use exim::Exim;
 #[cfg(feature = "mysql")]
 pub use mariadb::Mariadb;
+pub use mta::Mta;
 pub use nginx::Nginx;
 pub use postgres::Postgres;
 pub use redis::Redis;
