@@ -5,17 +5,20 @@ use std::io::Cursor;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
+use libjpeg_turbo_rs::{Decoder, JpegError, PixelFormat, ScalingFactor};
 
 /// The most pixels across and down.
 const MAX_SIDE: u32 = 12_000;
-/// The most pixels in all, whatever their kind: the 48 megapixels of a phone. Drawing takes its time for each of them.
+/// The most pixels that are open at a time, whatever their kind: the 48 megapixels of a phone. A JPEG may have more, as far
+/// as it can be shrunk while it is read.
 const MAX_PIXELS: u64 = 50_000_000;
 /// The most memory that they take, in bytes.
 pub(super) const MAX_DECODED: u64 = MAX_PIXELS * 4;
+/// The shorter side of a JPEG is shrunk to no fewer pixels than these while it is read: four times what is kept, so that
+/// nothing of it is seen.
+const MIN_SHRUNK: usize = 1024;
+/// The most passes of a progressive JPEG. Encoders make about ten; each one goes through all pixels.
+const MAX_SCANS: u32 = 64;
 
 /// Why an upload cannot become a picture.
 #[derive(Debug, thiserror::Error)]
@@ -54,85 +57,69 @@ fn require_size(width: u32, height: u32) -> Result<(), DrawError> {
 
 /// Strictly: half a file would else be drawn with the other half grey.
 fn jpeg(upload: &[u8]) -> Result<Decoded, DrawError> {
-    refuse_rare_jpeg(upload)?;
-    let most = MAX_SIDE as usize;
-    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(most).set_max_height(most);
-    let options = options.jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(upload), options);
-    decoder.decode_headers().map_err(|_| jpeg_too_large_or_broken(upload))?;
-    let (width, height) = decoder.dimensions().ok_or(DrawError::Broken)?;
+    let mut decoder = Decoder::new(upload).map_err(|error| jpeg_error(&error))?;
+    refuse_rare_jpeg(&decoder)?;
+    let header = decoder.header();
+    let (width, height) = (header.width(), header.height());
+    if width.max(height) > MAX_SIDE as usize || coefficients(&decoder) > MAX_DECODED {
+        return Err(DrawError::Dimensions);
+    }
+    let shrink = [8, 4, 2].into_iter().find(|by| width.min(height) / by >= MIN_SHRUNK).unwrap_or(1);
+    let scale = u32::try_from(shrink).ok().and_then(|by| ScalingFactor::try_new(1, by).ok());
+    decoder.set_scale(scale.unwrap_or_default());
+    decoder.set_stop_on_warning(true);
+    decoder.set_scan_limit(MAX_SCANS);
+    decoder.set_output_format(PixelFormat::Rgb);
     let size = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
-    require_size(size(width), size(height))?;
-    let pixels = decoder.decode().map_err(|_| DrawError::Broken)?;
-    let picture = RgbImage::from_raw(size(width), size(height), pixels).ok_or(DrawError::Broken)?;
-    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+    require_size(size(decoder.output_width()), size(decoder.output_height()))?;
+    let decoded = decoder.decode_image().map_err(|error| jpeg_error(&error))?;
+    let orientation = decoded.exif_data.as_deref().and_then(Orientation::from_exif_chunk);
+    let picture = RgbImage::from_raw(size(decoded.width), size(decoded.height), decoded.data);
     Ok(Decoded {
-        picture: DynamicImage::ImageRgb8(picture),
+        picture: DynamicImage::ImageRgb8(picture.ok_or(DrawError::Broken)?),
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
     })
 }
 
-/// Finds the frame of a JPEG, and refuses those that our decoder does not know or draws wrong: arithmetic coding, lossless and
-/// hierarchical ones, more than 8 bits, and colours that are sampled finer than the light (ITU-T T.81, B.2.2).
-fn refuse_rare_jpeg(upload: &[u8]) -> Result<(), DrawError> {
-    let Some(frame) = frame_of_jpeg(upload) else { return Err(DrawError::Broken) };
-    let is_usual_process = matches!(frame.marker, 0xc0..=0xc2);
-    let across_and_down = |factors: u8| (factors >> 4, factors & 15);
-    let light = across_and_down(frame.sampling.first().copied().unwrap_or_default());
-    let is_finer = |factors: &u8| {
-        let (across, down) = across_and_down(*factors);
-        across == 0 || down == 0 || across > light.0 || down > light.1
+/// Refuses the JPEGs that nobody sends and whose drawing nobody has compared: arithmetic coding, lossless ones, more than 8
+/// bits, and colours that are sampled finer than the light or in odd parts of it (ITU-T T.81, B.2.2).
+fn refuse_rare_jpeg(decoder: &Decoder<'_>) -> Result<(), DrawError> {
+    let header = decoder.header();
+    let factors: Vec<(u8, u8)> =
+        header.components.iter().map(|one| (one.horizontal_sampling, one.vertical_sampling)).collect();
+    let is_usual = |(across, down)| matches!((across, down), (1 | 2 | 4, 1 | 2) | (1 | 2, 4));
+    let are_known = match factors[..] {
+        [light] => is_usual(light),
+        [light, blue, red] => {
+            is_usual(light) && [blue, red].iter().all(|one| *one == (1, 1) || *one == light)
+        }
+        // Black as the light, for print.
+        [light, blue, red, black] => {
+            is_usual(light) && blue == red && (blue == (1, 1) || blue == light) && black == light
+        }
+        _ => false,
     };
-    if !is_usual_process || frame.bits != 8 || frame.sampling.iter().any(is_finer) {
-        return Err(DrawError::Format);
+    let is_known = header.precision == 8 && !header.is_lossless && !decoder.is_arithmetic();
+    if is_known && are_known { Ok(()) } else { Err(DrawError::Format) }
+}
+
+/// The bytes that a JPEG needs besides its pixels: one that comes in several passes is held as two bytes for each value.
+fn coefficients(decoder: &Decoder<'_>) -> u64 {
+    if !decoder.has_multiple_scans() {
+        return 0;
     }
-    Ok(())
+    let header = decoder.header();
+    let area = |across: u8, down: u8| u64::from(across) * u64::from(down);
+    let areas = header.components.iter().map(|one| area(one.horizontal_sampling, one.vertical_sampling));
+    let most = areas.clone().max().unwrap_or(1).max(1);
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    pixels * areas.sum::<u64>() / most * 2
 }
 
-struct Frame {
-    /// Its kind.
-    marker: u8,
-    bits: u8,
-    width: u16,
-    height: u16,
-    /// How each component is sampled: across in the upper four bits, down in the lower.
-    sampling: Vec<u8>,
-}
-
-fn frame_of_jpeg(upload: &[u8]) -> Option<Frame> {
-    let mut rest = upload.get(2..)?;
-    loop {
-        let start = rest.iter().position(|byte| *byte == 0xff)?;
-        rest = rest.get(start..)?;
-        let marker = *rest.iter().find(|byte| **byte != 0xff)?;
-        let at = rest.iter().position(|byte| *byte == marker)?;
-        rest = rest.get(at + 1..)?;
-        // Those that stand alone, and a zero, which is none.
-        if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8) {
-            continue;
-        }
-        let length = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
-        // Every SOF; not the tables of Huffman (C4), JPG (C8) and arithmetic coding (CC).
-        if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
-            let segment = rest.get(2..length)?;
-            let number = |at: usize| Some(u16::from_be_bytes([*segment.get(at)?, *segment.get(at + 1)?]));
-            let components = segment.get(6..)?.chunks_exact(3);
-            let sampling = components.filter_map(|component| component.get(1).copied()).collect();
-            return Some(Frame {
-                marker,
-                bits: *segment.first()?,
-                height: number(1)?,
-                width: number(3)?,
-                sampling,
-            });
-        }
-        rest = rest.get(length..)?;
-    }
-}
-
-fn jpeg_too_large_or_broken(upload: &[u8]) -> DrawError {
-    match frame_of_jpeg(upload) {
-        Some(frame) if u32::from(frame.width.max(frame.height)) > MAX_SIDE => DrawError::Dimensions,
+fn jpeg_error(error: &JpegError) -> DrawError {
+    match error {
+        JpegError::Unsupported(_) => DrawError::Format,
+        JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => DrawError::Dimensions,
         _ => DrawError::Broken,
     }
 }

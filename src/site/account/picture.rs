@@ -166,7 +166,7 @@ fn explained(error: &DrawError) -> FormError {
     let message = match error {
         DrawError::Format => t("We can't read this file. Choose a PNG, JPEG, WebP or GIF picture."),
         DrawError::Dimensions => t(
-            "Picture must be 12,000 × 12,000 pixels or smaller, and 50 megapixels at most. Choose a smaller one.",
+            "Picture must be 12,000 × 12,000 pixels or smaller and, unless it's a JPEG, 50 megapixels at most. Choose a smaller one.",
         ),
         DrawError::Broken => t("This picture is damaged and can't be opened. Try another one."),
     };
