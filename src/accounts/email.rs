@@ -35,11 +35,6 @@ pub fn confirm(conn: &mut Connection, user: &User, email: &Email, now: Moment) -
     Ok(is_free)
 }
 
-/// Finds the account that has confirmed an address.
-pub fn confirmed_owner(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
-    Ok(users::by_email(conn, canonical)?.filter(|owner| owner.verified_at.is_some()))
-}
-
 /// Tells the owner of an address by mail that somebody tried to use it, at most once an hour; returns whether a mail was
 /// queued.
 pub fn notify_owner(conn: &mut Connection, owner: &User, now: Moment) -> QueryResult<bool> {
@@ -64,7 +59,7 @@ pub fn begin_change(
 ) -> QueryResult<()> {
     verifications::end_all(conn, &user.id, CodePurpose::ChangeEmail, now)?;
     let may_mail = mail_budgets::take(conn, email, Budget::Code, asker, now)?.is_ok();
-    let owner = confirmed_owner(conn, &email.canonical())?.filter(|owner| owner.id != user.id);
+    let owner = users::by_confirmed_email(conn, &email.canonical())?.filter(|owner| owner.id != user.id);
     let code = Otp::random();
     let flow = Id::new();
     let digest = code.digest(&rules.key, &flow, CodePurpose::ChangeEmail, email);

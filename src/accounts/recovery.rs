@@ -6,8 +6,8 @@
 use diesel::QueryResult;
 
 use super::codes::{self, CodeRules};
+use super::passwords;
 use super::passwords::LinkRules;
-use super::{email, passwords};
 use crate::db::Connection;
 use crate::identity::{AccountStatus, CodePurpose, Login, Moment};
 use crate::mail::RecoveryRequest;
@@ -42,7 +42,7 @@ pub fn answer(
             if let Some((flow, claimant)) = verifications::by_claimed_email(conn, address)? {
                 send_code(conn, &claimant, &flow, rules, &asker(request, &claimant), now)?;
             }
-            email::confirmed_owner(conn, address)?
+            users::by_confirmed_email(conn, address)?
         }
     };
     let Some(user) = user else { return Ok(()) };

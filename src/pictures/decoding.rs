@@ -72,9 +72,9 @@ fn jpeg(upload: &[u8]) -> Result<Decoded, DrawError> {
     decoder.set_output_format(PixelFormat::Rgb);
     let size = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     require_size(size(decoder.output_width()), size(decoder.output_height()))?;
-    let decoded = decoder.decode_image().map_err(|error| jpeg_error(&error))?;
-    let orientation = decoded.exif_data.as_deref().and_then(Orientation::from_exif_chunk);
-    let picture = RgbImage::from_raw(size(decoded.width), size(decoded.height), decoded.data);
+    let image = decoder.decode_image().map_err(|error| jpeg_error(&error))?;
+    let orientation = image.exif_data.as_deref().and_then(Orientation::from_exif_chunk);
+    let picture = RgbImage::from_raw(size(image.width), size(image.height), image.data);
     Ok(Decoded {
         picture: DynamicImage::ImageRgb8(picture.ok_or(DrawError::Broken)?),
         orientation: orientation.unwrap_or(Orientation::NoTransforms),

@@ -154,6 +154,17 @@ pub fn by_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<Us
         .optional()
 }
 
+/// Finds the account that has confirmed an email address, in lower case. An account that has not is not even read: the time
+/// would tell that there is one.
+pub fn by_confirmed_email(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
+    users::table
+        .filter(users::email_canon.eq(canonical))
+        .filter(users::verified_at.is_not_null())
+        .select(User::as_select())
+        .get_result(conn)
+        .optional()
+}
+
 /// Finds an account by what somebody typed.
 pub fn by_login(conn: &mut Connection, login: &Login) -> QueryResult<Option<User>> {
     // Nobody's name or address, and more than some databases can compare with one.

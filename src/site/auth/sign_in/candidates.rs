@@ -2,7 +2,6 @@
 
 use diesel::QueryResult;
 
-use crate::accounts::email::confirmed_owner;
 use crate::app::App;
 use crate::db::Connection;
 use crate::hasher::{HashError, OWN_LINE, Verdict};
@@ -31,7 +30,7 @@ impl Candidates {
             Login::Username(name) => (None, users::by_username(conn, name)?),
             Login::Email(address) => {
                 let sign_up = verifications::by_claimed_email(conn, address)?.map(|(_, user)| user);
-                (sign_up, confirmed_owner(conn, address)?)
+                (sign_up, users::by_confirmed_email(conn, address)?)
             }
         };
         Ok(Self { login, sign_up, owner })
