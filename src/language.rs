@@ -97,20 +97,29 @@ impl Language {
             }
             Argument::Message(message) => self.fill_in(message, text_as, time_as, zone),
         };
-        // From left to right and once: what somebody typed is no place for another argument.
-        let mut said = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            said.push_str(&text_as(before));
-            let value = |(name, after)| {
-                let (_, argument) = message.arguments.iter().find(|(known, _)| *known == name)?;
-                Some((value(argument), after))
-            };
-            let (value, after) = after.split_once('}').and_then(value).unwrap_or(("{".to_owned(), after));
-            said.push_str(&value);
-            rest = after;
-        }
-        said + &text_as(rest)
+        let argument = |name| message.arguments.iter().find(|(known, _)| *known == name);
+        let said = |piece| match piece {
+            Piece::Text(text) => text_as(text),
+            Piece::Argument(name) => {
+                argument(name).map_or_else(|| text_as(&format!("{{{name}}}")), |(_, it)| value(it))
+            }
+        };
+        // Once: what somebody typed is no place for another argument.
+        pieces(text).into_iter().map(said).collect()
+    }
+
+    /// Translates a sentence whose arguments a page marks up by itself, and takes it apart.
+    fn take_apart(self, message: &Message) -> Vec<Piece<String>> {
+        let pieces = match &message.text {
+            Text::Sentence(sentence) => pieces(self.translate(sentence.key())),
+            Text::Counted { other, .. } => pieces(self.translate(other)),
+            Text::Verbatim(text) => vec![Piece::Text(text.as_str())],
+        };
+        let own = |piece| match piece {
+            Piece::Text(text) => Piece::Text(str::to_owned(text)),
+            Piece::Argument(name) => Piece::Argument(str::to_owned(name)),
+        };
+        pieces.into_iter().map(own).collect()
     }
 
     /// Renders a point in time, always with its zone: `23 Nov 2026, 08:45 UTC`.
@@ -179,6 +188,27 @@ impl Language {
     }
 }
 
+/// A part of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<T> {
+    Text(T),
+    /// The name of what stands in its place.
+    Argument(T),
+}
+
+/// Takes a sentence apart at its `{name}`s, from left to right.
+fn pieces(text: &str) -> Vec<Piece<&str>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { break };
+        pieces.extend([Piece::Text(before), Piece::Argument(name)]);
+        rest = after;
+    }
+    pieces.push(Piece::Text(rest));
+    pieces
+}
+
 /// Makes text safe to stand in HTML, also in an attribute.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -242,7 +272,7 @@ pub mod filters {
 
     use askama::filters::Safe;
 
-    use super::{Given, Language, fill};
+    use super::{Given, Language, Piece, fill};
     use crate::identity::{Message, Moment, Zone, tn};
 
     fn language(values: &dyn Values) -> askama::Result<Language> {
@@ -292,6 +322,12 @@ pub mod filters {
     #[askama::filter_fn]
     pub fn say_html(message: impl Given<Message>, values: &dyn Values) -> askama::Result<Safe<String>> {
         Ok(Safe(language(values)?.say_html(&message.given(), &zone(values))))
+    }
+
+    /// Takes a sentence apart, for a page that marks up its arguments by itself.
+    #[askama::filter_fn]
+    pub fn pieces(message: impl Given<Message>, values: &dyn Values) -> askama::Result<Vec<Piece<String>>> {
+        Ok(language(values)?.take_apart(&message.given()))
     }
 
     /// Renders a point in time, marked up.

@@ -8,12 +8,12 @@ use diesel::prelude::*;
 use super::{Cursor, older_than};
 use crate::db::schema::events;
 use crate::db::{Connection, after_commit};
-use crate::identity::{Id, Message, Moment, Sentence, t};
+use crate::identity::{Id, Message, Moment, Role, Sentence, t};
 
 /// Each kind of event: its word in the database and in the log, in the words of the OWASP Logging Vocabulary where it has
-/// them, and what a page calls it.
+/// them; what a page calls it; and the sentence that tells one, and another for what somebody did to somebody else.
 macro_rules! kinds {
-    ($($(#[$about:meta])* $kind:ident: $word:literal, $name:expr;)+) => {
+    ($($(#[$about:meta])* $kind:ident: $word:literal, $name:expr, $told:expr $(, $acted:expr)?;)+) => {
         /// Kinds of events.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Kind { $($(#[$about])* $kind),+ }
@@ -31,71 +31,81 @@ macro_rules! kinds {
             pub fn name(self) -> Sentence {
                 match self { $(Self::$kind => $name),+ }
             }
+
+            /// Tells of one, with `{user}` and `{actor}` as the people in it.
+            fn told(self) -> Sentence {
+                match self { $(Self::$kind => $told),+ }
+            }
+
+            /// Tells of one that `{actor}` did to `{user}`, where there is such a kind.
+            fn acted(self) -> Option<Sentence> {
+                match self { $(Self::$kind => None$(.or(Some($acted)))?),+ }
+            }
         }
     };
 }
 
 kinds! {
     /// A new account that waits for its code.
-    SignedUp: "signed-up", t("Signed up");
+    SignedUp: "signed-up", t("Signed up"), t("{user} signed up");
     /// An account was confirmed.
-    Verified: "verified", t("Email address confirmed");
+    Verified: "verified", t("Email address confirmed"), t("{user} confirmed their email address"), t("{actor} confirmed the email address of {user}");
     /// A wrong code.
-    CodeWrong: "code-wrong", t("Wrong code");
+    CodeWrong: "code-wrong", t("Wrong code"), t("{user} entered a wrong code");
     /// Signed in.
-    SignedIn: "signed-in", t("Signed in");
+    SignedIn: "signed-in", t("Signed in"), t("{user} signed in");
     /// A wrong password, or an unknown name.
-    SignInFailed: "sign-in-failed", t("Sign-in failed");
+    SignInFailed: "sign-in-failed", t("Sign-in failed"), t("Someone failed to sign in as {user}");
     /// The right password of a blocked account.
-    SignInBlocked: "sign-in-blocked", t("Sign-in refused (blocked)");
+    SignInBlocked: "sign-in-blocked", t("Sign-in refused (blocked)"), t("{user} tried to sign in but is blocked");
     /// Signed out.
-    SignedOut: "signed-out", t("Signed out");
+    SignedOut: "signed-out", t("Signed out"), t("{user} signed out");
     /// The password was confirmed.
-    PasswordConfirmed: "password-confirmed", t("Password confirmed");
+    PasswordConfirmed: "password-confirmed", t("Password confirmed"), t("{user} confirmed their password");
     /// A reset link was sent.
-    ResetSent: "reset-sent", t("Password link sent");
+    ResetSent: "reset-sent", t("Password link sent"), t("A password link was sent to {user}"), t("{actor} sent a password link to {user}");
     /// A new password by reset link.
-    PasswordReset: "password-reset", t("Password reset");
+    PasswordReset: "password-reset", t("Password reset"), t("{user} chose a new password by a password link");
     /// A new password by the person signed in.
-    PasswordChanged: "password-changed", t("Password changed");
+    PasswordChanged: "password-changed", t("Password changed"), t("{user} changed their password");
     /// A change of email was requested.
-    EmailChangeAsked: "email-change-asked", t("Email change requested");
+    EmailChangeAsked: "email-change-asked", t("Email change requested"), t("{user} asked to change their email address");
     /// A new email address was confirmed.
-    EmailChanged: "email-changed", t("Email changed");
+    EmailChanged: "email-changed", t("Email changed"), t("{user} changed their email address");
     /// A change of email was undone.
-    EmailRestored: "email-restored", t("Email change undone");
+    EmailRestored: "email-restored", t("Email change undone"), t("{user} undid a change of their email address");
     /// Details were changed.
-    DetailsChanged: "details-changed", t("Details changed");
+    DetailsChanged: "details-changed", t("Details changed"), t("{user} changed their details"), t("{actor} changed the details of {user}");
     /// The picture was changed or removed.
-    PictureChanged: "picture-changed", t("Picture changed");
+    PictureChanged: "picture-changed", t("Picture changed"), t("{user} changed their picture"), t("{actor} removed the picture of {user}");
     /// A mail expired or was refused for good.
-    MailGivenUp: "mail-given-up", t("Email undeliverable");
+    MailGivenUp: "mail-given-up", t("Email undeliverable"), t("An email to {user} couldn't be delivered");
     /// An account was made from the command line.
-    SuperuserCreated: "superuser-created", t("Superuser created");
+    SuperuserCreated: "superuser-created", t("Superuser created"), t("The superuser {user} was created"), t("{actor} created the superuser {user}");
     /// An account was blocked.
-    Blocked: "blocked", t("Account blocked");
+    Blocked: "blocked", t("Account blocked"), t("{user} was blocked"), t("{actor} blocked {user}");
     /// An account was unblocked.
-    Unblocked: "unblocked", t("Account unblocked");
+    Unblocked: "unblocked", t("Account unblocked"), t("{user} was unblocked"), t("{actor} unblocked {user}");
     /// A role was changed.
-    RoleChanged: "role-changed", t("Role changed");
+    RoleChanged: "role-changed", t("Role changed"), t("The role of {user} was changed"), t("{actor} changed the role of {user}");
     /// An account was added by a superuser.
-    AccountAdded: "account-added", t("Account created");
+    AccountAdded: "account-added", t("Account created"), t("The account {user} was created"), t("{actor} created the account {user}");
     /// An account was deleted.
-    AccountRemoved: "account-removed", t("Account deleted");
+    AccountRemoved: "account-removed", t("Account deleted"), t("The account {user} was deleted"), t("{actor} deleted the account {user}");
     /// Sessions were ended by somebody else.
-    SessionsEnded: "sessions-ended", t("Signed out by an administrator");
+    SessionsEnded: "sessions-ended", t("Signed out by an administrator"), t("{user} was signed out"), t("{actor} signed {user} out");
     /// A code was sent by a superuser.
-    CodeSent: "code-sent", t("Code sent");
+    CodeSent: "code-sent", t("Code sent"), t("A code was sent to {user}"), t("{actor} sent a code to {user}");
     /// A code was cancelled by a superuser.
-    CodeCancelled: "code-cancelled", t("Code cancelled");
+    CodeCancelled: "code-cancelled", t("Code cancelled"), t("A code for {user} was cancelled"), t("{actor} cancelled a code for {user}");
     /// A password link was cancelled by a superuser.
-    ResetCancelled: "reset-cancelled", t("Password link cancelled");
+    ResetCancelled: "reset-cancelled", t("Password link cancelled"), t("A password link for {user} was cancelled"), t("{actor} cancelled a password link for {user}");
     /// The list of accounts was saved as a file.
-    AccountsDownloaded: "accounts-downloaded", t("Accounts downloaded");
+    AccountsDownloaded: "accounts-downloaded", t("Accounts downloaded"), t("The list of accounts was downloaded"), t("{actor} downloaded the list of accounts");
     /// A mail was sent to the courier again.
-    MailRetried: "mail-retried", t("Email queued again");
+    MailRetried: "mail-retried", t("Email queued again"), t("An email to {user} was queued again"), t("{actor} queued an email to {user} again");
     /// A mail was cancelled.
-    MailCancelled: "mail-cancelled", t("Email cancelled");
+    MailCancelled: "mail-cancelled", t("Email cancelled"), t("An email to {user} was cancelled"), t("{actor} cancelled an email to {user}");
 }
 
 impl Kind {
@@ -115,6 +125,9 @@ pub enum Source {
     /// This program by itself.
     Program,
 }
+
+/// The detail of a picture that its person removed.
+pub const PICTURE_REMOVED: &str = "removed";
 
 const COMMAND_LINE: &str = "command-line";
 const PROGRAM: &str = "program";
@@ -216,15 +229,39 @@ impl Event {
         .to_string()
     }
 
-    /// Whether it is one of that kind.
-    pub fn is_of(&self, kind: Kind) -> bool {
-        Kind::parse(&self.kind) == Some(kind)
+    /// Its kind; none for one that a newer version wrote.
+    pub fn kind(&self) -> Option<Kind> {
+        Kind::parse(&self.kind)
     }
 
-    /// Names what happened, on a page.
-    pub fn name(&self) -> Message {
-        Kind::parse(&self.kind)
-            .map_or_else(|| Message::verbatim(self.kind.clone()), |kind| kind.name().into())
+    /// Whether somebody did it to somebody else: a person, or whoever works at the command line.
+    fn is_act(&self) -> bool {
+        let is_known = self.kind().is_some_and(|kind| kind.acted().is_some());
+        is_known && (self.actor_id.is_some() || self.source == COMMAND_LINE)
+    }
+
+    /// Why somebody did it to somebody else; empty where nobody said.
+    pub fn reason(&self) -> &str {
+        let says_more =
+            matches!(self.kind(), Some(Kind::MailRetried | Kind::MailCancelled | Kind::AccountsDownloaded));
+        if self.is_act() && !says_more { &self.detail } else { "" }
+    }
+
+    /// Tells what happened, on a page, with `{user}` and `{actor}` as the people in it.
+    pub fn told(&self) -> Message {
+        let Some(kind) = self.kind() else { return Message::verbatim(self.kind.clone()) };
+        let new_role = Role::parse(&self.became).filter(|_| kind == Kind::RoleChanged && self.is_act());
+        let sentence = match new_role {
+            _ if kind == Kind::PictureChanged && self.detail == PICTURE_REMOVED => {
+                t("{user} removed their picture")
+            }
+            Some(Role::User) => t("{actor} made {user} a plain user"),
+            Some(Role::Merchant) => t("{actor} made {user} a merchant"),
+            Some(Role::Staff) => t("{actor} made {user} staff"),
+            Some(Role::Superuser) => t("{actor} made {user} a superuser"),
+            None => kind.acted().filter(|_| self.is_act()).unwrap_or_else(|| kind.told()),
+        };
+        sentence.into()
     }
 }
 

@@ -8,12 +8,7 @@ use crate::records::users::User;
 #[derive(Clone)]
 pub struct SignedInAs {
     pub name: String,
-    /// The path of their picture.
-    pub picture: Option<String>,
-    /// What stands in its place.
-    pub initials: String,
-    /// The colour behind the initials.
-    pub hue: usize,
+    pub face: Face,
     /// Whether there is a way to the admin pages.
     pub sees_admin: bool,
     pub theme: Theme,
@@ -27,9 +22,7 @@ impl SignedInAs {
     pub fn of(user: &User) -> Self {
         Self {
             name: user.display_name().to_owned(),
-            picture: picture_path(user),
-            initials: initials(user.display_name()),
-            hue: hue(&user.id),
+            face: Face::of(user),
             sees_admin: user.role.sees_admin(),
             theme: Theme::parse(&user.theme).unwrap_or_default(),
             zone: Zone::parse(&user.time_zone).unwrap_or_else(Zone::utc),
@@ -39,18 +32,30 @@ impl SignedInAs {
     }
 }
 
-/// The path of somebody's picture.
-pub fn picture_path(user: &User) -> Option<String> {
-    user.picture.as_deref().map(|name| PICTURE.to([name]))
+/// How somebody looks on pages.
+#[derive(Clone)]
+pub struct Face {
+    /// The path of their picture.
+    pub picture: Option<String>,
+    /// What stands in its place.
+    pub initials: String,
+    /// One of twelve colours behind the initials: always the same one.
+    pub hue: usize,
 }
 
-/// One of twelve colours for an account without a picture: always the same one.
-pub fn hue(user: &Id) -> usize {
-    user.as_str().bytes().map(usize::from).sum::<usize>() % 12
+impl Face {
+    /// That of an account.
+    pub fn of(user: &User) -> Self {
+        Self {
+            picture: user.picture.as_deref().map(|name| PICTURE.to([name])),
+            initials: initials(user.display_name()),
+            hue: user.id.as_str().bytes().map(usize::from).sum::<usize>() % 12,
+        }
+    }
 }
 
 /// One or two letters for somebody without a picture.
-pub fn initials(name: &str) -> String {
+fn initials(name: &str) -> String {
     let mut words =
         name.split([' ', '.', '_', '-']).filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     let first = words.next();

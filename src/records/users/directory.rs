@@ -300,11 +300,11 @@ fn escaped(text: &str) -> String {
     text.chars().flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c])).collect()
 }
 
-/// Returns the usernames of these accounts; a deleted one has none.
-pub fn names(conn: &mut Connection, ids: &[Id]) -> QueryResult<HashMap<Id, String>> {
-    let names: Vec<(Id, String)> =
-        users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)?;
-    Ok(names.into_iter().collect())
+/// Finds these accounts, as far as there still are.
+pub fn people(conn: &mut Connection, ids: &[Id]) -> QueryResult<HashMap<Id, User>> {
+    let people: Vec<User> =
+        users::table.filter(users::id.eq_any(ids)).select(User::as_select()).load(conn)?;
+    Ok(people.into_iter().map(|user| (user.id.clone(), user)).collect())
 }
 
 #[cfg(test)]

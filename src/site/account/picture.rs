@@ -24,7 +24,7 @@ use crate::identity::{Sentence, t};
 use crate::limits::Limit;
 use crate::paths::account::{CHANGE_PICTURE, CROP, PICTURE, PROFILE};
 use crate::pictures::{self, DrawError, MAX_BYTES};
-use crate::records::events::{self, Kind};
+use crate::records::events::{self, Kind, PICTURE_REMOVED};
 use crate::records::users;
 use crate::web::carried::Owner;
 use crate::web::errors::HttpError;
@@ -183,7 +183,7 @@ async fn set(app: &App, by: &By, new: Option<String>) -> Result<(), FormError> {
             // Drawing takes its time: whoever has been blocked in the meantime changes nothing more.
             by.still_may(conn)?;
             let user = &by.user().id;
-            let detail = if picture.is_some() { "changed" } else { "removed" };
+            let detail = if picture.is_some() { "" } else { PICTURE_REMOVED };
             events::note(conn, Kind::PictureChanged, Some(user), &by.source(), detail, by.now)?;
             Ok::<_, FormError>(users::set_picture(conn, user, picture.as_deref())?)
         })

@@ -9,16 +9,18 @@ use serde::Deserialize;
 use super::listing::{day, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::app::App;
 use crate::db::Connection;
-use crate::identity::{Id, Message, Moment, browser_name, t};
+use crate::identity::{AccountStatus, CodePurpose, Id, Message, Moment, Role, Sentence, browser_name, t};
+use crate::mail::Mail;
 use crate::paths::admin::{EVENTS, USER};
 use crate::paths::with_query;
 use crate::records::events::{self, Event, Filter, Kind, Source, Whose};
-use crate::records::users;
-use crate::records::users::directory;
+use crate::records::outbox::State;
+use crate::records::users::{self, User, directory};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Problems, query};
 use crate::web::page::{self, Answer};
 use crate::web::routes;
+use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::Staff;
 
@@ -39,10 +41,13 @@ struct EventsPage {
 /// An event as pages show it.
 pub struct Row {
     pub at: Moment,
-    pub what: Message,
-    pub user: Option<Who>,
-    pub actor: Option<Who>,
+    /// What happened, with `{user}` and `{actor}` as the people in it.
+    pub told: Message,
+    pub user: Who,
+    pub actor: Who,
     pub source: Message,
+    /// Why somebody did it to somebody else.
+    pub reason: String,
     pub detail: Message,
     pub changes: Vec<Change>,
 }
@@ -50,24 +55,48 @@ pub struct Row {
 /// One thing that changed; the same before and after where the audit log holds its name alone.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Change {
-    pub was: String,
-    pub became: String,
+    pub was: Message,
+    pub became: Message,
 }
 
 impl Change {
     /// Pairs what was with what became of it: a line for each thing, in the same order.
     fn pairs(was: &str, became: &str) -> Vec<Self> {
         let count = was.lines().count().max(became.lines().count());
-        let line = |text: &str, number: usize| text.lines().nth(number).unwrap_or_default().to_owned();
+        let line = |text: &str, number: usize| in_words(text.lines().nth(number).unwrap_or_default());
         (0..count).map(|number| Self { was: line(was, number), became: line(became, number) }).collect()
     }
 }
 
+/// Names roles and states as pages do; everything else stays as it is.
+fn in_words(stored: &str) -> Message {
+    let role = Role::parse(stored).map(Role::name);
+    let status = || AccountStatus::parse(stored).map(|status| status.name());
+    let name = role.or_else(status).or_else(|| State::parse(stored).map(State::name));
+    name.map_or_else(|| Message::verbatim(stored), Message::from)
+}
+
 /// Somebody in an event.
+#[derive(Clone)]
 pub struct Who {
     pub name: Message,
-    /// Their page, while there is one.
+    /// Their page and their face, while there is an account.
     pub path: Option<String>,
+    pub face: Option<Face>,
+}
+
+impl Who {
+    fn of(user: &User) -> Self {
+        Self {
+            name: Message::verbatim(user.username.as_str()),
+            path: Some(USER.to([user.id.as_str()])),
+            face: Some(Face::of(user)),
+        }
+    }
+
+    fn nameless(name: Sentence) -> Self {
+        Self { name: name.into(), path: None, face: None }
+    }
 }
 
 /// The list, as its address says it.
@@ -144,28 +173,43 @@ impl EventsQuery {
     }
 }
 
-/// What else there is to say: of a sign-in the device, as people name it.
+/// What else there is to say, as people say it.
 fn detail(event: &Event) -> Message {
-    if event.is_of(Kind::SignedIn) { browser_name(&event.detail) } else { Message::verbatim(&event.detail) }
+    let word = event.detail.as_str();
+    match event.kind() {
+        _ if !event.reason().is_empty() => Message::verbatim(""),
+        Some(Kind::SignedIn) => browser_name(word),
+        Some(Kind::SignedUp) => in_words(word),
+        Some(Kind::CodeWrong) => match CodePurpose::parse(word) {
+            Some(CodePurpose::SignUp) => t("The code was for a new account").into(),
+            Some(CodePurpose::ChangeEmail) => t("The code was for a new email address").into(),
+            None => Message::verbatim(word),
+        },
+        Some(Kind::MailRetried | Kind::MailCancelled) => Mail::kind_name(word),
+        // The sentence says it.
+        Some(Kind::PictureChanged) => Message::verbatim(""),
+        _ => Message::verbatim(word),
+    }
 }
 
-/// Shows events, with the names of those in them.
+/// Shows events, with the people in them.
 pub fn rows(conn: &mut Connection, events: Vec<Event>) -> QueryResult<Vec<Row>> {
     let users = events.iter().flat_map(|event| [&event.user_id, &event.actor_id]).flatten();
     let users: Vec<Id> = users.cloned().collect();
-    let names = directory::names(conn, &users)?;
-    let who = |id: Id| match names.get(&id) {
-        Some(name) => Who { name: Message::verbatim(name), path: Some(USER.to([id.as_str()])) },
-        None => Who { name: t("A deleted account").into(), path: None },
+    let people = directory::people(conn, &users)?;
+    let who = |id: &Option<Id>, nobody| match id {
+        Some(id) => people.get(id).map_or_else(|| Who::nameless(t("(deleted account)")), Who::of),
+        None => Who::nameless(nobody),
     };
     let row = |event: Event| Row {
-        what: event.name(),
+        told: event.told(),
         detail: detail(&event),
         at: event.at,
         source: Source::name(&event.source),
-        user: event.user_id.map(who),
-        actor: event.actor_id.map(who),
+        user: who(&event.user_id, t("somebody without an account")),
+        actor: who(&event.actor_id, t("The operator")),
         changes: Change::pairs(&event.was, &event.became),
+        reason: event.reason().to_owned(),
     };
     Ok(events.into_iter().map(row).collect())
 }
@@ -180,14 +224,14 @@ mod tests {
             let changes = Change::pairs(was, became);
             changes.into_iter().map(|change| (change.was, change.became)).collect::<Vec<_>>()
         };
-        let pair = |was: &str, became: &str| (was.to_owned(), became.to_owned());
+        let pair = |was: &str, became: &str| (Message::verbatim(was), Message::verbatim(became));
         assert_eq!(
             shown("username “a”\nphone", "username “b”\nphone"),
             [pair("username “a”", "username “b”"), pair("phone", "phone")]
         );
         assert_eq!(
             shown("blocked: spam; and worse, too", "active"),
-            [pair("blocked: spam; and worse, too", "active")]
+            [(Message::verbatim("blocked: spam; and worse, too"), t("Active").into())]
         );
         assert_eq!(shown("", "ann@example.org"), [pair("", "ann@example.org")]);
         assert_eq!(shown("", ""), []);

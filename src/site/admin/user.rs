@@ -25,7 +25,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems, query};
 use crate::web::page::{self, Answer};
 use crate::web::routes;
-use crate::web::signed_in::{hue, initials, picture_path};
+use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Staff, Superuser, Viewer};
 use forms::{ActForm, ReasonForm};
@@ -201,16 +201,8 @@ impl UserPage {
         DELETE_USER.to([self.user.id.as_str()])
     }
 
-    fn picture(&self) -> Option<String> {
-        picture_path(&self.user)
-    }
-
-    fn hue(&self) -> usize {
-        hue(&self.user.id)
-    }
-
-    fn initials(&self) -> String {
-        initials(self.user.display_name())
+    fn face(&self) -> Face {
+        Face::of(&self.user)
     }
 
     fn events_path(&self) -> String {

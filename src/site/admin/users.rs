@@ -28,7 +28,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{self, Problems};
 use crate::web::page::{self, Answer};
 use crate::web::routes;
-use crate::web::signed_in::{hue, initials, picture_path};
+use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Staff};
 
@@ -68,9 +68,7 @@ struct Row {
     checkbox: String,
     /// Whether it was ticked before its person was signed out.
     is_ticked: bool,
-    picture: Option<String>,
-    initials: String,
-    hue: usize,
+    face: Face,
     username: Username,
     full_name: String,
     email: Option<Email>,
@@ -86,9 +84,7 @@ impl Row {
             path: USER.to([user.id.as_str()]),
             checkbox: bulk::checkbox_name(&user.id),
             is_ticked: false,
-            picture: picture_path(user),
-            initials: initials(user.display_name()),
-            hue: hue(&user.id),
+            face: Face::of(user),
             username: user.username.clone(),
             full_name: user.full_name.clone(),
             email: user.email.clone(),

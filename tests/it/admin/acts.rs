@@ -51,9 +51,9 @@ async fn a_person_added_chooses_their_password_by_a_link(site: &Site) {
     merle.sign_in_at("/auth/sign-in/merchant/", "merle", PASSWORD).await;
     merle.status(200).see("@merle");
     chief.visit("/admin/events/?person=merle&kind=account-added").await;
-    chief.see("Account created Account: merle Done by: chief").see("merle, merle@example.org, merchant");
+    chief.see("chief created the account merle").see("merle, merle@example.org, merchant");
     chief.visit("/admin/events/?by=chief").await;
-    chief.see("Account created Account: merle Done by: chief");
+    chief.see("chief created the account merle");
     chief.visit("/admin/events/?by=merle").await;
     chief.see("No events match these filters.");
 }
@@ -133,22 +133,22 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
     let id = person.split('/').nth(3).unwrap();
     chief.visit(&format!("/admin/events/?person={id}")).await;
     for told in [
-        "Picture changed Account: A deleted account Done by: chief because of a test picture none",
+        "chief removed the picture of (deleted account) “because of a test” picture none",
         "username “annalee” username “annabel” name",
-        "because of a test sessions: 1 signed out",
-        "Password link sent",
-        "because of a test user merchant",
-        "because of a test active blocked",
-        "blocked: because of a test active",
-        "because of a test annabel, annalee@example.org, merchant",
+        "chief signed (deleted account) out “because of a test” sessions: 1 signed out",
+        "chief sent a password link to (deleted account)",
+        "chief made (deleted account) a merchant “because of a test” User Merchant",
+        "chief blocked (deleted account) “because of a test” Active Blocked",
+        "chief unblocked (deleted account) blocked: because of a test Active",
+        "chief deleted the account (deleted account) “because of a test” annabel, annalee@example.org, merchant",
     ] {
         chief.see(told);
     }
     chief.visit("/admin/events/?person=lateral").await;
     chief
-        .see("Code sent Account: lateral Done by: chief")
-        .see("Email address confirmed Account: lateral Done by: chief")
-        .see("unverified active");
+        .see("chief sent a code to lateral")
+        .see("chief confirmed the email address of lateral")
+        .see("Not confirmed Active");
     assert_eq!(
         chief.page().body.split("class=\"events\"").nth(1).unwrap().matches("<li>").count(),
         4,

@@ -172,7 +172,7 @@ async fn codes_links_and_mails_can_be_stopped_and_are_never_shown(site: &Site) {
     chief.see("We'll try again within 30 seconds.");
     assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your account has been blocked");
     chief.visit("/admin/events/?kind=mail-retried").await;
-    chief.see("account-blocked failed waiting");
+    chief.see("chief queued an email to annalee again Account blocked Failed Waiting");
 }
 
 async fn what_outsiders_write_is_shown_and_never_run(site: &Site) {
