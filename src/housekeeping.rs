@@ -7,18 +7,26 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::db;
 use crate::identity::Moment;
+use crate::pictures::Kept;
 use crate::records::{events, links, mail_budgets, outbox, sessions, users, verifications};
 
 const EVERY: Duration = Duration::from_secs(600);
 
 /// A wall clock that moved by this much more or less than time passed was set, rightly or wrongly.
 const JUMP: Duration = Duration::from_secs(600);
+/// How long ago the newest event is, at most, where the clock is trusted at the start.
+const LONG_AGO: Duration = Duration::from_secs(24 * 3600);
 /// For how long nothing is forgotten after that: what a wrong clock makes old would be gone when it is right again.
 const WAIT_AFTER_JUMP: Duration = Duration::from_secs(6 * 3600);
 
 /// Sweeps, then every ten minutes again.
 pub async fn work(app: App) {
-    let mut watch = ClockWatch::new(&app.clock);
+    let newest = app.db.read(events::newest).await;
+    let newest = newest.unwrap_or_else(|error| {
+        log::warn!("housekeeping waits: {error}");
+        Some(app.clock.now().minus(2 * LONG_AGO))
+    });
+    let mut watch = ClockWatch::new(&app.clock, newest);
     loop {
         if watch.look(&app.clock) == ClockState::Steady
             && let Err(error) = sweep(&app).await
@@ -45,9 +53,19 @@ pub struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Begins to compare.
-    pub fn new(clock: &Clock) -> Self {
-        Self { wall: clock.now(), passed: clock.monotonic(), waits_until: Duration::ZERO }
+    /// Begins to compare. A process that starts long after the newest thing that happened may have been stopped for as long, or
+    /// have a clock that is ahead: nobody knows, and nothing is lost by waiting.
+    pub fn new(clock: &Clock, newest: Option<Moment>) -> Self {
+        let (wall, passed) = (clock.now(), clock.monotonic());
+        let may_be_ahead = newest.is_some_and(|newest| wall.since(newest) > LONG_AGO);
+        if may_be_ahead {
+            log::info!(
+                "nothing has happened for over a day, or the clock is wrong: nothing is deleted for the next {} hours",
+                WAIT_AFTER_JUMP.as_secs() / 3600
+            );
+        }
+        let waits_until = if may_be_ahead { passed + WAIT_AFTER_JUMP } else { Duration::ZERO };
+        Self { wall, passed, waits_until }
     }
 
     /// Compares again, and says whether the wall clock has run as time did, for a while.
@@ -102,19 +120,44 @@ async fn sweep_pictures(app: &App) -> Result<(), db::Error> {
             return Ok(());
         }
     };
+    // Whoever chooses a part of a picture does so within the hour.
+    let (sources, files): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|settled| settled.kept == Kept::Source);
+    for source in sources {
+        app.pictures.remove_file(source.file).await;
+    }
     let mut used = HashSet::new();
     for some in files.chunks(200) {
-        let names: Vec<String> = some.iter().map(|(_, name)| name.clone()).collect();
+        let names: Vec<String> = some.iter().map(|settled| settled.name.clone()).collect();
         used.extend(app.db.read(move |conn| users::pictures_among(conn, &names)).await?);
     }
     // A folder of which nothing is in use is more likely another site's than full of what crashes left.
     if used.is_empty() {
         return Ok(());
     }
-    for (file, name) in files {
-        if !used.contains(&name) {
-            app.pictures.remove_file(file).await;
-        }
+    for unused in files.into_iter().filter(|settled| !used.contains(&settled.name)) {
+        app.pictures.remove_file(unused.file).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_starts_with_a_clock_that_may_be_ahead_deletes_nothing_for_hours() {
+        let clock = Clock::system();
+        let state = |newest: Option<Duration>| {
+            let newest = newest.map(|ago| clock.now().minus(ago));
+            ClockWatch::new(&clock, newest).look(&clock)
+        };
+        assert_eq!(state(None), ClockState::Steady, "nothing has ever happened");
+        assert_eq!(state(Some(Duration::from_secs(3600))), ClockState::Steady);
+        let year = Duration::from_secs(365 * 24 * 3600);
+        assert_eq!(state(Some(year)), ClockState::WasSet);
+        let mut watch = ClockWatch::new(&clock, Some(clock.now().minus(year)));
+        clock.advance(WAIT_AFTER_JUMP);
+        assert_eq!(watch.look(&clock), ClockState::Steady, "six hours later it was just a long rest");
+    }
 }

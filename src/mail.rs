@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 
-pub use content::{Content, MASK, MailWriter};
+pub use content::{Content, LOGO, MASK, MailWriter};
 use letters::Letter;
 pub use letters::{account::*, admin::*, auth::*};
 

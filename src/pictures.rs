@@ -32,7 +32,40 @@ pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A file of that age is not being written any more.
 const MIN_ORPHAN_AGE: Duration = Duration::from_secs(3600);
-const ENDING: &str = ".jpg";
+
+/// What a file holds, and how its name ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// A picture, which a row names.
+    Picture,
+    /// What a part is chosen from, for an hour at most. No row names it.
+    Source,
+}
+
+impl Kept {
+    /// The longer ending first.
+    const ALL: [Self; 2] = [Self::Source, Self::Picture];
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Picture => ".jpg",
+            Self::Source => ".source.jpg",
+        }
+    }
+
+    fn file(self, name: &str) -> String {
+        format!("{name}{}", self.ending())
+    }
+}
+
+/// A file that is not being written any more.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub file: String,
+    /// The name of what it holds, or would have held.
+    pub name: String,
+    pub kept: Kept,
+}
 
 /// Where pictures lie.
 #[derive(Clone)]
@@ -95,9 +128,9 @@ impl Pictures {
     /// # Errors
     /// When the disk or the storage refuses. In a folder nothing is left of it then; of an object whose
     /// acknowledgement was lost, [`Pictures::settled`] finds it later.
-    pub async fn keep(&self, jpeg: Vec<u8>) -> io::Result<String> {
+    pub async fn keep(&self, kept: Kept, jpeg: Vec<u8>) -> io::Result<String> {
         let name = random_name();
-        let file = format!("{name}{ENDING}");
+        let file = kept.file(&name);
         match &self.storage {
             Storage::Folder(folder) => {
                 let folder = Arc::clone(folder);
@@ -112,12 +145,12 @@ impl Pictures {
     ///
     /// # Errors
     /// When the disk or the storage refuses.
-    pub async fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+    pub async fn read(&self, kept: Kept, name: &str) -> io::Result<Option<Vec<u8>>> {
         // No path is built from anything else than a name that we gave.
         if !is_ours(name) {
             return Ok(None);
         }
-        let file = format!("{name}{ENDING}");
+        let file = kept.file(name);
         match &self.storage {
             Storage::Folder(folder) => {
                 let folder = Arc::clone(folder);
@@ -127,10 +160,10 @@ impl Pictures {
         }
     }
 
-    /// Removes a picture that no row names any more.
-    pub async fn remove(&self, name: &str) {
+    /// Removes what nobody needs any more.
+    pub async fn remove(&self, kept: Kept, name: &str) {
         if is_ours(name) {
-            self.remove_file(format!("{name}{ENDING}")).await;
+            self.remove_file(kept.file(name)).await;
         }
     }
 
@@ -148,12 +181,11 @@ impl Pictures {
         }
     }
 
-    /// The files of ours that are older than an hour, each with the name of the picture that it would be: what a
-    /// crash left over is among them.
+    /// The files of ours that are older than an hour: what a crash left over is among them.
     ///
     /// # Errors
     /// When they cannot be listed.
-    pub async fn settled(&self) -> io::Result<Vec<(String, String)>> {
+    pub async fn settled(&self) -> io::Result<Vec<Settled>> {
         let files = match &self.storage {
             Storage::Folder(folder) => {
                 let folder = Arc::clone(folder);
@@ -161,7 +193,7 @@ impl Pictures {
             }
             Storage::S3(bucket) => bucket.settled().await?,
         };
-        Ok(files.into_iter().filter_map(|file| name_of(&file).map(|name| (file, name))).collect())
+        Ok(files.into_iter().filter_map(settled).collect())
     }
 }
 
@@ -170,10 +202,12 @@ pub fn is_ours(name: &str) -> bool {
     name.len() == 22 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// The name of the picture in that file, whole or not, when it is one of ours.
-fn name_of(file: &str) -> Option<String> {
-    let name = file.strip_suffix(folder::DRAFT).unwrap_or(file).strip_suffix(ENDING)?;
-    is_ours(name).then(|| name.to_owned())
+/// What is in that file, whole or not, when it is one of ours.
+fn settled(file: String) -> Option<Settled> {
+    let whole = file.strip_suffix(folder::DRAFT).unwrap_or(&file);
+    let (kept, name) = Kept::ALL.iter().find_map(|kept| Some((*kept, whole.strip_suffix(kept.ending())?)))?;
+    let name = Some(name).filter(|name| is_ours(name))?.to_owned();
+    Some(Settled { file, name, kept })
 }
 
 async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -194,11 +228,17 @@ mod tests {
     #[test]
     fn names_are_ours_or_nobodys() {
         let ours = random_name();
-        for file in [format!("{ours}.jpg"), format!("{ours}.jpg.part")] {
-            assert_eq!(name_of(&file).as_ref(), Some(&ours));
+        for (ending, kept) in [
+            (".jpg", Kept::Picture),
+            (".jpg.part", Kept::Picture),
+            (".source.jpg", Kept::Source),
+            (".source.jpg.part", Kept::Source),
+        ] {
+            let found = settled(format!("{ours}{ending}")).unwrap();
+            assert_eq!((found.name.as_str(), found.kept), (ours.as_str(), kept));
         }
         for bad in ["", "../../etc/passwd......", "a", "ABCDEFGHIJKLMNOPQRSTU/", "%2e%2e%2fABCDEFGHIJKLM"] {
-            assert!(!is_ours(bad) && name_of(&format!("{bad}.jpg")).is_none(), "{bad}");
+            assert!(!is_ours(bad) && settled(format!("{bad}.jpg")).is_none(), "{bad}");
         }
     }
 }

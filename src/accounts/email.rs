@@ -112,7 +112,9 @@ pub fn change(
         }
         None => false,
     };
-    users::set_email(conn, &user.id, email, now)?;
+    // What goes back to an owner is theirs for as long as it was: whoever takes it away again must leave them a way back.
+    let since = if goes_back { now.minus(UNDO_LINK_LIFETIME) } else { now };
+    users::set_email(conn, &user.id, email, since)?;
     links::revoke(conn, &user.id, LinkPurpose::ResetPassword, now)?;
     let Some(old) = &user.email else { return Ok(true) };
     let name = user.display_name().to_owned();
@@ -136,7 +138,7 @@ pub fn restore(conn: &mut Connection, user: &User, link: &Link, now: Moment) -> 
     if !free_email(conn, &link.email, Some(&user.id))? {
         return Ok(false);
     }
-    users::set_email(conn, &user.id, &link.email, now)?;
+    users::set_email(conn, &user.id, &link.email, now.minus(UNDO_LINK_LIFETIME))?;
     users::set_password(conn, &user.id, &PasswordHash::unusable(), now)?;
     links::revoke_newer(conn, link, now)?;
     sessions::end_all(conn, &user.id, None, now)?;

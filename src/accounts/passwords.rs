@@ -27,7 +27,12 @@ pub fn change(
     sessions::end_all(conn, &user.id, keep, now)?;
     revoke_pending(conn, &user.id, now)?;
     let Some(email) = &user.email else { return Ok(()) };
-    let mail = PasswordChanged { name: user.display_name().to_owned(), at: now, ip: source.stored() };
+    let mail = PasswordChanged {
+        name: user.display_name().to_owned(),
+        at: now,
+        zone: user.time_zone.clone(),
+        ip: source.stored(),
+    };
     mail::queue(conn, mail, &Envelope::to(&user.id, email), now)
 }
 

@@ -18,6 +18,9 @@ use crate::server::Listener;
 /// With the place that cannot be listened on.
 pub(super) fn open(config: &Config) -> Result<Vec<Listener>, String> {
     let inherited = inherited().map_err(|error| format!("cannot use the sockets of systemd: {error}"))?;
+    if config.debug && inherited.iter().any(is_open_to_others) {
+        return Err("DEBUG=on is for this machine alone, and systemd listens for others: turn it off, or set ListenStream=127.0.0.1:8000".to_owned());
+    }
     if !inherited.is_empty() {
         return Ok(inherited);
     }
@@ -29,6 +32,13 @@ pub(super) fn open(config: &Config) -> Result<Vec<Listener>, String> {
         opened.map_err(|error| format!("cannot listen on {place}: {error}; choose another address with BIND"))
     };
     config.bind.iter().map(open).collect()
+}
+
+fn is_open_to_others(listener: &Listener) -> bool {
+    match listener {
+        Listener::Tcp(tcp) => !tcp.local_addr().is_ok_and(|address| address.ip().is_loopback()),
+        Listener::Unix(_) => false,
+    }
 }
 
 /// Socket activation: what systemd listens on already (`LISTEN_FDS`).

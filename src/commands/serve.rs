@@ -85,8 +85,10 @@ pub(super) fn run_courier(config: Config) -> Outcome {
         app.db.migrate()?;
         log::info!("delivering mail");
         tell_systemd(NotifyState::Ready);
+        drop(actix_web::rt::spawn(watchdog()));
         let couriers = server::start_couriers(&app)?;
         signals.stop().await;
+        tell_systemd(NotifyState::Stopping);
         app.begin_shutdown();
         for courier in couriers {
             courier.await?;

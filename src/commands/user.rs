@@ -7,6 +7,7 @@ use super::{Exit, Outcome, english, explained, json, open, operator, say};
 use crate::accounts::administration::{Act, Rules};
 use crate::app::App;
 use crate::identity::{AccountStatus, Email, Role};
+use crate::pictures::Kept;
 use crate::records::sessions;
 use crate::records::users::directory::{self, Filter, Key, Order};
 use crate::records::users::{self, User};
@@ -201,7 +202,7 @@ async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
     let now = app.clock.now();
     let done = app.db.write(move |conn| act.perform(conn, &id, &actor, rules, now)).await;
     if let Some(picture) = done.map_err(explained)?.picture {
-        app.pictures.remove(&picture).await;
+        app.pictures.remove(Kept::Picture, &picture).await;
     }
     let id = user.id.clone();
     let current = app.db.read(move |conn| users::by_id(conn, &id)).await?;

@@ -15,6 +15,8 @@ pub struct Brand {
     pub name: String,
     /// `None`: our key, in the accent's colour.
     pub logo: Option<Logo>,
+    /// The hue of links and buttons, in degrees.
+    hue: u32,
     pub palette: Palette,
     /// Where people find help.
     pub support: Option<Support>,
@@ -58,6 +60,8 @@ pub struct FooterLink {
     pub url: String,
 }
 
+/// Our key as a PNG, on our own green.
+const OUR_KEY: &[u8] = include_bytes!("../../static/touch-icon.png");
 /// The hue of our own green, in degrees of OKLCH.
 const OUR_GREEN: u32 = 165;
 /// The largest logo, in bytes: it is loaded with the first page.
@@ -72,15 +76,34 @@ impl Brand {
         if name.is_empty() || name.chars().count() > MAX_NAME {
             read.mistake("SITE_NAME", "must be 1 to 40 visible characters");
         }
+        let hue = read.number("ACCENT", OUR_GREEN, 0..=360);
         Self {
             name,
             logo: logo(read),
-            palette: Palette::of_hue(read.number("ACCENT", OUR_GREEN, 0..=360)),
+            hue,
+            palette: Palette::of_hue(hue),
             support: support(read),
             links: read.parsed_list(
                 "FOOTER_LINKS",
                 "a comma-separated list of Label=URL, for example Privacy=https://example.org/privacy,Terms=https://example.org/terms",
             ),
+        }
+    }
+}
+
+impl Brand {
+    /// The icon for home screens, which draw no SVG.
+    pub fn touch_icon(&self) -> &[u8] {
+        self.png().unwrap_or(OUR_KEY)
+    }
+
+    /// The site's face as a PNG, for mail programs; none where the site's own is an SVG, which few of them draw, or where
+    /// our key would have another colour than the site.
+    pub fn png(&self) -> Option<&[u8]> {
+        match &self.logo {
+            Some(Logo { kind: LogoKind::Png, bytes }) => Some(bytes),
+            Some(Logo { kind: LogoKind::Svg, .. }) => None,
+            None => (self.hue == OUR_GREEN).then_some(OUR_KEY),
         }
     }
 }

@@ -117,6 +117,9 @@ fn postgres(url: &str) -> Result<DatabaseConfig, &'static str> {
     Ok(DatabaseConfig::new(Backend::Postgres, url.to_owned()))
 }
 
+/// What diesel's client of MySQL reads of a URL.
+const MYSQL_OPTIONS: [&str; 5] = ["ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket"];
+
 /// The client of MySQL ignores what it does not know, and takes `localhost` for the socket whatever the port; neither may happen
 /// in silence.
 fn mysql(server: &str) -> Result<DatabaseConfig, &'static str> {
@@ -128,6 +131,11 @@ fn mysql(server: &str) -> Result<DatabaseConfig, &'static str> {
     let mut url = Url::parse(&format!("mysql://{server}")).map_err(|_| {
         "must look like mysql://user:password@host/name, with @ : / # ? and % in a password written as %40 %3A %2F %23 %3F and %25"
     })?;
+    if url.query_pairs().any(|(name, _)| !MYSQL_OPTIONS.contains(&&*name)) {
+        return Err(
+            "may have the options ssl_mode, ssl_ca, ssl_cert, ssl_key and unix_socket, spelled like this: the client of MySQL ignores all others",
+        );
+    }
     let option =
         |name| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.to_lowercase());
     let demands_tls = match option("ssl_mode").as_deref() {
@@ -195,12 +203,17 @@ mod tests {
     #[cfg(feature = "mysql")]
     #[test]
     fn what_the_client_of_mysql_would_ignore_is_seen_to_or_refused() {
-        let tls = |url| DatabaseConfig::of_url(url).map(|config| config.demands_tls).ok();
+        let tls = |url: &str| DatabaseConfig::of_url(url).map(|config| config.demands_tls).ok();
         assert_eq!(tls("mysql://a:b@h/n"), Some(false));
         assert_eq!(tls("mysql://a:b@h/n?ssl_mode=REQUIRED"), Some(true));
         assert_eq!(tls("mysql://a:b@h/n?ssl_mode=Verify_Identity"), None);
         assert_eq!(tls("mysql://a:b@h/n?ssl_mode=verify_ca&ssl_ca=/x"), None);
         assert_eq!(tls("mysql://a:b@h/n?ssl_mode=yes"), None);
+        for ignored in
+            ["ssl-mode=REQUIRED", "SSL_MODE=REQUIRED", "tls=true", "sslmode=require", "useSSL=true"]
+        {
+            assert_eq!(tls(&format!("mysql://a:b@h/n?{ignored}")), None, "{ignored}");
+        }
         let (_, with_port) = place("mariadb://a:b@localhost:13306/n").unwrap();
         assert_eq!(with_port, "mysql://a:b@127.0.0.1:13306/n");
         let (_, socket) = place("mysql://a:b@localhost/n").unwrap();

@@ -1,6 +1,6 @@
 //! `PUBLIC_URL`, and names of hosts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::reader::Reader;
 
@@ -91,11 +91,11 @@ pub(super) fn host_name(authority: &str) -> Option<String> {
 fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(v6) = authority.strip_prefix('[') {
         let (address, rest) = v6.split_once(']')?;
-        address.parse::<std::net::Ipv6Addr>().ok()?;
-        (address, rest)
+        // Browsers shorten it.
+        (address.parse::<Ipv6Addr>().ok()?.to_string(), rest)
     } else {
         let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-        (host.strip_suffix('.').unwrap_or(host), port)
+        (host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase(), port)
     };
     let port = match port.strip_prefix(':') {
         Some(port) => Some(port.parse().ok()?),
@@ -104,7 +104,7 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     };
     let host_is_fine = !host.is_empty()
         && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'));
-    host_is_fine.then(|| (host.to_ascii_lowercase(), port))
+    host_is_fine.then_some((host, port))
 }
 
 /// `localhost`, 127.0.0.0/8 and `::1`.
@@ -124,6 +124,10 @@ mod tests {
             site.is_origin("https://accounts.example.org.")
                 && site.is_origin("https://accounts.example.org:443")
         );
+        let v6 = PublicUrl::parse("https://[2001:DB8:0:0::1]").unwrap();
+        assert_eq!((v6.origin(), v6.host()), ("https://[2001:db8::1]", "2001:db8::1"));
+        assert!(v6.is_origin("https://[2001:db8::1]:443") && !v6.is_origin("https://[2001:db8::2]"));
+        assert_eq!(host_name("[2001:0db8::0001]:443").as_deref(), Some("2001:db8::1"));
         for other in [
             "http://accounts.example.org",
             "https://accounts.example.org:444",

@@ -52,6 +52,13 @@ const POSTGRES: &[Sign] = &[
     ("remaining connection slots", NotNow),
     ("too many connections for", NotNow),
     ("permission denied for", NotNow),
+    ("not accepting commands", NotNow),
+    ("not currently accepting connections", NotNow),
+    ("could not write", NotNow),
+    ("could not fsync", NotNow),
+    ("during recovery", Lost),
+    ("authentication failed for user", NotNow),
+    ("is not permitted to log in", NotNow),
 ];
 
 #[rustfmt::skip]
@@ -83,6 +90,16 @@ const MYSQL: &[Sign] = &[
     ("max_user_connections", NotNow),
     ("command denied to user", NotNow),
     ("Error writing file", NotNow),
+    ("from storage engine", NotNow),
+    ("has exceeded the", NotNow),
+    ("total number of locks exceeds", NotNow),
+    ("Access denied for user", NotNow),
+    ("is not allowed to connect", NotNow),
+    ("is blocked because of many connection errors", NotNow),
+    // 3101: a group that could not agree. 3032: offline. InnoDB that was started to be looked at.
+    ("instructed the server to rollback", NotNow),
+    ("offline mode", Lost),
+    ("read only mode", Lost),
 ];
 
 #[rustfmt::skip]
@@ -132,6 +149,9 @@ mod tests {
             "WSREP has not yet prepared node for application use",
             "Server shutdown in progress",
             "attempt to write a readonly database",
+            "cannot execute UPDATE during recovery",
+            "The server is currently in offline mode",
+            "InnoDB is in read only mode.",
         ] {
             assert_eq!(meaning(lost), Some(Lost), "{lost}");
         }
@@ -145,6 +165,16 @@ mod tests {
             "The table 'users' is full",
             "INSERT command denied to user 'app'@'localhost' for table `accounts`.`users`",
             "permission denied for table users",
+            "database is not accepting commands that assign new transaction IDs to avoid wraparound data loss in database \"app\"",
+            "FATAL:  database \"app\" is not currently accepting connections",
+            "could not write block 3 of temporary file: No space",
+            "FATAL:  password authentication failed for user \"app\"",
+            "Got error 28 \"No space left on device\" from storage engine InnoDB",
+            "Got error 28 from storage engine",
+            "User 'app' has exceeded the 'max_questions' resource (current value: 10)",
+            "Plugin instructed the server to rollback the current transaction.",
+            "Access denied for user 'app'@'localhost' (using password: YES)",
+            "The total number of locks exceeds the lock table size",
         ] {
             assert_eq!(meaning(not_now), Some(NotNow), "{not_now}");
         }

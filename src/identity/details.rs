@@ -78,13 +78,13 @@ impl FullName {
 }
 
 impl Phone {
-    /// Blanks, dashes and brackets are ignored, as people write them; so is the zero in brackets that is dialled only inside a country
-    /// (ITU-T E.123). `00` in front stands for `+`.
+    /// Blanks, dashes and brackets are ignored, as people write them; so is the zero in brackets that is dialled only inside a
+    /// country (ITU-T E.123), but where the number is none without it, as in Italy. `00` in front stands for `+`.
     pub fn parse(typed: &str) -> Result<Self, Message> {
-        let meant = as_meant(typed).replace("(0)", "");
-        let is_filling = |c: char| c.is_whitespace() || is_dash(c) || matches!(c, '(' | ')' | '.' | '/');
-        let number: String = meant.chars().filter(|c| !is_filling(*c)).collect();
-        let number = number.strip_prefix("00").map_or_else(|| number.clone(), |rest| format!("+{rest}"));
+        let meant = as_meant(typed);
+        let (without, with) = (digits_of(&meant.replace("(0)", "")), digits_of(&meant));
+        let is_valid = |number: &str| phonenumber::parse(None, number).is_ok_and(|number| number.is_valid());
+        let number = if !is_valid(&without) && is_valid(&with) { with } else { without };
         let is_e164 = number.strip_prefix('+').is_some_and(|digits| {
             (8..=15).contains(&digits.len())
                 && digits.chars().all(|c| c.is_ascii_digit())
@@ -97,6 +97,13 @@ impl Phone {
             Err(t("Enter a phone number with its country code, like +49 30 1234567.").into())
         }
     }
+}
+
+/// A number without what only helps to read it, and with a `+` in front of its country.
+fn digits_of(typed: &str) -> String {
+    let is_filling = |c: char| c.is_whitespace() || is_dash(c) || matches!(c, '(' | ')' | '.' | '/');
+    let number: String = typed.chars().filter(|c| !is_filling(*c)).collect();
+    number.strip_prefix("00").map_or_else(|| number.clone(), |rest| format!("+{rest}"))
 }
 
 impl Phone {
@@ -144,6 +151,7 @@ mod tests {
             let number = Phone::parse(&written.replace("(0) ", "(0)")).unwrap();
             assert_eq!(number.as_str(), "+49301234567", "{written:?}");
         }
+        assert_eq!(Phone::parse("+39 (0)6 6982 1234").unwrap().as_str(), "+390669821234");
         assert_eq!(Phone::parse("+44 (0)20 7946 0018").unwrap().as_str(), "+442079460018");
         assert_eq!(Phone::written("+49301234567"), "+49 30 1234567");
         assert_eq!(Phone::written(""), "");

@@ -30,15 +30,18 @@ fn keep_visible(text: &str, also: &[char]) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut before = None;
     for c in text.chars() {
-        // Scripts and emoji join their letters with these; beside plain letters they only hide.
-        let joins =
-            matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}') && before.is_some_and(|c: char| !c.is_ascii());
+        // Scripts and emoji join their letters with these; beside plain letters, blanks and each other they only hide.
+        let joins = matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}') && before.is_some_and(can_be_joined);
         if also.contains(&c) || joins || !is_hidden(c) {
             kept.push(c);
             before = Some(c);
         }
     }
     kept
+}
+
+fn can_be_joined(c: char) -> bool {
+    !c.is_ascii() && !c.is_whitespace() && (c == '\u{fe0f}' || !is_hidden(c))
 }
 
 /// Control characters, those that turn a text around, and those that nobody draws (`Default_Ignorable_Code_Point`, the fillers,
@@ -49,7 +52,7 @@ fn is_hidden(c: char) -> bool {
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+            | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -83,8 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn what_joins_nothing_is_left_out() {
+        for nothing in ["\u{a0}\u{200d}", "\u{3000}\u{200c}\u{200d}", "\u{1d159}", "\u{200d}\u{200d}"] {
+            assert_eq!(as_meant(nothing), "", "{nothing:?}");
+            assert_eq!(visible_line(nothing).trim(), "", "{nothing:?}");
+        }
+        assert_eq!(visible_line("é\u{200d}\u{200d}\u{200d}a"), "é\u{200d}a", "no more than one");
+    }
+
+    #[test]
     fn what_joins_letters_stays() {
-        for written in ["علی‌رضا", "👩\u{200d}🌾", "☀\u{fe0f}", "éva", "한국어"] {
+        for written in ["علی‌رضا", "👩\u{200d}🌾", "☀\u{fe0f}", "🏳\u{fe0f}\u{200d}🌈", "éva", "한국어"]
+        {
             assert_eq!(visible_line(written), written);
         }
     }

@@ -53,8 +53,29 @@ pub struct Content {
     notes: Vec<Message>,
     /// Whether only the people of the site can help.
     needs_help: bool,
+    /// The time zone of whoever reads it.
+    zone: Zone,
     site: String,
     brand: Arc<Brand>,
+}
+
+/// The name of the logo among the parts of a mail (RFC 2392).
+pub const LOGO: &str = "logo";
+
+/// What the templates of a mail find by name.
+struct Reading<'a> {
+    language: Language,
+    zone: &'a Zone,
+}
+
+impl askama::Values for Reading<'_> {
+    fn get_value<'a>(&'a self, key: &str) -> Option<&'a dyn std::any::Any> {
+        match key {
+            "language" => Some(&self.language),
+            "zone" => Some(self.zone),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Template)]
@@ -92,6 +113,7 @@ impl MailWriter {
             button: None,
             notes: Vec::new(),
             needs_help: false,
+            zone: Zone::utc(),
             brand: Arc::clone(&self.brand),
             site: self.url(HOME.path()),
         }
@@ -114,6 +136,15 @@ impl Content {
 
     pub(super) fn with_help(self) -> Self {
         Self { needs_help: true, ..self }
+    }
+
+    pub(super) fn in_zone(self, name: &str) -> Self {
+        Self { zone: Zone::parse(name).unwrap_or(self.zone), ..self }
+    }
+
+    /// The site's face, a PNG that goes with the mail.
+    pub fn logo(&self) -> Option<&[u8]> {
+        self.brand.png()
     }
 
     /// What a mailbox shows beside the subject: how long it works, or the first thing that it says.
@@ -153,7 +184,7 @@ impl Content {
     /// # Errors
     /// When the template fails, which is a mistake of ours.
     pub fn text(&self, language: Language) -> askama::Result<String> {
-        Text { content: self }.render_with_values(&language)
+        Text { content: self }.render_with_values(&Reading { language, zone: &self.zone })
     }
 
     /// Renders the HTML part.
@@ -161,6 +192,6 @@ impl Content {
     /// # Errors
     /// When the template fails, which is a mistake of ours.
     pub fn html(&self, language: Language) -> askama::Result<String> {
-        Html { content: self }.render_with_values(&language)
+        Html { content: self }.render_with_values(&Reading { language, zone: &self.zone })
     }
 }

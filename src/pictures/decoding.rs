@@ -18,7 +18,7 @@ pub(super) const MAX_DECODED: u64 = MAX_PIXELS * 4;
 /// nothing of it is seen.
 const MIN_SHRUNK: usize = 1024;
 /// The most passes of a progressive JPEG. Encoders make about ten; each one goes through all pixels.
-const MAX_SCANS: u32 = 64;
+const MAX_SCANS: u32 = 32;
 
 /// Why an upload cannot become a picture.
 #[derive(Debug, thiserror::Error)]

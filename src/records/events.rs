@@ -334,6 +334,11 @@ pub fn list(
         .load(conn)
 }
 
+/// Returns when the newest event was.
+pub fn newest(conn: &mut Connection) -> QueryResult<Option<Moment>> {
+    events::table.order(events::at.desc()).select(events::at).first(conn).optional()
+}
+
 /// Forgets events that are older than `kept`.
 pub fn sweep(conn: &mut Connection, kept: Duration, now: Moment) -> QueryResult<usize> {
     diesel::delete(events::table.filter(events::at.lt(now.minus(kept)))).execute(conn)

@@ -177,11 +177,12 @@ pub fn extend(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
     diesel::update(waiting).set(outbox::due_at.eq(now.plus(LEASE))).execute(conn).map(drop)
 }
 
-/// Finds a mail that waits for longer than any is put off: a clock that was ahead said so, and would be waited for.
+/// Finds a mail that waits for longer than any is put off, or was queued in time to come: a clock that was ahead said so, and
+/// would be waited for.
 fn dated_ahead(conn: &mut Connection, now: Moment) -> QueryResult<Option<OutboxMail>> {
     outbox::table
         .filter(outbox::state.eq(State::Waiting))
-        .filter(outbox::due_at.gt(now.plus(2 * MAX_DELAY)))
+        .filter(outbox::due_at.gt(now.plus(2 * MAX_DELAY)).or(outbox::created_at.gt(now.plus(LEASE))))
         .order(outbox::due_at.desc())
         .limit(1)
         .select(OutboxMail::as_select())

@@ -114,7 +114,10 @@ impl User {
     /// Whether the address is this account's by more than a recent change: since its beginning, or for as long as a change
     /// can be undone.
     pub fn has_established_email(&self, now: Moment) -> bool {
-        self.email_since == self.created_at || now.since(self.email_since) >= UNDO_LINK_LIFETIME
+        // Dated ahead by a clock that was wrong: nobody knows since when, and an owner must keep a way back.
+        self.email_since == self.created_at
+            || self.email_since.is_ahead_of(now)
+            || now.since(self.email_since) >= UNDO_LINK_LIFETIME
     }
 
     /// The email address, if it was ever confirmed: only then may notices go there.
@@ -279,13 +282,13 @@ pub fn rehash(conn: &mut Connection, id: &Id, old: &PasswordHash, new: &Password
         .map(drop)
 }
 
-/// Sets the email address.
+/// Sets the email address, and since when it counts as the account's.
 ///
 /// # Errors
 /// A violation of `users.email_canon` when it is taken.
-pub fn set_email(conn: &mut Connection, id: &Id, email: &Email, now: Moment) -> QueryResult<()> {
+pub fn set_email(conn: &mut Connection, id: &Id, email: &Email, since: Moment) -> QueryResult<()> {
     diesel::update(users::table.find(id))
-        .set((users::email.eq(email), users::email_canon.eq(email.canonical()), users::email_since.eq(now)))
+        .set((users::email.eq(email), users::email_canon.eq(email.canonical()), users::email_since.eq(since)))
         .execute(conn)
         .map(drop)
 }

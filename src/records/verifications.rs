@@ -218,6 +218,24 @@ pub fn end_all(conn: &mut Connection, user: &Id, purpose: CodePurpose, now: Mome
         .map(drop)
 }
 
+/// Opens the newest flow of an account for a purpose again, without a claim: a new code can be sent for it.
+pub fn reopen(conn: &mut Connection, user: &Id, purpose: CodePurpose) -> QueryResult<()> {
+    let newest: Option<Id> = verifications::table
+        .filter(verifications::user_id.eq(user))
+        .filter(verifications::purpose.eq(purpose))
+        .filter(verifications::code_digest.is_not_null())
+        .order((verifications::created_at.desc(), verifications::id.desc()))
+        .select(verifications::id)
+        .first(conn)
+        .optional()?;
+    let Some(newest) = newest else { return Ok(()) };
+    let none: Option<Moment> = None;
+    diesel::update(verifications::table.find(newest))
+        .set(verifications::ended_at.eq(none))
+        .execute(conn)
+        .map(drop)
+}
+
 /// Lists the newest flows after a cursor, of everybody or of one account, with whose they are.
 pub fn list(
     conn: &mut Connection,

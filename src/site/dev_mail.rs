@@ -4,9 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::app::App;
 use crate::courier::{SentMail, SentMails};
+use crate::mail::LOGO;
 use crate::paths::service::{DEV_MAIL, DEV_MAIL_HTML, DEV_MAILS};
 use crate::web::errors::HttpError;
 use crate::web::page::{self, Answer};
@@ -45,10 +48,14 @@ async fn show(app: Data<App>, number: Path<usize>) -> Result<Answer, HttpError> 
 /// Shows the HTML part alone, on a page of its own that may style itself and do nothing else.
 async fn show_html(app: Data<App>, number: Path<usize>) -> Result<HttpResponse, HttpError> {
     let mail = find(&app, *number)?;
+    let logo = STANDARD.encode(app.config.brand.png().unwrap_or_default());
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'; style-src 'unsafe-inline'"))
-        .body(mail.html))
+        .insert_header((
+            CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+        ))
+        .body(mail.html.replace(&format!("cid:{LOGO}"), &format!("data:image/png;base64,{logo}"))))
 }
 
 fn find(app: &App, number: usize) -> Result<SentMail, HttpError> {

@@ -47,7 +47,6 @@ impl Assets {
     pub fn of(brand: &Brand) -> Self {
         let stylesheet = colors::rules(&brand.palette) + include_str!("../../static/site.css");
         let icon = include_str!("../../static/icon.svg").replace(KEY_COLOR, &brand.palette.light.accent);
-        let touch_icon = include_bytes!("../../static/touch-icon.png");
         Self {
             stylesheet: Asset::new("site", "css", "text/css; charset=utf-8", stylesheet.into_bytes()),
             icon: match &brand.logo {
@@ -55,14 +54,7 @@ impl Assets {
                 Some(Logo { kind: LogoKind::Png, bytes }) => Asset::new("icon", "png", PNG, bytes.clone()),
                 None => Asset::new("icon", "svg", SVG, icon.into_bytes()),
             },
-            touch_icon: match &brand.logo {
-                Some(Logo { kind: LogoKind::Png, bytes }) => {
-                    Asset::new("touch-icon", "png", PNG, bytes.clone())
-                }
-                Some(Logo { kind: LogoKind::Svg, .. }) | None => {
-                    Asset::new("touch-icon", "png", PNG, touch_icon.to_vec())
-                }
-            },
+            touch_icon: Asset::new("touch-icon", "png", PNG, brand.touch_icon().to_vec()),
         }
     }
 

@@ -8,12 +8,16 @@ use std::any::Any;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
+use actix_web::web::Bytes;
 use ipnet::IpNet;
 use rustix::net::Shutdown;
 use tokio::time::Instant;
@@ -48,7 +52,13 @@ pub fn watch(io: &dyn Any, data: &mut Extensions, trusted: &[IpNet]) {
     let Ok(socket) = stream.as_fd().try_clone_to_owned() else { return };
     let peer = stream.peer_addr().ok().map(|peer| peer.ip());
     let counted = peer.filter(|peer| !client::is_proxy(Some(*peer), trusted)).map(machine);
-    let is_one_too_many = counted.as_ref().is_some_and(|name| count(name) > MAX_OF_ONE);
+    let number = counted.as_ref().map_or(0, |name| count(name));
+    let is_one_too_many = number > MAX_OF_ONE;
+    if let Some(name) = counted.as_ref().filter(|_| number == MAX_OF_ONE + 1) {
+        log::warn!(
+            "{name} has {MAX_OF_ONE} connections, and further ones are hung up on; if it is your proxy, add it to TRUSTED_PROXIES"
+        );
+    }
     let connection = Connection(Rc::new(Watched {
         socket,
         quiet_until: Cell::new(Some(Instant::now() + QUIET)),
@@ -98,6 +108,41 @@ impl Connection {
     }
 }
 
+/// A body whose end nobody knows: whoever does not take the next piece of it in time is hung up on.
+pub struct Pieces {
+    body: BoxBody,
+    connection: Connection,
+}
+
+impl Pieces {
+    /// Watches how a body is taken.
+    pub fn of(body: BoxBody, connection: Connection) -> Self {
+        Self { body, connection }
+    }
+}
+
+impl MessageBody for Pieces {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let next = Pin::new(&mut self.body).poll_next(context);
+        match &next {
+            // We are the slow ones.
+            Poll::Pending => self.connection.begin(),
+            Poll::Ready(Some(Ok(piece))) => self.connection.end(piece.len() as u64),
+            Poll::Ready(Some(Err(_)) | None) => self.connection.end(0),
+        }
+        next
+    }
+}
+
 impl Watched {
     fn hang_up(&self) {
         // It may have gone by itself.
@@ -117,5 +162,34 @@ impl Drop for Watched {
                 open.remove(name);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::BodyStream;
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_takes_each_piece_of_a_long_answer_in_time_is_not_hung_up_on() {
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let long_ago = Instant::now();
+        let connection = Connection(Rc::new(Watched {
+            socket: one.into(),
+            quiet_until: Cell::new(Some(long_ago)),
+            counted: None,
+        }));
+        let until = || connection.0.quiet_until.get();
+        let pieces = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"a"))]);
+        // The second one is never ready: the database takes its time.
+        let body = BoxBody::new(BodyStream::new(Box::pin(pieces.chain(stream::pending()))));
+        let mut pieces = Box::pin(Pieces::of(body, connection.clone()));
+        let mut next = async || {
+            std::future::poll_fn(|context| Poll::Ready(pieces.as_mut().poll_next(context).is_ready())).await
+        };
+        assert!(next().await && until().is_some_and(|until| until >= long_ago + QUIET), "taken so far");
+        assert!(!next().await && until().is_none(), "now it is our turn");
     }
 }

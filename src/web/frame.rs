@@ -12,7 +12,7 @@ use actix_web::{Error, HttpResponse, ResponseError, web};
 use askama::Template;
 use futures_util::FutureExt;
 
-use super::connections::Connection;
+use super::connections::{Connection, Pieces};
 use super::errors::{ErrorPage, HttpError};
 use super::journal::Entry;
 use super::view::{View, filters};
@@ -100,16 +100,17 @@ impl Around {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         if let Some(connection) = &self.connection {
-            connection.end(length_of(answer.body()));
+            match answer.body().size() {
+                BodySize::Sized(bytes) => connection.end(bytes),
+                BodySize::None => connection.end(0),
+                BodySize::Stream => {
+                    let streaming = std::mem::replace(answer, HttpResponse::new(StatusCode::OK));
+                    let watched = |body| BoxBody::new(Pieces::of(body, connection.clone()));
+                    *answer = streaming.map_body(|_, body| watched(body));
+                }
+            }
         }
         self.entry.end(answer.status());
-    }
-}
-
-fn length_of(body: &BoxBody) -> u64 {
-    match body.size() {
-        BodySize::Sized(bytes) => bytes,
-        BodySize::None | BodySize::Stream => 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
@@ -41,7 +41,7 @@ pub async fn keep<B: MessageBody>(
         }
         check_host(&app.config, &req)?;
         check_network(&app.config, &req, ip)?;
-        drop_planted_cookies(&app.config, req.headers_mut());
+        keep_own_cookies(&app.config, req.headers_mut());
     }
     next.call(req).await
 }
@@ -126,54 +126,77 @@ fn why_cross_site(config: &Config, headers: &HeaderMap) -> Option<String> {
     ))
 }
 
-/// A cookie of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a
-/// neighbouring site gets around `__Host-`), was planted: then all cookies of the request are ignored.
-fn drop_planted_cookies(config: &Config, headers: &mut HeaderMap) {
-    let planted = cookies::ALL.iter().any(|name| is_planted(&config.cookie_name(name), headers));
-    if planted {
-        log::warn!("a request had a duplicate or forged cookie; all of its cookies are ignored");
-        headers.remove(header::COOKIE);
+/// Keeps our own cookies and no others: what another program put beside them, in whatever bytes, is nobody's hindrance. One
+/// of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a neighbouring site
+/// gets around `__Host-`), was planted: then all cookies of the request are ignored.
+fn keep_own_cookies(config: &Config, headers: &mut HeaderMap) {
+    if !headers.contains_key(header::COOKIE) {
+        return;
     }
+    let ours = cookies::ALL.map(|name| config.cookie_name(name));
+    let own = own_cookies(&ours, headers);
+    if own.is_none() {
+        log::warn!("a request had a duplicate or forged cookie; all of its cookies are ignored");
+    }
+    // There stays one, even if empty: that a browser sent some says that it keeps them.
+    let own = own.and_then(|own| HeaderValue::from_str(&own).ok());
+    headers.insert(header::COOKIE, own.unwrap_or(HeaderValue::from_static("")));
 }
 
-fn is_planted(ours: &str, headers: &HeaderMap) -> bool {
-    let mut seen = 0;
+/// Our cookies, in one line; `None` when one was planted.
+fn own_cookies(ours: &[String], headers: &HeaderMap) -> Option<String> {
+    let mut own: Vec<(String, &str)> = Vec::new();
     for line in headers.get_all(header::COOKIE) {
-        // What is no text is read by nobody else either; better not at all.
-        let Ok(line) = std::str::from_utf8(line.as_bytes()) else { return true };
-        for pair in line.split(';') {
+        for pair in line.as_bytes().split(|byte| *byte == b';') {
+            // What is no text is none of ours.
+            let Ok(pair) = std::str::from_utf8(pair) else { continue };
             let Ok(cookie) = Cookie::parse_encoded(pair.trim()) else { continue };
-            if cookie.name() == ours {
-                seen += 1;
-                // As browsers read it (RFC 6265, 5.2): only these two are blanks around a name.
-                let name = pair.split('=').next().unwrap_or_default().trim_matches([' ', '\t']);
-                if name != ours {
-                    return true;
-                }
+            if !ours.iter().any(|name| name == cookie.name()) {
+                continue;
             }
+            // As browsers read it (RFC 6265, 5.2): only these two are blanks around a name.
+            let pair = pair.trim_matches([' ', '\t']);
+            let name = pair.split('=').next().unwrap_or_default().trim_matches([' ', '\t']);
+            if name != cookie.name() || own.iter().any(|(known, _)| known == name) {
+                return None;
+            }
+            own.push((name.to_owned(), pair));
         }
     }
-    seen > 1
+    Some(own.into_iter().map(|(_, pair)| pair).collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::HeaderValue;
+
+    fn own(line: &[u8]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+        own_cookies(&["__Host-latchkey".to_owned(), "__Host-latchkey-flow".to_owned()], &headers)
+    }
 
     #[test]
     fn planted_cookies_are_seen() {
-        let planted = |line: &'static [u8]| {
-            let mut headers = HeaderMap::new();
-            headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
-            is_planted("__Host-latchkey", &headers)
-        };
-        assert!(!planted(b"a=b; __Host-latchkey=x; __Host-latchkey-flow=y"));
-        assert!(planted(b"__Host-latchkey=x; __Host-latchkey=y"));
-        assert!(planted(b"%5F%5FHost-latchkey=x"));
-        assert!(planted(b"__Host-latchkey=x; a=b;%5f_Host-latchkey=y"));
-        assert!(planted(b"__Host-latchkey=x; a=\xff"));
-        assert!(!planted(b"a=b;\t __Host-latchkey=x"));
+        for planted in [
+            &b"__Host-latchkey=x; __Host-latchkey=y"[..],
+            b"%5F%5FHost-latchkey=x",
+            b"__Host-latchkey=x; a=b;%5f_Host-latchkey=y",
+        ] {
+            assert_eq!(own(planted), None, "{}", String::from_utf8_lossy(planted));
+        }
+    }
+
+    #[test]
+    fn what_other_programs_put_beside_our_cookies_hinders_nobody() {
+        for beside in
+            [&b"a=\xff"[..], b"a=b=c", b"=x", b"\xe9t\xe9=1", b"a", b"", b"a=\"b", b"__host-latchkey=x"]
+        {
+            let line = [beside, b"; __Host-latchkey=x;\t ", beside, b";__Host-latchkey-flow=y"].concat();
+            let kept = "__Host-latchkey=x; __Host-latchkey-flow=y";
+            assert_eq!(own(&line).as_deref(), Some(kept), "{}", String::from_utf8_lossy(&line));
+        }
+        assert_eq!(own(b"a=b; c=d").as_deref(), Some(""));
     }
 
     #[test]
@@ -183,9 +206,7 @@ mod tests {
         blanks.extend('\u{2000}'..='\u{200a}');
         for blank in blanks {
             for line in [format!("a=b; {blank}__Host-latchkey=x"), format!("__Host-latchkey{blank}=x")] {
-                let mut headers = HeaderMap::new();
-                headers.append(header::COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
-                assert!(is_planted("__Host-latchkey", &headers), "{line:?}");
+                assert_eq!(own(line.as_bytes()), None, "{line:?}");
             }
         }
     }

@@ -62,7 +62,9 @@ impl Entry {
 
     /// Logs a form that comes back with what is wrong with it.
     pub fn note_form(&self, status: StatusCode) {
-        if status.is_client_error() {
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            self.write(log::Level::Info, status, "over a limit");
+        } else if status.is_client_error() {
             self.write(log::Level::Info, status, "the form had errors");
         }
     }

@@ -105,9 +105,13 @@ fn a_folder_that_looks_like_another_sites_is_left_alone() {
         std::fs::write(&file, "somebody's picture").unwrap();
         let two_hours_ago = SystemTime::now() - Duration::from_secs(7200);
         std::fs::File::options().append(true).open(&file).unwrap().set_modified(two_hours_ago).unwrap();
+        // What a part was to be chosen from is of no use to any site after an hour, and shows somebody.
+        let source = site.folder.path().join("media").join("AAAAAAAAAAAAAAAAAAAAAA.source.jpg");
+        std::fs::write(&source, "all of somebody's picture").unwrap();
+        std::fs::File::options().append(true).open(&source).unwrap().set_modified(two_hours_ago).unwrap();
         // Nobody here has a picture: a fresh database, or the wrong one.
         latchkey::housekeeping::sweep(&site.app).await.unwrap();
-        assert!(file.exists());
+        assert!(file.exists() && !source.exists());
         site.stop().await;
     });
 }

@@ -124,6 +124,51 @@ fn the_first_superuser_comes_from_the_command_line() {
 }
 
 #[test]
+fn who_mistypes_at_the_command_line_is_asked_again() {
+    let Some(script) = crate::harness::program("script", "bsdutils") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("'{}' create-superuser", env!("CARGO_BIN_EXE_latchkey"));
+    let mut terminal = Command::new(script)
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(folder.path())
+        .env_clear()
+        .envs([("SECRET_KEY", key()), ("BCRYPT_COST", "4".to_owned()), ("EMAIL_BACKEND", "file".to_owned())])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let mut seen = String::new();
+    let mut until = |question: &str, answer: &str| {
+        let mut byte = [0];
+        while !seen.ends_with(question) {
+            assert_eq!(std::io::Read::read(&mut screen, &mut byte).unwrap(), 1, "{question} after {seen}");
+            seen.push(char::from(byte[0]));
+        }
+        seen.clear();
+        if !answer.is_empty() {
+            std::io::Write::write_all(&mut keys, format!("{answer}\n").as_bytes()).unwrap();
+        }
+    };
+    for (question, answer) in [
+        ("Username: ", "!"),
+        ("Username: ", "supervisor"),
+        ("Email: ", "boss@"),
+        ("Email: ", "boss@example.org"),
+        ("Password: ", "password"),
+        ("Repeat the password: ", "password"),
+        ("easy to guess", ""),
+        ("Password: ", PASSWORD),
+        ("Repeat the password: ", PASSWORD),
+        ("The superuser supervisor can sign in now.", ""),
+    ] {
+        until(question, answer);
+    }
+    drop(keys);
+    assert!(terminal.wait().unwrap().success());
+}
+
+#[test]
 fn check_tells_all_that_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("media"), "a file where a folder should be").unwrap();
@@ -248,6 +293,18 @@ fn dev_needs_no_file_no_service_and_no_question_and_stops_cleanly() {
         ann.sign_in("annalee", PASSWORD).await;
         ann.fill("Code", &code).press("Confirm").await;
         ann.see("Welcome!");
+        let second = Command::new(env!("CARGO_BIN_EXE_latchkey"))
+            .arg("dev")
+            .current_dir(folder.path())
+            .env_clear()
+            .env("BIND", format!("127.0.0.1:{}", free_port()))
+            .output()
+            .unwrap();
+        assert!(
+            !second.status.success() && said(&second).contains("already running in this folder"),
+            "{}",
+            said(&second)
+        );
         let stop = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
         assert!(stop.success());
         let status = tokio::task::spawn_blocking(move || {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use latchkey::db::{Connection, Db};
 
-use crate::harness::{Postgres, Sandbox, World, run_alone};
+use crate::harness::{PgBouncer, Postgres, Sandbox, Site, World, run_alone};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -138,4 +138,32 @@ fn postgres_over_tls_is_trusted_by_its_certificate() {
     let trusted = format!("sslmode=verify-full&sslrootcert={}", server.certificate());
     assert!(migrate("localhost", &trusted));
     assert!(!migrate("localhost", "sslmode=verify-full&sslrootcert=/dev/null"), "nobody vouches for it");
+}
+
+/// A pooler that gives each connection a session of its own works; one that does not would mix up whose statements are whose.
+#[test]
+fn a_pooler_works_or_is_refused_at_the_start() {
+    let Some(server) = Postgres::shared() else { return };
+    run_alone(async || {
+        for (mode, works) in [("session", true), ("transaction", false)] {
+            let database = format!("pooled_{mode}");
+            server.execute(&format!("CREATE DATABASE {database}"));
+            let Some(pooler) = PgBouncer::start(server, mode) else { return };
+            let folder = tempfile::tempdir().unwrap();
+            let url = pooler.url(&database);
+            let key = crate::commands::key();
+            let settings = [("SECRET_KEY", key.as_str()), ("DATABASE_URL", &url), ("EMAIL_BACKEND", "file")];
+            let checked = crate::commands::latchkey(folder.path(), &["check"], &settings, "");
+            let said = crate::commands::said(&checked);
+            assert_eq!(checked.status.success(), works, "{mode}: {said}");
+            assert_eq!(said.contains("set pool_mode=session in PgBouncer"), !works, "{mode}: {said}");
+            if works {
+                let site = Site::start([("DATABASE_URL", url)].into()).await;
+                site.member("annalee").await.see("@annalee");
+                site.stop().await;
+            }
+            drop(pooler);
+            server.execute(&format!("DROP DATABASE {database} WITH (FORCE)"));
+        }
+    });
 }

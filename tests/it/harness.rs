@@ -22,7 +22,7 @@ pub use program::Program;
 #[cfg(feature = "mysql")]
 pub use services::Mariadb;
 pub use services::note_missing;
-pub use services::{Bucket, Mta, Nginx, Postgres, Redis, free_port, program, wait_for_port};
+pub use services::{Bucket, Mta, Nginx, PgBouncer, Postgres, Redis, free_port, program, wait_for_port};
 pub use site::{Site, WRITE_LOCK, hours, minutes, run, run_alone, seconds};
 pub use terminal::{Terminal, TextBrowser};
 pub use visitor::Visitor;

@@ -168,12 +168,22 @@ fn a_hang_up_ends_nothing_and_several_places_are_listened_on() {
 
 #[test]
 fn systemd_is_told_when_we_answer_and_when_we_stop() {
+    is_told("serve");
+}
+
+#[test]
+fn systemd_is_told_of_a_courier_of_its_own_too() {
+    is_told("courier");
+}
+
+/// Whether systemd is told that the program is there, goes on and stops.
+fn is_told(command: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     systemd.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_latchkey"))
-        .arg("serve")
+        .arg(command)
         .current_dir(folder.path())
         .env_clear()
         .env("NOTIFY_SOCKET", &path)

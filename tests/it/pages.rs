@@ -294,6 +294,12 @@ async fn theme_and_time_zone_are_kept_with_the_account_or_in_the_browser(site: &
     assert!(elsewhere.page().body.contains("data-theme=\"contrast\""));
     assert!(elsewhere.page().sees("CET") || elsewhere.page().sees("CEST"), "{}", elsewhere.page());
     assert!(elsewhere.page().body.contains("<time datetime=\""));
+    let fields =
+        [("current_password", PASSWORD), ("password", OTHER_PASSWORD), ("confirm_password", OTHER_PASSWORD)];
+    elsewhere.post("/user-profile/update-password/", &fields).await;
+    let mail = site.mail_to("annalee@example.org").await;
+    assert!(mail.text.contains(" CET") || mail.text.contains(" CEST"), "{}", mail.text);
+    assert!(mail.html.contains("<time datetime=\""));
 }
 
 async fn what_is_typed_can_be_shown_and_is_then_typed_once(site: &Site) {

@@ -48,6 +48,10 @@ impl ActContext<'_> {
             return Err(not_now(t("This account isn't blocked.")));
         };
         users::set_blocked(self.conn, &self.user.id, None)?;
+        if self.user.verified_at.is_none() {
+            // The block ended it: the person could neither get another code nor sign up again under this name.
+            verifications::reopen(self.conn, &self.user.id, CodePurpose::SignUp)?;
+        }
         let opened = User { blocked_at: None, ..self.user.clone() };
         let became = opened.status().as_str();
         let mail = AccountUnblocked { name: self.user.display_name().to_owned() };
@@ -92,7 +96,7 @@ impl ActContext<'_> {
         };
         let sent = codes::renew(self.conn, self.user, &flow, &rules, &Asker::Staff, self.now)?;
         sent.map_err(too_soon)?;
-        self.note(Kind::CodeSent, "", flow.email.as_str())
+        self.note(Kind::CodeSent, "", &flow.email.masked())
     }
 
     pub fn send_reset(self, rules: LinkRules) -> Result<Done, ActError> {
@@ -102,8 +106,8 @@ impl ActContext<'_> {
             )));
         }
         passwords::send_reset(self.conn, self.user, rules, &Asker::Staff, self.now)?.map_err(too_soon)?;
-        let to = self.user.email.as_ref().map_or("", Email::as_str);
-        self.note(Kind::ResetSent, "", to)
+        let to = self.user.email.as_ref().map(Email::masked).unwrap_or_default();
+        self.note(Kind::ResetSent, "", &to)
     }
 
     pub fn set_role(self, role: Role) -> Result<Done, ActError> {

@@ -8,7 +8,12 @@ use crate::paths::auth::{FORGOT, UNDO_EMAIL};
 
 letter! {
     /// The password has been changed. Its link only leads to where a new one is asked for.
-    PasswordChanged("password-changed", t("Password changed")) { name: String, at: Moment, ip: String }
+    PasswordChanged("password-changed", t("Password changed")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        ip: String,
+    }
 }
 
 impl Write for PasswordChanged {
@@ -16,6 +21,7 @@ impl Write for PasswordChanged {
         let changed = t("Your password was changed on {when} from IP address {ip}.");
         let content = writer
             .content(&self.name, t("Your password has been changed"))
+            .in_zone(&self.zone)
             .say(changed.with("when", self.at).with("ip", &self.ip))
             .say(t("If this was you, you don't need to do anything."))
             .say(t("Not you? Choose a new password now. This signs you out everywhere."))

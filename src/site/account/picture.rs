@@ -17,13 +17,14 @@ use actix_web::web::{Data, Path, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use futures_util::{StreamExt, TryStreamExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::app::App;
 use crate::db;
 use crate::identity::{Sentence, t};
 use crate::limits::Limit;
 use crate::paths::account::{CHANGE_PICTURE, CROP, PICTURE, PROFILE};
-use crate::pictures::{self, DrawError, MAX_BYTES};
+use crate::pictures::{self, DrawError, Kept, MAX_BYTES};
 use crate::records::events::{self, Kind, PICTURE_REMOVED};
 use crate::records::users;
 use crate::web::carried::Owner;
@@ -61,10 +62,16 @@ struct PicturePage {
     problems: Problems,
 }
 
+/// How many bytes of pictures are held at once, whoever sends them: the machine has memory for so many.
+const MAX_HELD: usize = 96 * 1024 * 1024;
+static HELD: Semaphore = Semaphore::const_new(MAX_HELD);
+
 /// What arrived.
 #[derive(Default)]
 struct Upload {
     file: Vec<u8>,
+    /// For the memory that it takes.
+    held: Option<SemaphorePermit<'static>>,
     is_too_large: bool,
     removes: bool,
     /// Whose form it is, under seal.
@@ -74,7 +81,7 @@ struct Upload {
 /// What the form asks for.
 enum Change {
     /// Keep this file, drawn again.
-    New(Vec<u8>),
+    New(Vec<u8>, Option<SemaphorePermit<'static>>),
     /// Have no picture any more.
     Remove,
 }
@@ -131,11 +138,11 @@ enum Changed {
 
 async fn change(app: &App, by: &By, upload: Upload) -> Result<Changed, FormError> {
     match upload.parse()? {
-        Change::New(file) => {
+        Change::New(file, _held) => {
             let drawn = app.pictures.draw(file).await.map_err(|error| explained(&error))?;
             keep(app, by, drawn.square).await?;
             // No row names it: housekeeping takes it away after an hour. Without it there is nothing to crop, and nothing lost.
-            let source = app.pictures.keep(drawn.source).await;
+            let source = app.pictures.keep(Kept::Source, drawn.source).await;
             source.map(Changed::Drawn).or_else(|error| {
                 log::warn!("a picture can't be kept for cropping: {error}");
                 Ok(Changed::Kept)
@@ -150,7 +157,7 @@ async fn change(app: &App, by: &By, upload: Upload) -> Result<Changed, FormError
 
 /// Keeps a drawn picture as that of an account.
 async fn keep(app: &App, by: &By, jpeg: Vec<u8>) -> Result<(), FormError> {
-    let name = app.pictures.keep(jpeg).await.map_err(|error| not_kept(&error))?;
+    let name = app.pictures.keep(Kept::Picture, jpeg).await.map_err(|error| not_kept(&error))?;
     set(app, by, Some(name)).await
 }
 
@@ -195,7 +202,7 @@ async fn set(app: &App, by: &By, new: Option<String>) -> Result<(), FormError> {
         Err(_) => new,
     };
     if let Some(name) = unwanted {
-        app.pictures.remove(&name).await;
+        app.pictures.remove(Kept::Picture, &name).await;
     }
     changed.map(drop)
 }
@@ -220,7 +227,7 @@ impl Upload {
         } else if self.file.is_empty() {
             Err(problem(t("Choose a picture.")))
         } else {
-            Ok(Change::New(self.file))
+            Ok(Change::New(self.file, self.held))
         }
     }
 
@@ -250,6 +257,18 @@ impl Upload {
         Ok(upload)
     }
 
+    fn hold(&mut self, bytes: usize) -> Result<(), HttpError> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let more = HELD.try_acquire_many(bytes).map_err(|_| {
+            HttpError::Unavailable("too many pictures are being sent at the same time".to_owned())
+        })?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+
     async fn take(&mut self, part: &mut Field) -> Result<(), HttpError> {
         let is_file = part.name() == Some("profile_picture");
         let is_tick = part.name() == Some("remove_profile_picture");
@@ -261,6 +280,7 @@ impl Upload {
         while let Some(chunk) = part.try_next().await.map_err(|error| unreadable(&error))? {
             size += chunk.len();
             if is_file && size <= MAX_BYTES {
+                self.hold(chunk.len())?;
                 self.file.extend_from_slice(&chunk);
             } else if is_owner && size <= MAX_SEAL {
                 self.owner.push_str(&String::from_utf8_lossy(&chunk));
@@ -287,7 +307,11 @@ async fn serve(app: Data<App>, viewer: Viewer, name: Path<String>) -> Result<Htt
     if owner != viewer.user.id && !viewer.user.role.sees_admin() {
         return Err(HttpError::NotFound);
     }
-    let jpeg = app.pictures.read(&name).await.map_err(|error| HttpError::Unavailable(error.to_string()))?;
+    let jpeg = app
+        .pictures
+        .read(Kept::Picture, &name)
+        .await
+        .map_err(|error| HttpError::Unavailable(error.to_string()))?;
     Ok(image(jpeg.ok_or(HttpError::NotFound)?))
 }
 

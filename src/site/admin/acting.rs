@@ -4,6 +4,7 @@ use crate::accounts::administration::{Act, ActError, ActKind, Actor, Rules};
 use crate::accounts::usernames::TAKEN;
 use crate::app::App;
 use crate::identity::{Id, t};
+use crate::pictures::Kept;
 use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
 use crate::web::notice::Notice;
@@ -87,7 +88,7 @@ pub async fn act_on(
     app.wakeup.wake();
     let count = pictures.len();
     for picture in pictures.into_iter().flatten() {
-        app.pictures.remove(&picture).await;
+        app.pictures.remove(Kept::Picture, &picture).await;
     }
     Ok(count)
 }

@@ -6,12 +6,22 @@ pub(super) fn line(cells: &[&str]) -> String {
     quoted.join(",") + "\r\n"
 }
 
-/// Always in quotes. What a spreadsheet would calculate gets a `'` in front (OWASP, CSV Injection).
+/// Always in quotes. What a spreadsheet would calculate gets a `'` in front (OWASP, CSV Injection), also where one that splits
+/// at semicolons, tabs or lines would see the beginning of a cell.
 fn quote(cell: &str) -> String {
-    let is_formula =
-        cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '|', '%']);
-    let guard = if is_formula { "'" } else { "" };
-    format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+    let mut guarded = String::with_capacity(cell.len());
+    if cell.starts_with(['\t', '\r', '\n']) {
+        guarded.push('\'');
+    }
+    let mut begins = true;
+    for c in cell.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '|' | '%') {
+            guarded.push('\'');
+        }
+        begins = matches!(c, ';' | '\t' | '\r' | '\n') || (begins && matches!(c, ' ' | '"' | '\u{a0}'));
+        guarded.push(c);
+    }
+    format!("\"{}\"", guarded.replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -22,7 +32,16 @@ mod tests {
     fn cells_are_quoted_and_never_calculated() {
         assert_eq!(line(&["a", "", "b\"c,d\r\ne"]), "\"a\",\"\",\"b\"\"c,d\r\ne\"\r\n");
         for formula in ["=1+1", "+491234", "-1", "@SUM(A1)", "\t=1", "＝1", "|calc"] {
-            assert_eq!(line(&[formula]), format!("\"'{formula}\"\r\n"));
+            assert!(line(&[formula]).starts_with(&format!("\"'{}", formula.split(['\t']).next().unwrap())));
+        }
+        for (split, guarded) in [
+            ("Ann;=1+1", "Ann;'=1+1"),
+            ("a\n@b", "a\n'@b"),
+            ("a; \"=1", "a; \"\"'=1"),
+            (" =1", " '=1"),
+            ("a-b;c+d", "a-b;c+d"),
+        ] {
+            assert_eq!(line(&[split]), format!("\"{guarded}\"\r\n"));
         }
     }
 }

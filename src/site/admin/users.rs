@@ -182,7 +182,7 @@ async fn save(app: Data<App>, _: Staff, by: By, req: HttpRequest) -> Result<Http
     if !problems.is_empty() {
         return Err(HttpError::BadRequest);
     }
-    let asked = req.query_string().chars().take(200).collect::<String>();
+    let asked = query.told();
     app.db.write(move |conn| note_download(conn, &by, &asked).map_err(db::Error::from)).await?;
     let head = super::csv::line(&["id", "username", "email", "name", "phone", "role", "status", "joined"]);
     let lines = try_unfold(Some(Rest { app, listing, head }), |rest| async move {

@@ -31,6 +31,20 @@ pub struct Listing {
 }
 
 impl UsersQuery {
+    /// Tells which accounts were asked for, without what was searched: that may be somebody's name or address.
+    pub fn told(&self) -> String {
+        let searched = if self.q.is_empty() { "" } else { "…" };
+        let narrowed = [
+            ("search", searched),
+            ("role", &self.role),
+            ("status", &self.status),
+            ("joined from", &self.joined_from),
+            ("joined until", &self.joined_until),
+        ];
+        let named = narrowed.iter().filter(|(_, value)| !value.is_empty());
+        named.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// Reads what is asked for. A date that cannot be read is left out and reported.
     ///
     /// # Errors

@@ -94,8 +94,13 @@ async fn request(
             return Ok(page::form_again(RequestPage { form, problems }));
         }
     };
-    app.limits.take(client.keys(Limit::Recovery)).await?.spend();
-    let lanes = device_cookie::read(&app, &req).iter().map(KnownAccount::lane).collect();
+    let lanes: Vec<String> = device_cookie::read(&app, &req).iter().map(KnownAccount::lane).collect();
+    // A device that is known has its own, which no neighbour uses up.
+    let keys = match lanes.first() {
+        Some(lane) => vec![Limit::Recovery.of(lane)],
+        None => client.keys(Limit::Recovery),
+    };
+    app.limits.take(keys).await?.spend();
     let asked = RecoveryRequest { network: client.neighbourhood(), lanes };
     let lifetime = app.config.reset_lifetime;
     let now = app.clock.now();

@@ -15,12 +15,13 @@ async fn upload(visitor: &mut Visitor, name: &str, kind: &str, bytes: &[u8]) -> 
 }
 
 async fn ask_for_address(visitor: &mut Visitor, address: &str) {
+    ask_with(visitor, address, PASSWORD).await;
+}
+
+async fn ask_with(visitor: &mut Visitor, address: &str, password: &str) {
     visitor.visit("/user-profile/change-email/").await;
-    visitor
-        .fill("New email address", address)
-        .fill("Current password", PASSWORD)
-        .press("Send the code")
-        .await;
+    visitor.fill("New email address", address).fill("Current password", password);
+    visitor.press("Send the code").await;
 }
 
 /// A JPEG that lies on its side and tells where it was taken.
@@ -43,6 +44,8 @@ stories! {
     a_new_address_counts_once_it_is_confirmed_and_can_be_cancelled,
     the_old_address_can_undo_a_change_for_three_days,
     of_two_hundred_undoings_at_once_one_counts,
+    an_address_that_came_back_can_be_brought_back_again,
+    a_change_of_address_is_no_mail_cannon,
     a_reset_link_dies_with_the_password_and_with_the_address_that_it_was_sent_to,
     a_copy_of_this_very_browser_is_signed_out_by_a_new_password,
     an_address_with_an_account_looks_like_any_other_here_too,
@@ -129,6 +132,59 @@ async fn the_old_address_can_undo_a_change_for_three_days(site: &Site) {
     ann.status(200).see("This is for the account annalee.");
     ann.visit(&undo).await;
     ann.status(410).see("This link has already been used");
+}
+
+/// Whoever gets their address back keeps a way back to it, also from somebody who takes it away again at once.
+async fn an_address_that_came_back_can_be_brought_back_again(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let undo = change_address(site, &mut ann, "thief@example.org").await;
+    // Back on the profile page: that uses the open link up.
+    site.wait(minutes(5)).await;
+    ask_for_address(&mut ann, "annalee@example.org").await;
+    let code = site.code_to("annalee@example.org").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    ann.see("Your email address has been changed.");
+    ann.visit(&undo).await;
+    ann.status(410);
+    let told = site.mail_to("thief@example.org").await;
+    assert!(!told.text.contains("/auth/undo-email/"), "{}", told.text);
+    // And away again, within the hour.
+    site.wait(minutes(5)).await;
+    let undo = change_address(site, &mut ann, "second@example.org").await;
+    let mut owner = site.visitor();
+    owner.visit(&undo).await;
+    owner.press("Restore this address").await;
+    owner.see("Your old email address has been restored");
+    owner.fill("New password", OTHER_PASSWORD).fill("Repeat the new password", OTHER_PASSWORD);
+    owner.press("Change password").await;
+    owner.sign_in("annalee@example.org", OTHER_PASSWORD).await;
+    owner.status(200).see("@annalee");
+    // After an undoing, too.
+    site.wait(minutes(5)).await;
+    ask_with(&mut owner, "third@example.org", OTHER_PASSWORD).await;
+    let code = site.code_to("third@example.org").await;
+    owner.fill("Code", &code).press("Confirm").await;
+    loop {
+        if site.mail_to("annalee@example.org").await.text.contains("/auth/undo-email/") {
+            break;
+        }
+    }
+}
+
+/// One account mails only so much to strangers, under whatever spellings of an address.
+async fn a_change_of_address_is_no_mail_cannon(site: &Site) {
+    let mut eve = site.member("evelyn").await;
+    let mut last = 0;
+    for number in 0..40 {
+        let fields =
+            [("email", format!("victim+{number}@example.org")), ("current_password", PASSWORD.to_owned())];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        eve.post("/user-profile/change-email/", &fields).await;
+        last = eve.page().status;
+    }
+    assert_eq!(last, 429);
+    let mails = site.count("SELECT COUNT(*) FROM outbox WHERE recipient LIKE 'victim%'").await;
+    assert!(mails <= 12, "{mails}");
 }
 
 /// Changes the address; returns the link that undoes it.

@@ -9,6 +9,8 @@ use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, run_alone
 stories! {
     strangers_guess_and_who_signed_in_here_before_gets_in_every_time,
     a_device_that_is_known_for_one_account_has_no_lane_for_another,
+    a_name_that_is_shut_says_nothing_of_its_address,
+    neighbours_use_up_no_link_of_a_known_device,
     a_known_device_has_five_wrong_passwords_too,
     a_used_reset_lets_its_person_in_at_once,
     a_superuser_acts_while_strangers_guess_at_them,
@@ -41,6 +43,37 @@ async fn strangers_guess_and_who_signed_in_here_before_gets_in_every_time(site: 
         ann.status(200).see("@annalee");
         site.wait(seconds(10)).await;
     }
+}
+
+/// Wrong passwords for a name, which is public, say nothing about which address is its own.
+async fn a_name_that_is_shut_says_nothing_of_its_address(site: &Site) {
+    site.member("annalee").await;
+    site.member("bobbob").await;
+    strangers_guess(site, "annalee").await;
+    strangers_guess(site, "bobbob@example.org").await;
+    for login in ["annalee@example.org", "bobbob", "nobody@example.org", "nobody"] {
+        let mut stranger = site.visitor();
+        stranger.sign_in(login, OTHER_PASSWORD).await;
+        stranger.status(422);
+    }
+}
+
+/// Neighbours behind one address ask for links until it is told to wait; somebody who signed in here before still gets one.
+async fn neighbours_use_up_no_link_of_a_known_device(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.press("Sign out").await;
+    let neighbour = ann.other_browser();
+    let mut last = 0;
+    for number in 0..60 {
+        let name = format!("somebody{number}");
+        let post = neighbour.posting("/auth/forgot-password/", &[("username", &name)]);
+        last = post.send().await.unwrap().status().as_u16();
+    }
+    assert_eq!(last, 429);
+    ann.visit("/auth/forgot-password/").await;
+    ann.fill("Username or email address", "annalee").press("Send the link").await;
+    ann.status(200);
+    site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
 }
 
 async fn a_device_that_is_known_for_one_account_has_no_lane_for_another(site: &Site) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use latchkey::identity::Role;
 use reqwest::RequestBuilder;
 
 use crate::harness::{
@@ -35,6 +36,7 @@ stories! {
     no_stranger_ends_a_sign_up_that_is_under_way,
     who_came_too_early_gets_a_code_by_sending_the_form_again_later,
     signing_up_is_no_way_around_a_block,
+    a_block_keeps_no_address_from_its_owner_and_can_be_undone,
     a_taken_name_is_no_other_door_to_guess_at,
     accounts_that_nobody_confirms_go_away,
     ten_sign_ups_from_one_address_and_then_one_every_six_minutes,
@@ -315,6 +317,49 @@ async fn signing_up_is_no_way_around_a_block(site: &Site) {
     assert_eq!(site.count("SELECT COUNT(*) FROM users WHERE blocked_at IS NOT NULL").await, 1);
 }
 
+/// A stranger signs up with somebody's address, and is blocked before anybody confirmed it.
+async fn a_block_keeps_no_address_from_its_owner_and_can_be_undone(site: &Site) {
+    site.appoint(Role::Superuser, "supervisor").await;
+    let mut chief = site.visitor();
+    chief.sign_in_at("/auth/sign-in/superuser/", "supervisor", OTHER_PASSWORD).await;
+    let mut rude = site.visitor();
+    rude.sign_up("rudename", "ann@example.org", PASSWORD).await;
+    site.code_to("ann@example.org").await;
+    chief.visit("/admin/users/?q=rudename").await;
+    chief.follow("rudename").await;
+    let person = chief.path().to_owned();
+    let post = async |chief: &mut Visitor, act: &str| {
+        chief.post(&format!("{person}{act}/"), &[("reason", "a rude name")]).await;
+        chief.status(200);
+    };
+    post(&mut chief, "block").await;
+    site.wait(minutes(20)).await;
+    let mut ann = site.visitor();
+    ann.sign_up("annalee", "ann@example.org", PASSWORD).await;
+    let code = site.code_to("ann@example.org").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    ann.see("@annalee");
+
+    // One whose address is their own, and whose block was a mistake.
+    chief.sign_in_at("/auth/sign-in/superuser/", "supervisor", OTHER_PASSWORD).await;
+    let mut bob = site.visitor();
+    bob.sign_up("bobbob", "bob@example.org", PASSWORD).await;
+    site.code_to("bob@example.org").await;
+    chief.visit("/admin/users/?q=bobbob").await;
+    chief.follow("bobbob").await;
+    let person = chief.path().to_owned();
+    chief.post(&format!("{person}block/"), &[("reason", "a mistake")]).await;
+    chief.post(&format!("{person}unblock/"), &[]).await;
+    chief.status(200).see("Account unblocked.");
+    site.wait(minutes(20)).await;
+    let mut bob = site.visitor();
+    bob.sign_in("bobbob", PASSWORD).await;
+    bob.see("Confirm your email address");
+    let code = site.code_to("bob@example.org").await;
+    bob.fill("Code", &code).press("Confirm").await;
+    bob.see("@bobbob");
+}
+
 async fn a_taken_name_is_no_other_door_to_guess_at(site: &Site) {
     site.visitor().sign_up("annalee", "ann@example.org", PASSWORD).await;
     let mut eve = site.visitor();
@@ -341,6 +386,13 @@ async fn accounts_that_nobody_confirms_go_away(site: &Site) {
     site.wait(hours(73)).await;
     latchkey::housekeeping::sweep(&site.app).await.unwrap();
     assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 0);
+    for query in [
+        "SELECT COUNT(*) FROM outbox WHERE recipient LIKE '%ann@example.org%'",
+        "SELECT COUNT(*) FROM verifications",
+        "SELECT COUNT(*) FROM mail_budgets WHERE email LIKE '%ann@example.org%'",
+    ] {
+        assert_eq!(site.count(query).await, 0, "{query}");
+    }
     ann.visit(&link).await;
     ann.status(410);
 }

@@ -5,6 +5,7 @@ mod bucket;
 mod mariadb;
 mod mta;
 mod nginx;
+mod pgbouncer;
 mod postgres;
 mod redis;
 
@@ -21,6 +22,7 @@ pub use bucket::Bucket;
 pub use mariadb::Mariadb;
 pub use mta::Mta;
 pub use nginx::Nginx;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use redis::Redis;
 

@@ -361,7 +361,7 @@ fn the_mailbox_of_developers_is_nowhere_without_debug() {
         let html = ann.request(Method::GET, "/dev/mail/1/html/").send().await.unwrap();
         assert_eq!(
             html.headers()["content-security-policy"],
-            "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
         );
         site.stop().await;
     });

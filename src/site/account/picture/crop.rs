@@ -15,7 +15,7 @@ use super::{SAVED, explained, image, keep};
 use crate::app::App;
 use crate::identity::t;
 use crate::paths::account::{CHANGE_PICTURE, CROP, CROP_SOURCE, PROFILE};
-use crate::pictures::{Crop, Zoom};
+use crate::pictures::{Crop, Kept, Zoom};
 use crate::records::users::User;
 use crate::web::cookies;
 use crate::web::errors::{HttpError, Redirect};
@@ -70,14 +70,18 @@ fn named(app: &App, req: &HttpRequest, user: &User) -> Option<String> {
 async fn source(app: &App, req: &HttpRequest, user: &User) -> Result<Vec<u8>, HttpError> {
     let gone = || Redirect::Elsewhere(CHANGE_PICTURE.to_string());
     let name = named(app, req, user).ok_or_else(gone)?;
-    let found = app.pictures.read(&name).await.map_err(|error| HttpError::Unavailable(error.to_string()))?;
+    let found = app
+        .pictures
+        .read(Kept::Source, &name)
+        .await
+        .map_err(|error| HttpError::Unavailable(error.to_string()))?;
     Ok(found.ok_or_else(gone)?)
 }
 
 /// Removes what was cropped from before: it is not needed any more.
 pub(super) async fn forget(app: &App, req: &HttpRequest, user: &User) {
     if let Some(name) = named(app, req, user) {
-        app.pictures.remove(&name).await;
+        app.pictures.remove(Kept::Source, &name).await;
         cookies::forget_later(req, cookies::CROP);
     }
 }
