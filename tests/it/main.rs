@@ -4,6 +4,7 @@
 mod harness;
 
 mod access;
+mod accessibility;
 mod account;
 mod admin;
 mod auth;
