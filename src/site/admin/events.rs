@@ -72,7 +72,15 @@ impl Change {
 fn in_words(stored: &str) -> Message {
     let role = Role::parse(stored).map(Role::name);
     let status = || AccountStatus::parse(stored).map(|status| status.name());
-    let name = role.or_else(status).or_else(|| State::parse(stored).map(State::name));
+    let state = || State::parse(stored).map(State::name);
+    // What a change of details may be about.
+    let field = || match stored {
+        "name" => Some(t("Name")),
+        "phone" => Some(t("Phone")),
+        "about" => Some(t("About you")),
+        _ => None,
+    };
+    let name = role.or_else(status).or_else(state).or_else(field);
     name.map_or_else(|| Message::verbatim(stored), Message::from)
 }
 
@@ -179,6 +187,7 @@ fn detail(event: &Event) -> Message {
     match event.kind() {
         _ if !event.reason().is_empty() => Message::verbatim(""),
         Some(Kind::SignedIn) => browser_name(word),
+        Some(Kind::SignedUp) if word == Role::User.as_str() => Message::verbatim(""),
         Some(Kind::SignedUp) => in_words(word),
         Some(Kind::CodeWrong) => match CodePurpose::parse(word) {
             Some(CodePurpose::SignUp) => t("The code was for a new account").into(),
@@ -227,7 +236,7 @@ mod tests {
         let pair = |was: &str, became: &str| (Message::verbatim(was), Message::verbatim(became));
         assert_eq!(
             shown("username “a”\nphone", "username “b”\nphone"),
-            [pair("username “a”", "username “b”"), pair("phone", "phone")]
+            [pair("username “a”", "username “b”"), (t("Phone").into(), t("Phone").into())]
         );
         assert_eq!(
             shown("blocked: spam; and worse, too", "active"),

@@ -134,7 +134,7 @@ async fn every_act_is_told_with_its_reason_and_what_it_was_before(site: &Site) {
     chief.visit(&format!("/admin/events/?person={id}")).await;
     for told in [
         "chief removed the picture of (deleted account) “because of a test” picture none",
-        "username “annalee” username “annabel” name",
+        "username “annalee” username “annabel” Name",
         "chief signed (deleted account) out “because of a test” sessions: 1 signed out",
         "chief sent a password link to (deleted account)",
         "chief made (deleted account) a merchant “because of a test” User Merchant",
