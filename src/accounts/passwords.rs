@@ -55,7 +55,8 @@ pub fn send_reset(
     let Some(email) = &user.email else { return Ok(Ok(())) };
     let budget = mail_budgets::take(conn, email, Budget::Reset, asker, now)?;
     if budget.is_ok() {
-        let mail = |link| ResetPassword { name: user.display_name().to_owned(), link }.into();
+        let by_staff = matches!(asker, Asker::Staff);
+        let mail = |link| ResetPassword { name: user.display_name().to_owned(), link, by_staff }.into();
         queue_link(conn, &user.id, email, rules, now, mail)?;
     }
     Ok(budget)

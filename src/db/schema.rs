@@ -63,6 +63,8 @@ diesel::table! {
         kind -> Text,
         generation -> Integer,
         device -> Text,
+        name -> Text,
+        signed_in_by -> Text,
         ip -> Text,
         created_at -> Timestamp,
         last_seen_at -> Timestamp,

@@ -63,7 +63,11 @@ impl Zone {
         let at = jiff::Timestamp::from_microsecond(moment.micros()).unwrap_or_default();
         let info = self.0.to_offset_info(at);
         let wall = at.to_zoned_datetime(self.0.clone());
-        let abbreviation = info.abbreviation().to_owned();
+        // Zones without letters of their own are numbers, which would read like a sum.
+        let abbreviation = match info.abbreviation() {
+            number if number.starts_with(['+', '-']) => format!("UTC{number}"),
+            letters => letters.to_owned(),
+        };
         Local {
             year: wall.year(),
             month: usize::from(wall.month().unsigned_abs()),

@@ -17,8 +17,8 @@ pub(super) const MAX_DECODED: u64 = MAX_PIXELS * 4;
 /// The shorter side of a JPEG is shrunk to no fewer pixels than these while it is read: four times what is kept, so that
 /// nothing of it is seen.
 const MIN_SHRUNK: usize = 1024;
-/// The most passes of a progressive JPEG. Encoders make about ten; each one goes through all pixels.
-const MAX_SCANS: u32 = 32;
+/// The most passes of a progressive JPEG. Encoders make about ten; a hundred over 49 megapixels take less than a second.
+const MAX_SCANS: u32 = 128;
 
 /// Why an upload cannot become a picture.
 #[derive(Debug, thiserror::Error)]

@@ -49,23 +49,27 @@ kinds! {
     /// A new account that waits for its code.
     SignedUp: "signed-up", t("Signed up"), t("{user} signed up");
     /// An account was confirmed.
-    Verified: "verified", t("Email address confirmed"), t("{user} confirmed their email address"), t("{actor} confirmed the email address of {user}");
+    Verified: "verified", t("Email address confirmed"), t("{user} confirmed their email address"), t("{actor} confirmed {user}'s email address");
     /// A wrong code.
     CodeWrong: "code-wrong", t("Wrong code"), t("{user} entered a wrong code");
     /// Signed in.
     SignedIn: "signed-in", t("Signed in"), t("{user} signed in");
     /// A wrong password, or an unknown name.
-    SignInFailed: "sign-in-failed", t("Sign-in failed"), t("Someone failed to sign in as {user}");
+    SignInFailed: "sign-in-failed", t("Sign-in failed"), t("A sign-in as {user} failed");
     /// The right password of a blocked account.
-    SignInBlocked: "sign-in-blocked", t("Sign-in refused (blocked)"), t("{user} tried to sign in but is blocked");
+    SignInBlocked: "sign-in-blocked", t("Sign-in refused (blocked)"), t("{user} tried to sign in while blocked");
     /// Signed out.
     SignedOut: "signed-out", t("Signed out"), t("{user} signed out");
+    /// Another device was signed out by its own person.
+    DeviceSignedOut: "device-signed-out", t("Device signed out"), t("{user} signed out another device");
+    /// All other devices, or all of them, were.
+    DevicesSignedOut: "devices-signed-out", t("Devices signed out"), t("{user} signed out their devices");
     /// The password was confirmed.
-    PasswordConfirmed: "password-confirmed", t("Password confirmed"), t("{user} confirmed their password");
+    PasswordConfirmed: "password-confirmed", t("Password confirmed"), t("{user} re-entered their password");
     /// A reset link was sent.
     ResetSent: "reset-sent", t("Password link sent"), t("A password link was sent to {user}"), t("{actor} sent a password link to {user}");
     /// A new password by reset link.
-    PasswordReset: "password-reset", t("Password reset"), t("{user} chose a new password by a password link");
+    PasswordReset: "password-reset", t("Password reset"), t("{user} chose a new password using a password link");
     /// A new password by the person signed in.
     PasswordChanged: "password-changed", t("Password changed"), t("{user} changed their password");
     /// A change of email was requested.
@@ -73,11 +77,11 @@ kinds! {
     /// A new email address was confirmed.
     EmailChanged: "email-changed", t("Email changed"), t("{user} changed their email address");
     /// A change of email was undone.
-    EmailRestored: "email-restored", t("Email change undone"), t("{user} undid a change of their email address");
+    EmailRestored: "email-restored", t("Email change undone"), t("{user} undid a change to their email address");
     /// Details were changed.
-    DetailsChanged: "details-changed", t("Details changed"), t("{user} changed their details"), t("{actor} changed the details of {user}");
+    DetailsChanged: "details-changed", t("Details changed"), t("{user} changed their details"), t("{actor} changed {user}'s details");
     /// The picture was changed or removed.
-    PictureChanged: "picture-changed", t("Picture changed"), t("{user} changed their picture"), t("{actor} removed the picture of {user}");
+    PictureChanged: "picture-changed", t("Picture changed"), t("{user} changed their picture"), t("{actor} removed {user}'s picture");
     /// A mail expired or was refused for good.
     MailGivenUp: "mail-given-up", t("Email undeliverable"), t("An email to {user} couldn't be delivered");
     /// An account was made from the command line.
@@ -87,7 +91,7 @@ kinds! {
     /// An account was unblocked.
     Unblocked: "unblocked", t("Account unblocked"), t("{user} was unblocked"), t("{actor} unblocked {user}");
     /// A role was changed.
-    RoleChanged: "role-changed", t("Role changed"), t("The role of {user} was changed"), t("{actor} changed the role of {user}");
+    RoleChanged: "role-changed", t("Role changed"), t("{user}'s role was changed"), t("{actor} changed {user}'s role");
     /// An account was added by a superuser.
     AccountAdded: "account-added", t("Account created"), t("The account {user} was created"), t("{actor} created the account {user}");
     /// An account was deleted.
@@ -103,7 +107,7 @@ kinds! {
     /// The list of accounts was saved as a file.
     AccountsDownloaded: "accounts-downloaded", t("Accounts downloaded"), t("The list of accounts was downloaded"), t("{actor} downloaded the list of accounts");
     /// A mail was sent to the courier again.
-    MailRetried: "mail-retried", t("Email queued again"), t("An email to {user} was queued again"), t("{actor} queued an email to {user} again");
+    MailRetried: "mail-retried", t("Email queued again"), t("An email to {user} was requeued"), t("{actor} requeued an email to {user}");
     /// A mail was cancelled.
     MailCancelled: "mail-cancelled", t("Email cancelled"), t("An email to {user} was cancelled"), t("{actor} cancelled an email to {user}");
 }
@@ -255,7 +259,7 @@ impl Event {
             _ if kind == Kind::PictureChanged && self.detail == PICTURE_REMOVED => {
                 t("{user} removed their picture")
             }
-            Some(Role::User) => t("{actor} made {user} a plain user"),
+            Some(Role::User) => t("{actor} changed {user}'s role to User"),
             Some(Role::Merchant) => t("{actor} made {user} a merchant"),
             Some(Role::Staff) => t("{actor} made {user} staff"),
             Some(Role::Superuser) => t("{actor} made {user} a superuser"),

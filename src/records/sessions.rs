@@ -85,6 +85,31 @@ impl SessionKind {
     }
 }
 
+/// What somebody signed in with.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = Text)]
+pub enum SignedInBy {
+    Password,
+    /// The code that confirmed a new account.
+    Code,
+}
+
+text_column!(SignedInBy, |text| [SignedInBy::Password, SignedInBy::Code]
+    .into_iter()
+    .find(|by| by.as_str() == text));
+
+impl SignedInBy {
+    /// The word in the database.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Code => "code",
+        }
+    }
+}
+
 /// A signed-in browser: a whole row, as it is read, inserted and copied.
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
@@ -97,6 +122,9 @@ pub struct Session {
     pub generation: i32,
     /// The browser's name for itself, cut.
     pub device: String,
+    /// What its person calls it; may be empty.
+    pub name: String,
+    pub signed_in_by: SignedInBy,
     /// Its IP address at sign-in.
     pub ip: String,
     pub created_at: Moment,
@@ -135,6 +163,11 @@ impl Session {
             || self.last_seen_at.is_ahead_of(now)
     }
 
+    /// When it ends if it is not used any more.
+    pub fn ends_at(&self) -> Moment {
+        self.idle_ends_at
+    }
+
     /// How long it can last at most, for a cookie that is to outlive the browser's window.
     pub fn remaining(&self, now: Moment) -> Duration {
         self.absolute_ends_at.since(now)
@@ -147,6 +180,7 @@ pub struct Device {
     /// The browser's name for itself, cut.
     pub agent: String,
     pub ip: IpAddr,
+    pub signed_in_by: SignedInBy,
     /// The session that its browser holds until then.
     pub leaves: Option<Id>,
 }
@@ -170,6 +204,8 @@ pub fn begin(
         kind,
         generation: 1,
         device: device.agent.clone(),
+        name: String::new(),
+        signed_in_by: device.signed_in_by,
         ip: device.ip.to_string(),
         created_at: now,
         last_seen_at: now,
@@ -304,6 +340,14 @@ pub fn last_seen(conn: &mut Connection, users: &[Id]) -> QueryResult<HashMap<Id,
 pub fn end_of(conn: &mut Connection, user: &Id, id: &Id, now: Moment) -> QueryResult<bool> {
     let one = open(user).filter(sessions::id.eq(id));
     Ok(diesel::update(one).set(sessions::ended_at.eq(now)).execute(conn)? == 1)
+}
+
+/// Names a live session of an account; returns whether there is one.
+pub fn rename(conn: &mut Connection, user: &Id, id: &Id, name: &str) -> QueryResult<bool> {
+    // Of a row that stays as it was some databases say that none was changed.
+    diesel::update(open(user).filter(sessions::id.eq(id))).set(sessions::name.eq(name)).execute(conn)?;
+    let named: i64 = open(user).filter(sessions::id.eq(id)).count().get_result(conn)?;
+    Ok(named == 1)
 }
 
 /// Counts the sessions that began within a span.

@@ -4,6 +4,7 @@ pub(super) mod details;
 mod email;
 mod password;
 mod picture;
+mod sessions;
 
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
@@ -43,6 +44,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     email::routes(config);
     picture::routes(config);
     password::routes(config);
+    sessions::routes(config);
 }
 
 #[derive(Template)]

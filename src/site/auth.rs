@@ -9,7 +9,7 @@ mod preferences;
 mod recovery;
 pub(super) mod refresh;
 mod sign_in;
-mod sign_out;
+pub(super) mod sign_out;
 mod sign_up;
 pub(super) mod typing;
 mod undo_email;

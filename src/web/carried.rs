@@ -70,7 +70,7 @@ pub struct InSession(pub String);
 /// It was too long for the cookie: on the page that comes first.
 pub const TOO_LONG: Notice = Notice::new(
     "too-long-to-keep",
-    t("That form was too long to keep, so nothing was done. You'll need to send it again."),
+    t("Your form was too long to keep, so nothing has changed. Please send it again."),
 );
 
 /// The form of this request.

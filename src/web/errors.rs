@@ -137,7 +137,7 @@ impl HttpError {
             Self::NotFound => page(
                 StatusCode::NOT_FOUND,
                 t("Page not found"),
-                t("Check the web address, or start from the beginning."),
+                t("Check the web address, or go to the home page."),
             ),
             Self::NotAllowed(_) => page(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -28,7 +28,7 @@ use crate::paths::account::PROFILE;
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::CONFIRM;
 use crate::records::events::Source;
-use crate::records::sessions::{self, Device, Rotation, Session};
+use crate::records::sessions::{self, Device, Rotation, Session, SignedInBy};
 use crate::records::users::{self, User};
 
 /// Somebody signed in, confirmed and not blocked.
@@ -292,12 +292,12 @@ impl SignInRequest {
 
     /// Describes it for the row of a session. What the browser was before ends with it: a browser that becomes somebody else
     /// leaves nothing alive behind.
-    pub fn device(&self) -> Device {
+    pub fn device(&self, signed_in_by: SignedInBy) -> Device {
         let leaves = match session::pointer(&self.cookie_session) {
             Pointer::To(id, _) => Some(id),
             Pointer::Nobody | Pointer::Away => None,
         };
-        Device { agent: self.client.agent.clone(), ip: self.client.ip, leaves }
+        Device { agent: self.client.agent.clone(), ip: self.client.ip, signed_in_by, leaves }
     }
 }
 

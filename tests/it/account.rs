@@ -1,3 +1,4 @@
 //! One's own account.
 
+mod devices;
 mod profile;

@@ -31,6 +31,12 @@ async fn by_a_person(site: &Site) {
     ann.press("Send the code").await;
     let code = site.code_to("lee@example.org").await;
     ann.fill("Code", &code).press("Confirm").await;
+    let mut elsewhere = ann.other_browser();
+    elsewhere.sign_in("annalee", OTHER_PASSWORD).await;
+    let session =
+        site.texts("SELECT id AS text FROM sessions WHERE ended_at IS NULL ORDER BY created_at DESC").await;
+    ann.post(&format!("/user-profile/sessions/{}/end/", session[0]), &[]).await;
+    ann.post("/user-profile/sessions/end-others/", &[]).await;
     ann.press("Sign out").await;
     ann.status(200);
     site.visitor().sign_in("annalee", "wrong password here").await;

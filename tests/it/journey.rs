@@ -46,7 +46,7 @@ async fn from_sign_up_to_a_new_address_and_password(site: &Site) {
     ann.see("Check your inbox");
     let link = site.mail_to("Ann@example.org").await.link("/auth/reset-password/");
     ann.visit(&link).await;
-    ann.see("This is for the account annalee.");
+    ann.see("You're changing the password for annalee.");
     ann.fill("New password", OTHER_PASSWORD)
         .fill("Repeat the new password", OTHER_PASSWORD)
         .press("Change password")

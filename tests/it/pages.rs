@@ -377,13 +377,13 @@ async fn deleting_takes_the_name_and_deleting_many_the_number(site: &Site) {
     let person = open(&mut chief, "annalee").await;
     chief.visit(&format!("{person}delete/")).await;
     chief.fill("Reason", "Asked for it.").press("Delete account permanently").await;
-    chief.status(422).see("Username doesn't match. Enter annalee to confirm.");
+    chief.status(422).see("The username doesn't match. Enter annalee to confirm.");
     assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 3);
     chief.post("/admin/users/bulk/", &[("act", "delete"), ("everybody", "on")]).await;
     chief.status(200).see("Delete 2 accounts?").see("We'll skip 1 account");
     chief.fill("Reason", "Asked for it.").fill("To confirm, enter the number of accounts", "3");
     chief.press("Delete 2 accounts").await;
-    chief.status(422).see("Number of accounts doesn't match. Enter 2 to confirm.");
+    chief.status(422).see("The number of accounts doesn't match. Enter 2 to confirm.");
     chief.fill("To confirm, enter the number of accounts", "2").press("Delete 2 accounts").await;
     chief.status(200).see("2 accounts deleted.");
     assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
@@ -450,7 +450,7 @@ async fn another_part_of_a_picture_can_be_kept_by_its_person_alone(site: &Site) 
     other.visit("/user-profile/change-picture/source/").await;
     assert_eq!(other.path(), "/user-profile/change-picture/");
     ann.visit("/user-profile/change-picture/crop/").await;
-    ann.choose("place", "0").choose("zoom", "2").press("Save this part").await;
+    ann.choose("place", "0").choose("zoom", "2").press("Save crop").await;
     ann.see("Your picture has been updated.");
     assert_ne!(pictures::address(&ann), middle);
     assert!(ann.cookie("latchkey-crop").is_none());
@@ -505,7 +505,7 @@ async fn a_form_that_is_too_long_to_keep_is_told(site: &Site) {
     let mut fields = vec![("act", "block")];
     fields.extend(ids.iter().map(|id| (id.as_str(), "on")));
     chief.post("/admin/users/bulk/", &fields).await;
-    chief.see("That form was too long to keep, so nothing was done.");
+    chief.see("Your form was too long to keep, so nothing has changed.");
 }
 
 async fn what_stands_in_a_path_is_no_way_to_another_one(site: &Site) {

@@ -80,6 +80,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     kind VARCHAR(30) NOT NULL,
     generation INTEGER NOT NULL,
     device VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,     -- what its person calls the device
+    signed_in_by VARCHAR(30) NOT NULL,
     ip VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     created_at DATETIME(6) NOT NULL,
     last_seen_at DATETIME(6) NOT NULL,

@@ -76,6 +76,8 @@ CREATE TABLE sessions (
     kind TEXT COLLATE "C" NOT NULL,
     generation INTEGER NOT NULL,
     device TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,              -- what its person calls the device
+    signed_in_by TEXT COLLATE "C" NOT NULL,
     ip TEXT COLLATE "C" NOT NULL,
     created_at TIMESTAMP NOT NULL,
     last_seen_at TIMESTAMP NOT NULL,

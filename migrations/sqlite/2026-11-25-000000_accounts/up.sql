@@ -76,6 +76,8 @@ CREATE TABLE sessions (
     kind TEXT NOT NULL,
     generation INTEGER NOT NULL,
     device TEXT NOT NULL,
+    name TEXT NOT NULL,              -- what its person calls the device
+    signed_in_by TEXT NOT NULL,
     ip TEXT NOT NULL,
     created_at TIMESTAMP NOT NULL,
     last_seen_at TIMESTAMP NOT NULL,

@@ -117,7 +117,11 @@ impl ActContext<'_> {
         users::set_role(self.conn, &self.user.id, role)?;
         // How long a session lives depends on the role.
         sessions::end_all(self.conn, &self.user.id, None, self.now)?;
-        let mail = RoleChanged { name: self.user.display_name().to_owned(), role: role.as_str().to_owned() };
+        let mail = RoleChanged {
+            name: self.user.display_name().to_owned(),
+            role: role.as_str().to_owned(),
+            reason: self.actor.reason.clone(),
+        };
         let was = self.user.role.as_str();
         self.notify(mail)?.note(Kind::RoleChanged, was, role.as_str())
     }

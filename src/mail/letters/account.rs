@@ -40,7 +40,7 @@ impl Write for ConfirmNewEmail {
         let content = writer
             // Without the name: the address may be a stranger's.
             .content("", t("{code} is your {site} code").with("code", secret).with("site", &writer.brand.name))
-            .say(t("Enter this code to confirm this as your new email address:"))
+            .say(t("Enter this code to confirm your new email address:"))
             .code(secret)
             .button(t("Enter the code"), writer.url(CHANGE_EMAIL.path()))
             .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))

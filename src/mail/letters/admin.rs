@@ -65,7 +65,7 @@ impl Write for AccountUnblocked {
 
 letter! {
     /// A superuser changed the role of the account.
-    RoleChanged("role-changed", t("Role changed")) { name: String, role: String }
+    RoleChanged("role-changed", t("Role changed")) { name: String, role: String, reason: String }
 }
 
 impl Write for RoleChanged {
@@ -73,7 +73,8 @@ impl Write for RoleChanged {
         let role = Role::parse(&self.role)?;
         let content = writer
             .content(&self.name, t("Your role has changed"))
-            .say(t("Your role has changed to {role}. Please sign in again.").with("role", role.name()))
+            .say(t("Your role is now {role}. Please sign in again.").with("role", role.name()))
+            .because(&self.reason)
             .button(t("Sign in"), writer.url(&SIGN_IN.to([role.as_str()])));
         Some(content)
     }

@@ -1,9 +1,9 @@
 //! Mails about proving who you are.
 
 use super::{Letter, Write};
-use crate::identity::{CodePurpose, Id, LinkToken, Role, t};
+use crate::identity::{CodePurpose, Id, LinkToken, t};
 use crate::mail::content::{Content, Enclosed, MailWriter};
-use crate::paths::auth::{FORGOT, RESET, SIGN_IN, VERIFY};
+use crate::paths::auth::{FORGOT, RESET, SIGN_IN_ANY, VERIFY};
 use crate::paths::with_query;
 
 letter! {
@@ -37,7 +37,7 @@ impl Write for AccountExists {
         let content = writer
             .content(&self.name, t("You already have an account"))
             .say(t("Someone – maybe you – just tried to sign up with this email address. You already have an account, so nothing has changed."))
-            .button(t("Sign in"), writer.url(&SIGN_IN.to([Role::User.as_str()])))
+            .button(t("Sign in"), writer.url(SIGN_IN_ANY.path()))
             .note(t("Forgot your password? Choose a new one: {url}").with("url", writer.url(FORGOT.path())))
             .note(t("Not you? You don't need to do anything. They weren't told that you have an account."));
         Some(content)
@@ -46,17 +46,30 @@ impl Write for AccountExists {
 
 letter! {
     /// The way to a new password; its secret is the link's token.
-    ResetPassword("reset-password", t("Password link")) { name: String, link: String }
+    ResetPassword("reset-password", t("Password link")) {
+        name: String,
+        link: String,
+        // Whether an administrator sent it.
+        by_staff: bool,
+    }
 }
 
 impl Write for ResetPassword {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let content = writer
             .content(&self.name, t("Choose a new password"))
-            .say(t("Someone asked to reset your password. If it was you, choose a new one:"))
+            .say(if self.by_staff {
+                t("An administrator sent you this link to choose a new password:")
+            } else {
+                t("Someone asked to reset your password. If it was you, choose a new one:")
+            })
             .button(t("Choose a new password"), writer.url(&RESET.to([&self.link, secret])))
             .note(t("You can use the link once. It works for {lifetime}.").with("lifetime", left))
-            .note(t("Not you? Ignore this email: your password stays the same."));
+            .note(if self.by_staff {
+                t("Don't want to? Ignore this email: your password stays the same.")
+            } else {
+                t("Not you? Ignore this email: your password stays the same.")
+            });
         Some(content)
     }
 }

@@ -312,15 +312,15 @@ async fn serve(app: Data<App>, viewer: Viewer, name: Path<String>) -> Result<Htt
         .read(Kept::Picture, &name)
         .await
         .map_err(|error| HttpError::Unavailable(error.to_string()))?;
-    Ok(image(jpeg.ok_or(HttpError::NotFound)?))
+    Ok(image(jpeg.ok_or(HttpError::NotFound)?, "private, max-age=3600"))
 }
 
 /// A picture, which runs nothing wherever it is opened.
-fn image(jpeg: Vec<u8>) -> HttpResponse {
+fn image(jpeg: Vec<u8>, caching: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "image/jpeg"))
         .insert_header((CONTENT_DISPOSITION, "inline; filename=\"picture.jpg\""))
         .insert_header((CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
-        .insert_header((CACHE_CONTROL, "private, max-age=3600"))
+        .insert_header((CACHE_CONTROL, caching))
         .body(jpeg)
 }

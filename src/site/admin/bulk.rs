@@ -129,7 +129,7 @@ async fn run(app: &App, by: &By, bulk: &Bulk, users: &[User]) -> Result<usize, F
     if bulk.act == BulkAct::Delete && typed.is_some_and(|typed| typed != users.len().to_string()) {
         problems.add(
             "number",
-            t("Number of accounts doesn't match. Enter {count} to confirm.").with("count", users.len()),
+            t("The number of accounts doesn't match. Enter {count} to confirm.").with("count", users.len()),
         );
     }
     let reason = reason.filter(|_| problems.is_empty()).ok_or(problems)?;

@@ -185,8 +185,12 @@ impl EventsQuery {
 fn detail(event: &Event) -> Message {
     let word = event.detail.as_str();
     match event.kind() {
+        Some(Kind::Unblocked) => {
+            let reason = event.was.strip_prefix("blocked: ").unwrap_or_default();
+            t("Had been blocked: {reason}").with("reason", reason)
+        }
         _ if !event.reason().is_empty() => Message::verbatim(""),
-        Some(Kind::SignedIn) => browser_name(word),
+        Some(Kind::SignedIn | Kind::DeviceSignedOut) => browser_name(word),
         Some(Kind::SignedUp) if word == Role::User.as_str() => Message::verbatim(""),
         Some(Kind::SignedUp) => in_words(word),
         Some(Kind::CodeWrong) => match CodePurpose::parse(word) {
@@ -198,6 +202,14 @@ fn detail(event: &Event) -> Message {
         // The sentence says it.
         Some(Kind::PictureChanged) => Message::verbatim(""),
         _ => Message::verbatim(word),
+    }
+}
+
+/// What changed, where the sentence does not say it already.
+fn changes(event: &Event) -> Vec<Change> {
+    match event.kind() {
+        Some(Kind::Blocked | Kind::Unblocked | Kind::PictureChanged) => Vec::new(),
+        _ => Change::pairs(&event.was, &event.became),
     }
 }
 
@@ -217,7 +229,7 @@ pub fn rows(conn: &mut Connection, events: Vec<Event>) -> QueryResult<Vec<Row>> 
         source: Source::name(&event.source),
         user: who(&event.user_id, t("somebody without an account")),
         actor: who(&event.actor_id, t("The operator")),
-        changes: Change::pairs(&event.was, &event.became),
+        changes: changes(&event),
         reason: event.reason().to_owned(),
     };
     Ok(events.into_iter().map(row).collect())

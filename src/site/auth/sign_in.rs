@@ -30,7 +30,7 @@ use crate::paths::account::PROFILE;
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::{FORGOT, SIGN_IN, SIGN_IN_ANY, SIGN_UP};
 use crate::records::events::{self, Kind};
-use crate::records::sessions::{self, Remember, Session, SessionKind};
+use crate::records::sessions::{self, Remember, Session, SessionKind, SignedInBy};
 use crate::records::users::{self, User};
 use crate::records::verifications;
 use crate::web::carried::{self, Carried, TOO_LONG, Why};
@@ -256,7 +256,7 @@ async fn begin_session(
     remember: Remember,
 ) -> Result<Session, FormError> {
     let user = user.clone();
-    let device = browser.device();
+    let device = browser.device(SignedInBy::Password);
     let source = browser.client.source();
     let config = app.config.sessions;
     let now = app.clock.now();

@@ -26,7 +26,7 @@ use crate::paths::account::PROFILE;
 use crate::paths::auth::{RESEND, SIGN_IN, SIGN_UP, SIGN_UP_ANY, VERIFY};
 use crate::records::events::{self, Kind};
 use crate::records::mail_budgets::Asker;
-use crate::records::sessions::{self, Remember, Session, SessionKind};
+use crate::records::sessions::{self, Remember, Session, SessionKind, SignedInBy};
 use crate::records::users::{self, UNVERIFIED_LIFETIME, User};
 use crate::records::verifications::{self, Attempt, CodeState, MAX_TRIES, Verification};
 use crate::web::client::Client;
@@ -247,7 +247,7 @@ async fn try_code(
     let user = waiting.user.clone();
     let keys = app.keys.codes();
     let source = browser.client.source();
-    let device = browser.device();
+    let device = browser.device(SignedInBy::Code);
     let config = app.config.sessions;
     let now = app.clock.now();
     app.db

@@ -129,7 +129,7 @@ async fn the_old_address_can_undo_a_change_for_three_days(site: &Site) {
     thief.status(422).see("Wrong username or password.");
     let told = site.mail_to("second@example.org").await;
     assert_eq!(told.subject, "Your email address has been changed");
-    ann.status(200).see("This is for the account annalee.");
+    ann.status(200).see("You're changing the password for annalee.");
     ann.visit(&undo).await;
     ann.status(410).see("This link has already been used");
 }

@@ -41,9 +41,9 @@ fn crowd(world: World, count: u32) -> String {
          SELECT {id}, {name}, {name}, {email}, {email}, 'v1$', \
            CASE WHEN {n} % 1000 = 0 THEN 'staff' WHEN {n} % 10 = 0 THEN 'merchant' ELSE 'user' END, {joined}, \
            CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', '', {joined}, {joined}, 'system', 'UTC', {joined} FROM {numbers}; \
-         INSERT INTO sessions (id, user_id, kind, generation, device, ip, created_at, last_seen_at, confirmed_at, \
+         INSERT INTO sessions (id, user_id, kind, generation, device, name, signed_in_by, ip, created_at, last_seen_at, confirmed_at, \
            idle_ends_at, absolute_ends_at, ended_at) \
-         SELECT {id}, {id}, 'normal', 1, '', '', {joined}, {joined}, {joined}, {future}, {future}, {past} FROM {numbers}; \
+         SELECT {id}, {id}, 'normal', 1, '', '', 'password', '', {joined}, {joined}, {joined}, {future}, {future}, {past} FROM {numbers}; \
          INSERT INTO outbox (id, kind, user_id, recipient, fields, state, tries, created_at, due_at, ended_at) \
          SELECT {id}, 'test', {id}, {address}, '{{}}', 'sent', 0 * {n}, {future}, {past}, {past} FROM {numbers}"
     )

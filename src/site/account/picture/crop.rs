@@ -92,7 +92,8 @@ async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer
 }
 
 async fn serve(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<HttpResponse, HttpError> {
-    Ok(image(source(&app, &req, &viewer.user).await?))
+    // Its address stays when another picture is sent.
+    Ok(image(source(&app, &req, &viewer.user).await?, "no-store"))
 }
 
 async fn submit(

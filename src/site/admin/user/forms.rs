@@ -25,7 +25,7 @@ impl ReasonForm {
         problems.take("reason", ActKind::Delete.reason(&self.reason));
         let typed = self.username.as_ref().map(|typed| typed.trim());
         if typed.is_some_and(|typed| !typed.eq_ignore_ascii_case(username.as_str())) {
-            let message = t("Username doesn't match. Enter {name} to confirm.");
+            let message = t("The username doesn't match. Enter {name} to confirm.");
             problems.add("username", message.with("name", username.as_str()));
         }
         problems
