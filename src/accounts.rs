@@ -5,6 +5,7 @@
 
 pub mod administration;
 pub mod codes;
+pub mod details;
 pub mod email;
 pub mod new_user;
 pub mod passwords;

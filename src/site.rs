@@ -3,8 +3,11 @@
 mod account;
 mod admin;
 mod auth;
+mod csv;
 mod dev_mail;
+mod listing;
 mod service;
+mod telling;
 
 use actix_web::web::ServiceConfig;
 

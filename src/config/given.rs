@@ -106,30 +106,35 @@ fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// A line that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "line {0} cannot be read; write NAME=value, with '…' around a value that contains spaces, quotes or backslashes"
-)]
-pub struct MalformedLine(usize);
+/// A line that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedLine {
+    #[error(
+        "line {0} cannot be read; write NAME=value, with '…' around a value that contains spaces, quotes or backslashes"
+    )]
+    Unreadable(usize),
+    /// Which of two was meant is nobody's guess.
+    #[error("line {0} gives {1} for the second time; remove one of the two lines")]
+    Repeated(usize, String),
+}
 
-/// Reads lines of `NAME=value`: empty ones, `# comments` and `export ` are skipped, the last of several counts.
+/// Reads lines of `NAME=value`: empty ones, `# comments` and `export ` are skipped.
 fn parse(text: &str) -> Result<BTreeMap<String, String>, MalformedLine> {
     let mut settings = BTreeMap::new();
     // Editors of Windows begin a file with a byte-order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
-        let malformed = MalformedLine(number + 1);
+        let malformed = || MalformedLine::Unreadable(number + 1);
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let line = line.strip_prefix("export ").unwrap_or(line);
-        let (name, value) = line.split_once('=').ok_or(malformed)?;
+        let (name, value) = line.split_once('=').ok_or_else(malformed)?;
         let name = name.trim();
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(malformed);
+            return Err(malformed());
         }
         let is_comment = value.starts_with([' ', '\t']) && value.trim_start().starts_with('#');
         let value = if is_comment { "" } else { value.trim() };
@@ -140,17 +145,19 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, MalformedLine> {
                 loop {
                     match unquote(&quoted, quote) {
                         Quoted::Whole(value) => break value,
-                        Quoted::Malformed => return Err(malformed),
+                        Quoted::Malformed => return Err(malformed()),
                         Quoted::Open => {}
                     }
-                    let (_, next) = lines.next().ok_or(malformed)?;
+                    let (_, next) = lines.next().ok_or_else(malformed)?;
                     quoted.push('\n');
                     quoted.push_str(next);
                 }
             }
-            _ => bare(value).ok_or(malformed)?.to_owned(),
+            _ => bare(value).ok_or_else(malformed)?.to_owned(),
         };
-        settings.insert(name.to_owned(), value);
+        if settings.insert(name.to_owned(), value).is_some() {
+            return Err(MalformedLine::Repeated(number + 1, name.to_owned()));
+        }
     }
     Ok(settings)
 }
@@ -194,8 +201,22 @@ fn unquote(text: &str, quote: char) -> Quoted {
 mod tests {
     use super::*;
 
+    fn line_of(malformed: &MalformedLine) -> usize {
+        match malformed {
+            MalformedLine::Unreadable(line) | MalformedLine::Repeated(line, _) => *line,
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_is_refused_whatever_it_says() {
+        let twice = parse("SECRET_KEY=a\n# b\nexport SECRET_KEY=\n").unwrap_err();
+        assert_eq!(twice, MalformedLine::Repeated(3, "SECRET_KEY".to_owned()));
+    }
+
     fn read(text: &str) -> Result<String, usize> {
-        parse(text).map(|all| all.get("A").cloned().unwrap_or_default()).map_err(|MalformedLine(line)| line)
+        parse(text)
+            .map(|all| all.get("A").cloned().unwrap_or_default())
+            .map_err(|malformed| line_of(&malformed))
     }
 
     #[test]
@@ -213,7 +234,6 @@ mod tests {
             ("export A = 'a b\\n$c' # why", "a b\\n$c"),
             ("A=\"a \\\"b\\\" \\\\ \\n\"", "a \"b\" \\ \n"),
             ("A='one\ntwo'\nB=x", "one\ntwo"),
-            ("A=one\nA=two", "two"),
             ("A=a=b==", "a=b=="),
             ("A=zwölf", "zwölf"),
             ("A=one\rB=two\r", "one"),

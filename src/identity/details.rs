@@ -1,6 +1,6 @@
 //! The optional details of a person.
 
-use super::visible::{as_meant, is_dash, visible_line, visible_text};
+use super::visible::{as_meant, is_dash, is_visible, visible_line, visible_text};
 use super::{Message, Username, t};
 
 /// The details of an account that can be edited.
@@ -60,7 +60,7 @@ impl FullName {
     pub fn parse(typed: &str) -> Result<Self, Message> {
         let name = visible_line(typed);
         let name = name.trim();
-        if name.is_empty() && !typed.trim().is_empty() {
+        if !typed.trim().is_empty() && !is_visible(name) {
             return Err(t("A name needs at least one character that can be seen.").into());
         }
         let length = name.chars().count();
@@ -162,6 +162,10 @@ mod tests {
 
     #[test]
     fn names_and_texts_have_limits_and_no_tricks() {
+        for unseen in ["\u{300}", "\u{fffc}", "\u{fdd0}\u{10ffff}", "\u{a0}\u{200d}", "\u{301}\u{302}"] {
+            assert!(FullName::parse(unseen).is_err(), "{unseen:?}");
+        }
+        assert!(FullName::parse("e\u{301}va").is_ok() && FullName::parse("🦉").is_ok());
         assert_eq!(FullName::parse("  Ann Lee ").unwrap().as_str(), "Ann Lee");
         assert!(FullName::parse(&"é".repeat(100)).is_ok());
         assert!(FullName::parse(&"é".repeat(101)).is_err());

@@ -1,6 +1,7 @@
 //! What can be seen of a text: characters that hide, or turn its direction around, are left out (Unicode TR 36).
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
 /// Leaves out what cannot be seen, but for line breaks and tabs where a text has them.
 pub fn visible_text(text: &str) -> String {
@@ -40,6 +41,11 @@ fn keep_visible(text: &str, also: &[char]) -> String {
     kept
 }
 
+/// Whether somebody sees anything of it: marks alone have nothing to stand on.
+pub fn is_visible(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_hidden(c) && canonical_combining_class(c) == 0)
+}
+
 fn can_be_joined(c: char) -> bool {
     !c.is_ascii() && !c.is_whitespace() && (c == '\u{fe0f}' || !is_hidden(c))
 }
@@ -48,11 +54,13 @@ fn can_be_joined(c: char) -> bool {
 /// the empty braille cell, annotations).
 fn is_hidden(c: char) -> bool {
     c.is_control()
+        // Those that stand for no character in any version of Unicode.
+        || u32::from(c) & 0xfffe == 0xfffe
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+            | '\u{fdd0}'..='\u{fdef}' | '\u{fffc}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

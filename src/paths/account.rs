@@ -16,4 +16,6 @@ pub const SESSIONS: Route<0> = Route::new("/user-profile/sessions/");
 pub const END_OTHERS: Route<0> = Route::new("/user-profile/sessions/end-others/");
 pub const END_SESSION: Route<1> = Route::new("/user-profile/sessions/{id}/end/");
 pub const RENAME_SESSION: Route<1> = Route::new("/user-profile/sessions/{id}/rename/");
+pub const ACTIVITY: Route<0> = Route::new("/user-profile/activity/");
+pub const ACTIVITY_CSV: Route<0> = Route::new("/user-profile/activity.csv");
 pub const PICTURE: Route<1> = Route::new("/user-profile/picture/{random}/");

@@ -1,5 +1,7 @@
 //! The audit log: who did what, when and from where. Nothing in the program changes a row of it.
 
+mod yours;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -299,6 +301,10 @@ pub struct Filter {
     pub actor: Whose,
     /// Only those of this kind.
     pub kind: Option<Kind>,
+    /// Only those of one of these kinds, where there are any.
+    pub among: &'static [Kind],
+    /// Only those that somebody else did.
+    pub acted: bool,
     /// Then or later.
     pub from: Option<Moment>,
     /// Before then.
@@ -324,6 +330,12 @@ pub fn list(
     }
     if let Some(kind) = filter.kind {
         query = query.filter(events::kind.eq(kind.as_str()));
+    }
+    if !filter.among.is_empty() {
+        query = query.filter(events::kind.eq_any(filter.among.iter().map(|kind| kind.as_str())));
+    }
+    if filter.acted {
+        query = query.filter(events::actor_id.is_not_null().or(events::source.eq(COMMAND_LINE)));
     }
     if let Some(from) = filter.from {
         query = query.filter(events::at.ge(from));

@@ -36,6 +36,8 @@ pub enum Asker {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How long a link to choose a password works, unless the settings say otherwise.
+const LINK_LIFE: Duration = Duration::from_secs(20 * 60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// The most times that a row remembers.
@@ -74,11 +76,12 @@ impl Budget {
     }
 
     /// What all may have together when this asker has had nothing within the day: a first request is not refused because of
-    /// what others asked for, up to what a mailbox bears.
+    /// what others asked for, up to what a mailbox bears. While strangers use that up, the mailbox holds what still works: the
+    /// span is the life of a link.
     fn total_for_first(self) -> Rules {
         match self {
-            Self::Code => &[(20, HOUR), (MAX_RECENT, DAY)],
-            Self::Reset => &[(15, HOUR), (MAX_RECENT, DAY)],
+            Self::Code => &[(7, LINK_LIFE), (MAX_RECENT, DAY)],
+            Self::Reset => &[(5, LINK_LIFE), (MAX_RECENT, DAY)],
             Self::AccountExists => self.total(),
         }
     }

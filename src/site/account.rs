@@ -1,5 +1,6 @@
 //! One's own account: what is known about oneself, and a page for each thing that can be changed.
 
+mod activity;
 pub(super) mod details;
 mod email;
 mod password;
@@ -40,6 +41,7 @@ const NOTICES: &[&Notice] = &[
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(PROFILE, show));
+    activity::routes(config);
     details::routes(config);
     email::routes(config);
     picture::routes(config);

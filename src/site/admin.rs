@@ -3,9 +3,7 @@
 mod acting;
 mod bulk;
 mod bulk_act;
-mod csv;
 mod events;
-mod listing;
 mod new_user;
 mod outbox;
 mod overview;

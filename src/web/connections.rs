@@ -26,6 +26,8 @@ use super::client::{self, machine};
 
 /// From an answer to the end of the next head, or to the end of a body that nobody reads.
 const QUIET: Duration = Duration::from_secs(12);
+/// The same after the answer to a form: a body that nobody reads is thrown away meanwhile, as fast as it comes.
+const QUIET_AFTER_FORM: Duration = Duration::from_secs(3);
 /// How fast an answer is taken at least.
 const BYTES_PER_SECOND: u64 = 16 * 1024;
 /// The most connections of one address (IPv6: of one network of 64 bits) that is no proxy of ours: browsers have six.
@@ -90,7 +92,7 @@ async fn hang_up_when_quiet(connection: Weak<Watched>) {
                 return;
             }
             Some(until) => tokio::time::sleep_until(until).await,
-            None => tokio::time::sleep(QUIET / 4).await,
+            None => tokio::time::sleep(QUIET_AFTER_FORM / 2).await,
         }
     }
 }
@@ -103,8 +105,17 @@ impl Connection {
 
     /// An answer of so many bytes is on its way.
     pub fn end(&self, bytes: u64) {
+        self.quiet_for(QUIET, bytes);
+    }
+
+    /// An answer to a form is.
+    pub fn end_form(&self, bytes: u64) {
+        self.quiet_for(QUIET_AFTER_FORM, bytes);
+    }
+
+    fn quiet_for(&self, quiet: Duration, bytes: u64) {
         let taking = Duration::from_secs(bytes / BYTES_PER_SECOND);
-        self.0.quiet_until.set(Some(Instant::now() + QUIET + taking));
+        self.0.quiet_until.set(Some(Instant::now() + quiet + taking));
     }
 }
 

@@ -101,6 +101,8 @@ impl Around {
         }
         if let Some(connection) = &self.connection {
             match answer.body().size() {
+                BodySize::Sized(bytes) if self.is_form => connection.end_form(bytes),
+                BodySize::None if self.is_form => connection.end_form(0),
                 BodySize::Sized(bytes) => connection.end(bytes),
                 BodySize::None => connection.end(0),
                 BodySize::Stream => {

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use actix_web::body::{EitherBody, MessageBody};
-use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -126,65 +125,66 @@ fn why_cross_site(config: &Config, headers: &HeaderMap) -> Option<String> {
     ))
 }
 
-/// Keeps our own cookies and no others: what another program put beside them, in whatever bytes, is nobody's hindrance. One
-/// of ours that comes twice, or under a name that only reads like ours once it is decoded (which is how a neighbouring site
-/// gets around `__Host-`), was planted: then all cookies of the request are ignored.
+/// Keeps our own cookies and no others: what other programs put beside them, in whatever bytes, is nobody's hindrance; nor is one
+/// whose name only reads like ours once it is decoded, which is how a neighbouring site gets around `__Host-`. Of those that come
+/// twice one was planted: neither is kept.
 fn keep_own_cookies(config: &Config, headers: &mut HeaderMap) {
     if !headers.contains_key(header::COOKIE) {
         return;
     }
     let ours = cookies::ALL.map(|name| config.cookie_name(name));
-    let own = own_cookies(&ours, headers);
-    if own.is_none() {
-        log::warn!("a request had a duplicate or forged cookie; all of its cookies are ignored");
-    }
-    // There stays one, even if empty: that a browser sent some says that it keeps them.
-    let own = own.and_then(|own| HeaderValue::from_str(&own).ok());
+    // There stays a header, even if empty: that a browser sent one says that it keeps cookies.
+    let own = HeaderValue::from_str(&own_cookies(&ours, headers));
     headers.insert(header::COOKIE, own.unwrap_or(HeaderValue::from_static("")));
 }
 
-/// Our cookies, in one line; `None` when one was planted.
-fn own_cookies(ours: &[String], headers: &HeaderMap) -> Option<String> {
-    let mut own: Vec<(String, &str)> = Vec::new();
+/// Our cookies, in one line.
+fn own_cookies(ours: &[String], headers: &HeaderMap) -> String {
+    let mut own: Vec<(&str, &str)> = Vec::new();
     for line in headers.get_all(header::COOKIE) {
         for pair in line.as_bytes().split(|byte| *byte == b';') {
             // What is no text is none of ours.
             let Ok(pair) = std::str::from_utf8(pair) else { continue };
-            let Ok(cookie) = Cookie::parse_encoded(pair.trim()) else { continue };
-            if !ours.iter().any(|name| name == cookie.name()) {
-                continue;
-            }
             // As browsers read it (RFC 6265, 5.2): only these two are blanks around a name.
             let pair = pair.trim_matches([' ', '\t']);
-            let name = pair.split('=').next().unwrap_or_default().trim_matches([' ', '\t']);
-            if name != cookie.name() || own.iter().any(|(known, _)| known == name) {
-                return None;
+            let name = pair.split('=').next().unwrap_or_default().trim_end_matches([' ', '\t']);
+            if ours.iter().any(|known| known == name) {
+                own.push((name, pair));
             }
-            own.push((name.to_owned(), pair));
         }
     }
-    Some(own.into_iter().map(|(_, pair)| pair).collect::<Vec<_>>().join("; "))
+    let is_single = |name: &str| own.iter().filter(|(known, _)| *known == name).count() == 1;
+    let (single, planted): (Vec<_>, Vec<_>) = own.iter().partition(|(name, _)| is_single(name));
+    if !planted.is_empty() {
+        log::warn!("a request had a cookie of ours twice; neither counts");
+    }
+    single.into_iter().map(|(_, pair)| pair).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn own(line: &[u8]) -> Option<String> {
+    fn own(line: &[u8]) -> String {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
         own_cookies(&["__Host-latchkey".to_owned(), "__Host-latchkey-flow".to_owned()], &headers)
     }
 
     #[test]
-    fn planted_cookies_are_seen() {
+    fn planted_cookies_are_nobodys() {
         for planted in [
             &b"__Host-latchkey=x; __Host-latchkey=y"[..],
             b"%5F%5FHost-latchkey=x",
-            b"__Host-latchkey=x; a=b;%5f_Host-latchkey=y",
+            b"__Host-latchkey=x; a=b;__Host-latchkey=y",
+            b"__Host%2Dlatchkey=x",
         ] {
-            assert_eq!(own(planted), None, "{}", String::from_utf8_lossy(planted));
+            assert_eq!(own(planted), "", "{}", String::from_utf8_lossy(planted));
         }
+        // One of another name takes nothing with it.
+        let kept = "__Host-latchkey=x";
+        assert_eq!(own(b"__Host-latchkey=x; __Host-latchkey-flow=a; __Host-latchkey-flow=b"), kept);
+        assert_eq!(own(b"%5F_Host-latchkey=evil; __Host-latchkey=x"), kept);
     }
 
     #[test]
@@ -194,19 +194,19 @@ mod tests {
         {
             let line = [beside, b"; __Host-latchkey=x;\t ", beside, b";__Host-latchkey-flow=y"].concat();
             let kept = "__Host-latchkey=x; __Host-latchkey-flow=y";
-            assert_eq!(own(&line).as_deref(), Some(kept), "{}", String::from_utf8_lossy(&line));
+            assert_eq!(own(&line), kept, "{}", String::from_utf8_lossy(&line));
         }
-        assert_eq!(own(b"a=b; c=d").as_deref(), Some(""));
+        assert_eq!(own(b"a=b; c=d"), "");
     }
 
     #[test]
-    fn a_blank_of_unicode_makes_another_name_to_a_browser() {
+    fn a_blank_of_unicode_makes_another_name_to_a_browser_and_to_us() {
         let mut blanks =
             vec!['\u{85}', '\u{a0}', '\u{1680}', '\u{2028}', '\u{2029}', '\u{202f}', '\u{205f}', '\u{3000}'];
         blanks.extend('\u{2000}'..='\u{200a}');
         for blank in blanks {
             for line in [format!("a=b; {blank}__Host-latchkey=x"), format!("__Host-latchkey{blank}=x")] {
-                assert_eq!(own(line.as_bytes()), None, "{line:?}");
+                assert_eq!(own(line.as_bytes()), "", "{line:?}");
             }
         }
     }

@@ -50,6 +50,8 @@ const TABLE: &[(&str, For, For)] = &[
     (account::CROP.pattern(), People(303), People(303)),
     (account::CROP_SOURCE.pattern(), People(303), All(405)),
     (account::PICTURE.pattern(), People(404), All(405)),
+    (account::ACTIVITY.pattern(), People(200), All(405)),
+    (account::ACTIVITY_CSV.pattern(), People(200), All(405)),
     (account::SESSIONS.pattern(), People(200), All(405)),
     (account::END_OTHERS.pattern(), All(303), People(303)),
     (account::END_SESSION.pattern(), All(303), People(303)),

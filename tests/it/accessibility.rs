@@ -169,6 +169,7 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         "/user-profile/change-picture/",
         "/user-profile/update-password/",
         "/user-profile/sessions/",
+        "/user-profile/activity/",
         "/auth/confirm-password/",
         "/admin/",
     ];

@@ -1,4 +1,5 @@
 //! One's own account.
 
+mod activity;
 mod devices;
 mod profile;

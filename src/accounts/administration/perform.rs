@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{ActError, Actor, Done, not_now};
 use crate::accounts::codes::{self, CodeRules};
+use crate::accounts::details;
 use crate::accounts::email;
 use crate::accounts::passwords::{self, LinkRules};
 use crate::accounts::usernames::free_username;
@@ -153,25 +154,10 @@ impl ActContext<'_> {
         if !free_username(self.conn, &new.username, Some(&self.user.id), self.now)? {
             return Err(ActError::UsernameTaken);
         }
-        let fields = [
-            ("username", self.user.username.as_str(), new.username.as_str()),
-            ("name", self.user.full_name.as_str(), new.full_name.as_str()),
-            ("phone", self.user.phone.as_str(), new.phone.as_str()),
-            ("about", self.user.about.as_str(), new.about.as_str()),
-        ];
-        let changed: Vec<_> = fields.into_iter().filter(|(_, was, became)| was != became).collect();
-        if changed.is_empty() {
+        let Some((was, became)) = details::changed(self.user, new) else {
             return Err(not_now(t("You haven't changed anything.")));
-        }
-        users::set_details(self.conn, &self.user.id, new)?;
-        // The audit log outlives the account: of what is not public it holds the names alone, as for people's own changes.
-        let told = |(name, was, became): (&str, &str, &str)| match name {
-            "username" => (format!("{name} “{was}”"), format!("{name} “{became}”")),
-            _ => (name.to_owned(), name.to_owned()),
         };
-        let (was, became): (Vec<_>, Vec<_>) = changed.into_iter().map(told).unzip();
-        // A line each, in the same order: so pages pair them.
-        let (was, became) = (was.join("\n"), became.join("\n"));
+        users::set_details(self.conn, &self.user.id, new)?;
         self.note(Kind::DetailsChanged, &was, &became)
     }
 

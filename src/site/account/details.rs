@@ -5,11 +5,12 @@ use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
+use crate::accounts::details::changed;
 use crate::accounts::usernames::{TAKEN, free_username};
 use crate::app::App;
 use crate::identity::{About, Details, FullName, Phone, Username, t};
 use crate::paths::account::{DETAILS, PROFILE};
-use crate::records::events::{self, Kind};
+use crate::records::events::{self, Kind, NewEvent};
 use crate::records::users::{self, User};
 use crate::web::carried;
 use crate::web::errors::HttpError;
@@ -74,25 +75,19 @@ async fn change(app: &App, by: &By, form: &DetailsForm) -> Result<(), FormError>
                 return Err(FormError::at("username", TAKEN));
             }
             users::set_details(conn, &user.id, &details)?;
-            let changed = differences(&details, user);
-            Ok(events::note(conn, Kind::DetailsChanged, Some(&user.id), &by.source(), &changed, by.now)?)
+            let Some((was, became)) = changed(user, &details) else { return Ok(()) };
+            let event = NewEvent {
+                kind: Kind::DetailsChanged,
+                user: Some(&user.id),
+                actor: None,
+                source: &by.source(),
+                detail: "",
+                was: &was,
+                became: &became,
+            };
+            Ok(events::insert(conn, &event, by.now)?)
         })
         .await
-}
-
-/// The names of what changed; for the username, which is public, before and after, too.
-fn differences(new: &Details, user: &User) -> String {
-    let mut changed = Vec::new();
-    if new.username != user.username {
-        changed.push(format!("username {} to {}", user.username, new.username));
-    }
-    let others = [
-        ("name", new.full_name.as_str(), &user.full_name),
-        ("phone", new.phone.as_str(), &user.phone),
-        ("about", new.about.as_str(), &user.about),
-    ];
-    changed.extend(others.into_iter().filter(|(_, new, old)| new != old).map(|(name, ..)| name.to_owned()));
-    changed.join(", ")
 }
 
 impl DetailsForm {

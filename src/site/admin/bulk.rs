@@ -9,13 +9,13 @@ use diesel::QueryResult;
 
 use super::acting::{OnError, Request, act_on};
 use super::bulk_act::BulkAct;
-use super::listing::id;
 use super::users_query::UsersQuery;
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Sentence, fingerprint, t};
 use crate::paths::admin::{BULK, USERS};
 use crate::records::users::{self, User, directory};
+use crate::site::listing::id;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};

@@ -7,7 +7,6 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::acting::{actor, explained};
-use super::listing::{id, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::accounts::administration::mails::MailAct;
 use crate::app::App;
 use crate::identity::{Id, Message, Moment, Role, Sentence, t};
@@ -16,6 +15,7 @@ use crate::mail::{MASK, Mail, MailWriter};
 use crate::paths::admin::{MAIL, MAIL_ACT, MAILS, USER};
 use crate::paths::with_query;
 use crate::records::outbox::{self, Filter, ListedMail, State};
+use crate::site::listing::{id, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, query};
 use crate::web::language_of;

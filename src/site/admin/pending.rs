@@ -6,7 +6,6 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
-use super::listing::{id, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::app::App;
 use crate::db::Connection;
 use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Role, Sentence, Username, t};
@@ -16,6 +15,7 @@ use crate::records::events::{self, Kind, NewEvent};
 use crate::records::links::{self, Link, LinkState};
 use crate::records::users::User;
 use crate::records::verifications::{self, CodeState, Verification};
+use crate::site::listing::{id, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, query};
 use crate::web::notice::Notice;

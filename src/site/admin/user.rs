@@ -12,7 +12,6 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 
 use super::acting::{NOTICES, OnError, Request, act_on, notice};
-use super::listing::{id, known as known_word};
 use super::new_user::CREATED;
 use crate::accounts::administration::{Act, ActKind};
 use crate::app::App;
@@ -20,6 +19,7 @@ use crate::identity::{Id, Message, Role, Sentence, Username, t};
 use crate::paths::admin::{DELETE_USER, EVENTS, MAILS, USER, USER_ACT, USERS};
 use crate::paths::with_query;
 use crate::records::users::{self, User};
+use crate::site::listing::{id, known as known_word};
 use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems, query};

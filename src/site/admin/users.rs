@@ -12,7 +12,6 @@ use futures_util::stream::try_unfold;
 use super::acting::notice;
 use super::bulk;
 use super::bulk_act::BulkAct;
-use super::listing::ROWS;
 use super::users_query::{Listing, UsersQuery};
 use crate::accounts::administration::ActKind;
 use crate::app::App;
@@ -23,6 +22,8 @@ use crate::records::events::{self, Kind, NewEvent};
 use crate::records::sessions;
 use crate::records::users::User;
 use crate::records::users::directory::{self, Filter};
+use crate::site::csv;
+use crate::site::listing::ROWS;
 use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{self, Problems};
@@ -184,7 +185,7 @@ async fn save(app: Data<App>, _: Staff, by: By, req: HttpRequest) -> Result<Http
     }
     let asked = query.told();
     app.db.write(move |conn| note_download(conn, &by, &asked).map_err(db::Error::from)).await?;
-    let head = super::csv::line(&["id", "username", "email", "name", "phone", "role", "status", "joined"]);
+    let head = csv::line(&["id", "username", "email", "name", "phone", "role", "status", "joined"]);
     let lines = try_unfold(Some(Rest { app, listing, head }), |rest| async move {
         match rest {
             Some(rest) => rest.next_lines().await.map(Some),
@@ -230,7 +231,7 @@ impl Rest {
 }
 
 fn csv_line(user: &User) -> String {
-    super::csv::line(&[
+    csv::line(&[
         user.id.as_str(),
         user.username.as_str(),
         user.email.as_ref().map_or("", Email::as_str),

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::listing::{day, known, parse_cursor, print_cursor};
 use crate::identity::{AccountStatus, Id, Moment, Role};
 use crate::paths::admin::{USERS, USERS_CSV};
 use crate::paths::{Route, with_query};
 use crate::records::users::directory::{Cursor, Filter, Key, Order};
+use crate::site::listing::{day, known, parse_cursor, print_cursor};
 use crate::web::errors::HttpError;
 use crate::web::forms::Problems;
 

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::super::listing::id;
 use crate::accounts::administration::{Act, ActKind};
 use crate::identity::{Role, Username, t};
 use crate::records::users::User;
 use crate::site::account::details::DetailsForm;
+use crate::site::listing::id;
 use crate::web::forms::{FormError, Problems};
 
 /// The fields of the delete form.

@@ -1,7 +1,7 @@
 //! Lines of a CSV file (RFC 4180) that no spreadsheet takes for a formula.
 
 /// One line, with its end.
-pub(super) fn line(cells: &[&str]) -> String {
+pub fn line(cells: &[&str]) -> String {
     let quoted: Vec<String> = cells.iter().map(|cell| quote(cell)).collect();
     quoted.join(",") + "\r\n"
 }

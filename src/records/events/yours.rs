@@ -1,0 +1,59 @@
+//! What events say to the person whose account they are about.
+
+use super::{Event, Kind, PICTURE_REMOVED};
+use crate::identity::{Message, Role, Sentence, t};
+
+impl Event {
+    /// Tells its person what happened to their account. Who of the staff did it is not for them to see; why, is.
+    pub fn told_to_owner(&self) -> Message {
+        let Some(kind) = self.kind() else { return Message::verbatim(self.kind.clone()) };
+        let role = Role::parse(&self.became).filter(|_| kind == Kind::RoleChanged);
+        match role {
+            Some(role) => t("An administrator changed your role to {role}").with("role", role.name()),
+            None if kind == Kind::PictureChanged && self.detail == PICTURE_REMOVED && !self.is_act() => {
+                t("You removed your picture").into()
+            }
+            None => yours(kind, self.is_act()).into(),
+        }
+    }
+}
+
+fn yours(kind: Kind, is_act: bool) -> Sentence {
+    match (kind, is_act) {
+        (Kind::SignedUp, _) => t("You signed up"),
+        (Kind::Verified, false) => t("You confirmed your email address"),
+        (Kind::Verified, true) => t("An administrator confirmed your email address"),
+        (Kind::CodeWrong, _) => t("A wrong code was entered"),
+        (Kind::SignedIn, _) => t("You signed in"),
+        (Kind::SignInFailed, _) => t("Someone tried to sign in with a wrong password"),
+        (Kind::SignInBlocked, _) => t("You tried to sign in while your account was blocked"),
+        (Kind::SignedOut, _) => t("You signed out"),
+        (Kind::DeviceSignedOut, _) => t("You signed out another device"),
+        (Kind::DevicesSignedOut, _) => t("You signed out your devices"),
+        (Kind::PasswordConfirmed, _) => t("You re-entered your password"),
+        (Kind::ResetSent, false) => t("Someone asked for a password link"),
+        (Kind::ResetSent, true) => t("An administrator sent you a password link"),
+        (Kind::PasswordReset, _) => t("You chose a new password using a password link"),
+        (Kind::PasswordChanged, _) => t("You changed your password"),
+        (Kind::EmailChangeAsked, _) => t("You asked to change your email address"),
+        (Kind::EmailChanged, _) => t("You changed your email address"),
+        (Kind::EmailRestored, _) => t("A change to your email address was undone"),
+        (Kind::DetailsChanged, false) => t("You changed your details"),
+        (Kind::DetailsChanged, true) => t("An administrator changed your details"),
+        (Kind::PictureChanged, false) => t("You changed your picture"),
+        (Kind::PictureChanged, true) => t("An administrator removed your picture"),
+        (Kind::MailGivenUp, _) => t("An email to you couldn't be delivered"),
+        (Kind::SuperuserCreated | Kind::AccountAdded, _) => t("An administrator created your account"),
+        (Kind::Blocked, _) => t("An administrator blocked your account"),
+        (Kind::Unblocked, _) => t("An administrator unblocked your account"),
+        (Kind::RoleChanged, _) => t("An administrator changed your role"),
+        (Kind::AccountRemoved, _) => t("An administrator deleted your account"),
+        (Kind::SessionsEnded, _) => t("An administrator signed you out"),
+        (Kind::CodeSent, _) => t("An administrator sent you a code"),
+        (Kind::CodeCancelled, _) => t("An administrator cancelled a code for you"),
+        (Kind::ResetCancelled, _) => t("An administrator cancelled a password link for you"),
+        (Kind::AccountsDownloaded, _) => t("You downloaded the list of accounts"),
+        (Kind::MailRetried, _) => t("An administrator requeued an email to you"),
+        (Kind::MailCancelled, _) => t("An administrator cancelled an email to you"),
+    }
+}
