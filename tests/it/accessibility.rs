@@ -383,6 +383,8 @@ fn screenshots() {
         shoot("sign-up-phone-dark", "/auth/sign-up/user/", Look::Dark, 375).await;
         sign_in(page, "user", "annalee", PASSWORD).await;
         shoot("profile", "/user-profile/", Look::Light, 1280).await;
+        shoot("devices-phone", "/user-profile/sessions/", Look::Light, 375).await;
+        shoot("activity-dark", "/user-profile/activity/", Look::Dark, 1280).await;
         page.forget_cookies().await;
         sign_in(page, Role::Superuser.as_str(), "chief", OTHER_PASSWORD).await;
         shoot("overview-dark", "/admin/", Look::Dark, 1280).await;
