@@ -7,10 +7,12 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::db;
 use crate::identity::Moment;
-use crate::pictures::Kept;
-use crate::records::{events, links, mail_budgets, outbox, sessions, users, verifications};
+use crate::pictures;
+use crate::records::retention::Kept;
+use crate::records::{events, users};
 
-const EVERY: Duration = Duration::from_secs(600);
+/// How often.
+pub const EVERY: Duration = Duration::from_secs(600);
 
 /// A wall clock that moved by this much more or less than time passed was set, rightly or wrongly.
 const JUMP: Duration = Duration::from_secs(600);
@@ -93,20 +95,12 @@ impl ClockWatch {
 pub async fn sweep(app: &App) -> Result<(), db::Error> {
     let now = app.clock.now();
     // One transaction each, so that none holds the lock for long.
-    let sweeps = [
-        users::remove_stale,
-        verifications::sweep,
-        links::sweep,
-        sessions::sweep,
-        mail_budgets::sweep,
-        outbox::sweep,
-    ];
-    for sweep in sweeps {
-        app.db.write(move |conn| Ok::<_, db::Error>(sweep(conn, now)?)).await?;
+    for kept in Kept::ALL {
+        if let Some(span) = kept.span(&app.config) {
+            app.db.write(move |conn| Ok::<_, db::Error>(kept.sweep(conn, span, now)?)).await?;
+        }
     }
     app.db.forget_for_good().await?;
-    let kept = app.config.events_kept;
-    app.db.write(move |conn| Ok::<_, db::Error>(events::sweep(conn, kept, now)?)).await?;
     sweep_pictures(app).await
 }
 
@@ -122,7 +116,7 @@ async fn sweep_pictures(app: &App) -> Result<(), db::Error> {
     };
     // Whoever chooses a part of a picture does so within the hour.
     let (sources, files): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|settled| settled.kept == Kept::Source);
+        files.into_iter().partition(|settled| settled.kept == pictures::Kept::Source);
     for source in sources {
         app.pictures.remove_file(source.file).await;
     }

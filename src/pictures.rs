@@ -31,7 +31,7 @@ pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// The longest that anybody waits for the storage.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A file of that age is not being written any more.
-const MIN_ORPHAN_AGE: Duration = Duration::from_secs(3600);
+pub const MIN_ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
 /// What a file holds, and how its name ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ pub mod events;
 pub mod links;
 pub mod mail_budgets;
 pub mod outbox;
+pub mod retention;
 pub mod sessions;
 pub mod transfer;
 pub mod users;

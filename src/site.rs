@@ -18,6 +18,7 @@ pub use service::health::routes as health_routes;
 pub fn routes(routes: &mut ServiceConfig, config: &Config) {
     auth::routes(routes);
     account::routes(routes);
+    service::privacy::routes(routes);
     admin::routes(routes);
     if config.debug {
         dev_mail::routes(routes);

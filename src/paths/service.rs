@@ -9,6 +9,7 @@ pub const FAVICON: Route<0> = Route::new("/favicon.ico");
 pub const TOUCH_ICON: Route<0> = Route::new("/apple-touch-icon.png");
 pub const ROBOTS: Route<0> = Route::new("/robots.txt");
 pub const CHANGE_PASSWORD: Route<0> = Route::new("/.well-known/change-password");
+pub const PRIVACY: Route<0> = Route::new("/privacy/data/");
 pub const DEV_MAILS: Route<0> = Route::new("/dev/mail/");
 pub const DEV_MAIL: Route<1> = Route::new("/dev/mail/{number}/");
 pub const DEV_MAIL_HTML: Route<1> = Route::new("/dev/mail/{number}/html/");

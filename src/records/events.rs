@@ -3,7 +3,6 @@
 mod yours;
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use diesel::prelude::*;
 
@@ -355,7 +354,7 @@ pub fn newest(conn: &mut Connection) -> QueryResult<Option<Moment>> {
     events::table.order(events::at.desc()).select(events::at).first(conn).optional()
 }
 
-/// Forgets events that are older than `kept`.
-pub fn sweep(conn: &mut Connection, kept: Duration, now: Moment) -> QueryResult<usize> {
-    diesel::delete(events::table.filter(events::at.lt(now.minus(kept)))).execute(conn)
+/// Forgets events from before then.
+pub(super) fn sweep(conn: &mut Connection, before: Moment) -> QueryResult<usize> {
+    diesel::delete(events::table.filter(events::at.lt(before))).execute(conn)
 }

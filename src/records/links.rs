@@ -180,8 +180,7 @@ pub fn cancel(conn: &mut Connection, id: &Id, purpose: LinkPurpose, now: Moment)
     }
 }
 
-/// Forgets links three days after their time.
-pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
-    let long_ago = now.minus(Duration::from_secs(72 * 3600));
-    diesel::delete(links::table.filter(links::expires_at.lt(long_ago))).execute(conn)
+/// Forgets links that expired before then.
+pub(super) fn sweep(conn: &mut Connection, before: Moment) -> QueryResult<usize> {
+    diesel::delete(links::table.filter(links::expires_at.lt(before))).execute(conn)
 }

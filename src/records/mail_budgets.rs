@@ -224,9 +224,9 @@ impl Share {
     }
 }
 
-/// Forgets what no rule asks about any more.
-pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
-    diesel::delete(mail_budgets::table.filter(mail_budgets::touched_at.lt(now.minus(DAY)))).execute(conn)
+/// Forgets what no rule asks about any more: nothing was mailed since then.
+pub(super) fn sweep(conn: &mut Connection, before: Moment) -> QueryResult<usize> {
+    diesel::delete(mail_budgets::table.filter(mail_budgets::touched_at.lt(before))).execute(conn)
 }
 
 fn parse(text: &str) -> Vec<Moment> {

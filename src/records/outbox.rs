@@ -19,9 +19,6 @@ pub use listing::{Filter, ListedMail, by_id, count, list};
 pub const LEASE: Duration = Duration::from_secs(30);
 /// The longest that a mail is put off.
 pub const MAX_DELAY: Duration = Duration::from_secs(3600);
-/// How long mail that was sent or given up stays listed.
-const ENDED_MAIL_KEPT: Duration = Duration::from_secs(30 * 86_400);
-
 /// What became of a mail.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
@@ -321,15 +318,15 @@ pub fn remove(conn: &mut Connection, id: &Id) -> QueryResult<()> {
     diesel::delete(outbox::table.find(id)).execute(conn).map(drop)
 }
 
-/// Erases the secrets of what has expired, also while no courier comes by; forgets mail a month after it was written,
-/// unless it still waits.
-pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
+/// Erases the secrets of what has expired, also while no courier comes by; forgets mail that was written before then, unless it
+/// still waits.
+pub(super) fn sweep(conn: &mut Connection, before: Moment, now: Moment) -> QueryResult<usize> {
     let too_late = outbox::table.filter(outbox::state.eq(State::Waiting)).filter(outbox::expires_at.lt(now));
     diesel::update(too_late)
         .set((outbox::state.eq(State::Expired), outbox::ended_at.eq(now)))
         .execute(conn)?;
     let stale = outbox::table.filter(outbox::state.eq(State::Failed)).filter(outbox::expires_at.lt(now));
     diesel::update(stale).set(outbox::secret.eq(None::<String>)).execute(conn)?;
-    let old = outbox::created_at.lt(now.minus(ENDED_MAIL_KEPT));
+    let old = outbox::created_at.lt(before);
     diesel::delete(outbox::table.filter(old).filter(outbox::state.ne(State::Waiting))).execute(conn)
 }

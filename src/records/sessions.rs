@@ -359,9 +359,9 @@ pub fn count_between(conn: &mut Connection, from: Moment, before: Moment) -> Que
         .get_result(conn)
 }
 
-/// Forgets sessions a month after their end.
-pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
-    diesel::delete(sessions::table.filter(sessions::absolute_ends_at.lt(now.minus(30 * DAY)))).execute(conn)
+/// Forgets sessions whose longest possible life was over by then.
+pub(super) fn sweep(conn: &mut Connection, before: Moment) -> QueryResult<usize> {
+    diesel::delete(sessions::table.filter(sessions::absolute_ends_at.lt(before))).execute(conn)
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]

@@ -219,9 +219,9 @@ pub fn remove_unverified(conn: &mut Connection, id: &Id) -> QueryResult<bool> {
     Ok(is_removed)
 }
 
-/// Removes the accounts that nobody verified in time; returns how many.
-pub fn remove_stale(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
-    let stale = users::created_at.lt(now.minus(UNVERIFIED_LIFETIME));
+/// Removes the accounts from before then that nobody verified; returns how many.
+pub(super) fn remove_stale(conn: &mut Connection, before: Moment) -> QueryResult<usize> {
+    let stale = users::created_at.lt(before);
     let ids: Vec<Id> = users::table.filter(waits()).filter(stale).select(users::id).load(conn)?;
     ids.iter().try_fold(0, |count, id| Ok(count + usize::from(remove_unverified(conn, id)?)))
 }

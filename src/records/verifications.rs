@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::users::{self, User};
+use super::users::User;
 use super::{Cursor, older_than};
 use crate::db::Connection;
 use crate::db::schema::{users as users_table, verifications};
@@ -265,10 +265,9 @@ pub fn cancel_code(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<O
     }
 }
 
-/// Forgets flows that ended, or that nobody came back to.
-pub fn sweep(conn: &mut Connection, now: Moment) -> QueryResult<usize> {
-    let long_ago = now.minus(users::UNVERIFIED_LIFETIME);
-    diesel::delete(verifications::table.filter(verifications::created_at.lt(long_ago))).execute(conn)
+/// Forgets flows from before then: those that ended, and those that nobody came back to.
+pub(super) fn sweep(conn: &mut Connection, before: Moment) -> QueryResult<usize> {
+    diesel::delete(verifications::table.filter(verifications::created_at.lt(before))).execute(conn)
 }
 
 #[diesel::dsl::auto_type]

@@ -1,3 +1,4 @@
-//! For programs.
+//! For programs, and for whoever wants to know what is kept.
 
 pub mod health;
+pub mod privacy;

@@ -82,6 +82,7 @@ const TABLE: &[(&str, For, For)] = &[
     (service::FAVICON.pattern(), All(200), All(405)),
     (service::TOUCH_ICON.pattern(), All(200), All(405)),
     (service::ROBOTS.pattern(), All(200), All(405)),
+    (service::PRIVACY.pattern(), All(200), All(405)),
     (service::CHANGE_PASSWORD.pattern(), All(303), All(405)),
     (auth::PREFERENCES.pattern(), All(200), All(422)),
 ];

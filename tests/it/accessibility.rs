@@ -157,6 +157,7 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         "/auth/sign-in/staff/",
         "/auth/forgot-password/",
         "/preferences/",
+        "/privacy/data/",
         "/nowhere/",
         &verify,
         &reset,

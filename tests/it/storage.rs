@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::commands::{latchkey, said};
 use crate::harness::{
-    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, free_port, minutes, run_alone,
+    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, free_port, hours, minutes, run_alone,
 };
 
 /// Every byte that the database has on the disk.
@@ -176,4 +176,58 @@ async fn arrived(mail: &MailServer, name: &str) {
     while mail.all_to(&format!("{name}@example.org")).is_empty() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A new table must say on the privacy page what it is for, and what the page says is what happens.
+#[test]
+fn what_the_privacy_page_says_is_what_is_forgotten() {
+    use latchkey::records::retention::Kept;
+    run_alone(async || {
+        let site = Site::start(HashMap::from([("EVENTS_KEEP_DAYS", "40".to_owned())])).await;
+        let tables = "SELECT name AS text FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '__diesel%'";
+        for table in site.texts(tables).await {
+            assert!(Kept::ALL.iter().any(|kept| kept.table() == table), "{table} stands nowhere");
+        }
+        let mut ann = site.visitor();
+        ann.visit("/").await;
+        ann.follow("What we keep about you").await;
+        ann.status(200).see("40 days after it was created").see("30 days after it can no longer be used");
+        ann.see("3 days after the link has expired")
+            .see("3 days after it was created")
+            .see("Until the account is deleted");
+        let mut ann = site.member("annalee").await;
+        site.visitor().sign_up("lateral", "late@example.org", PASSWORD).await;
+        ann.visit("/auth/forgot-password/").await;
+        ann.fill("Username or email address", "annalee").press("Send the link").await;
+        site.until("SELECT COUNT(*) FROM links", 1).await;
+        site.until("SELECT COUNT(*) FROM outbox WHERE state = 'waiting'", 0).await;
+        let left = async |table: &'static str| site.count(table).await;
+        let day = hours(24);
+        for (days, gone) in [
+            (2, &["SELECT COUNT(*) FROM mail_budgets"][..]),
+            (
+                2,
+                &[
+                    "SELECT COUNT(*) FROM users WHERE verified_at IS NULL",
+                    "SELECT COUNT(*) FROM verifications",
+                    "SELECT COUNT(*) FROM links",
+                ],
+            ),
+            (29, &["SELECT COUNT(*) FROM outbox", "SELECT COUNT(*) FROM sessions"]),
+            (10, &["SELECT COUNT(*) FROM events"]),
+        ] {
+            for table in gone {
+                assert!(left(table).await > 0, "{table} too early");
+            }
+            for _ in 0..days {
+                site.wait(day).await;
+                latchkey::housekeeping::sweep(&site.app).await.unwrap();
+            }
+            for table in gone {
+                assert_eq!(left(table).await, 0, "{table}");
+            }
+        }
+        assert_eq!(left("SELECT COUNT(*) FROM users").await, 1, "an account stays");
+        site.stop().await;
+    });
 }

@@ -1,0 +1,57 @@
+//! What is kept about people, why and for how long: from the table that housekeeping forgets by, so that the page cannot lie.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+
+use crate::app::App;
+use crate::identity::{Message, Sentence, t};
+use crate::paths::service::PRIVACY;
+use crate::pictures::MIN_ORPHAN_AGE;
+use crate::records::retention::Kept;
+use crate::web::cookies;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::view::filters;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(routes::page(PRIVACY, show));
+}
+
+#[derive(Template)]
+#[template(path = "privacy.html")]
+struct PrivacyPage {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    what: Sentence,
+    why: Sentence,
+    how_long: Message,
+}
+
+impl Row {
+    fn of(kept: Kept, span: Option<Duration>) -> Self {
+        let how_long = match span {
+            Some(span) => t("{span} {since}").with("span", span).with("since", kept.since()),
+            None => t("Until the account is deleted").into(),
+        };
+        Self { what: kept.what(), why: kept.why(), how_long }
+    }
+}
+
+async fn show(app: Data<App>) -> Answer {
+    let mut rows: Vec<Row> = Kept::ALL.iter().map(|kept| Row::of(*kept, kept.span(&app.config))).collect();
+    rows.push(Row {
+        what: t("The whole of a picture that you upload, not just the part you keep"),
+        why: t("So that you can crop it differently"),
+        how_long: t("{span} at most").with("span", MIN_ORPHAN_AGE + crate::housekeeping::EVERY),
+    });
+    rows.push(Row {
+        what: t("A cookie in your browser that says who has signed in there. Only your browser keeps it."),
+        why: t("So that strangers who guess at your password can't keep you out"),
+        how_long: t("{span} after you last signed in there").with("span", cookies::MAX_LIFETIME),
+    });
+    page::ok(PrivacyPage { rows })
+}
