@@ -222,9 +222,14 @@ impl Config {
         self.admin_networks.is_empty() || self.admin_networks.iter().any(|network| network.contains(&ip))
     }
 
-    /// The name of a cookie: with `__Host-` a browser takes it only over TLS and from this very host.
+    /// The name of a cookie: with `__Host-` a browser takes it only over TLS and from this very host. Cookies know no port: where
+    /// it is not the usual one, a neighbour's site may stand at that, and each has names of its own.
     pub fn cookie_name(&self, name: &str) -> String {
-        if self.public_url.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+        match (self.public_url.is_https(), self.public_url.port()) {
+            (true, 443) => format!("__Host-{name}"),
+            (true, port) => format!("__Host-{name}-{port}"),
+            (false, _) => name.to_owned(),
+        }
     }
 }
 
@@ -354,6 +359,21 @@ mod tests {
         assert!(public.answers_to("accounts.example.org:443") && !public.answers_to("localhost"));
         assert!(config(&[("PUBLIC_URL", "https://example.org"), ("DEBUG", "on")]).is_err());
         assert!(config(&[("BIND", "0.0.0.0:8000"), ("DEBUG", "on")]).is_err());
+    }
+
+    #[test]
+    fn sites_at_two_ports_of_one_host_have_cookies_of_their_own() {
+        let name = |url: &str| {
+            let given = |name: &str| match name {
+                "SECRET_KEY" => Some("k".repeat(64)),
+                "PUBLIC_URL" => Some(url.to_owned()),
+                _ => None,
+            };
+            Config::from_lookup(&given).unwrap().cookie_name("latchkey")
+        };
+        assert_eq!(name("https://a.example.org"), "__Host-latchkey");
+        assert_eq!(name("https://a.example.org:8443"), "__Host-latchkey-8443");
+        assert_eq!(name("http://localhost:8000"), "latchkey");
     }
 
     #[test]

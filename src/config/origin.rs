@@ -71,6 +71,11 @@ impl PublicUrl {
         &self.host
     }
 
+    /// The port, also where it is the usual one.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether cookies may be `Secure`.
     pub fn is_https(&self) -> bool {
         self.https
