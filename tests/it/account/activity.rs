@@ -55,7 +55,7 @@ async fn each_part_can_be_looked_at_alone_and_page_by_page(site: &Site) {
     ann.follow("Signing in").await;
     assert!(!ann.page().sees("You signed up") && !ann.page().sees("We sent you an email"));
     ann.follow("By administrators").await;
-    ann.see("Nothing of this kind happened.");
+    ann.see("No activity of this kind in the last 90 days.");
     ann.visit("/user-profile/activity/?show=nonsense").await;
     ann.status(400);
     ann.visit("/user-profile/activity/?after=nonsense").await;
