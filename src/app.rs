@@ -1,5 +1,6 @@
 //! The parts of the running program, and nothing else.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -10,6 +11,7 @@ use crate::hasher::Hasher;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::pictures::Pictures;
+use crate::places::Places;
 use crate::readiness::ReadinessProbe;
 use crate::redis_connection::RedisConnection;
 use crate::statistics::Statistics;
@@ -26,6 +28,8 @@ pub struct App {
     /// How often things may be done.
     pub limits: Limits,
     pub pictures: Pictures,
+    /// Where IP addresses are, where the operator gave a database.
+    pub places: Option<Places>,
     /// Whether this process can serve.
     pub readiness: ReadinessProbe,
     pub wakeup: Wakeup,
@@ -37,6 +41,10 @@ pub struct App {
     pub sent_mails: Option<SentMails>,
     /// This worker's connection to Redis.
     pub redis: Option<RedisConnection>,
+}
+
+fn open_places(file: &Path) -> Result<Places, String> {
+    Places::open(file).map_err(|error| format!("GEOIP_DATABASE {} cannot be used: {error}", file.display()))
 }
 
 impl App {
@@ -51,6 +59,7 @@ impl App {
             hasher: Hasher::start(&config.passwords)?,
             limits: Limits::new(config.limits.clone(), keys.limit, clock.clone()),
             pictures: Pictures::new(&config.media)?,
+            places: config.geoip_database.as_deref().map(open_places).transpose()?,
             readiness: ReadinessProbe::default(),
             wakeup: Wakeup::default(),
             shutdown: Shutdown::default(),

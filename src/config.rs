@@ -14,6 +14,7 @@ mod reader;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -53,6 +54,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// The site's own name and face.
     pub brand: Brand,
+    /// `GEOIP_DATABASE`: names places beside IP addresses.
+    pub geoip_database: Option<PathBuf>,
     pub media: MediaConfig,
     /// How passwords are chosen and hashed.
     pub passwords: PasswordConfig,
@@ -184,6 +187,9 @@ impl Config {
             redis: redis(read),
             mail: MailConfig::read(read, &public_url),
             brand: Brand::read(read),
+            geoip_database: Some(read.text("GEOIP_DATABASE", ""))
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
             media: MediaConfig::read(read),
             passwords: passwords(read),
             otp_lifetime: Duration::from_secs(read.number("OTP_LIFETIME_SECONDS", 600, 60..=3600).into()),

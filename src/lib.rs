@@ -51,4 +51,5 @@ pub mod language;
 pub mod limits;
 pub mod paths;
 pub mod pictures;
+mod places;
 pub mod redis_connection;

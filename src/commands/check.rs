@@ -8,6 +8,7 @@ use crate::config::{Config, MediaConfig, TransportKind};
 use crate::courier::Transport;
 use crate::db::Db;
 use crate::pictures::{Pictures, prove_writable};
+use crate::places::Places;
 use crate::redis_connection::RedisConnection;
 
 /// What was found about a part.
@@ -30,6 +31,7 @@ pub(super) async fn run(config: &Config) -> Outcome {
         ("Redis", redis(config).await),
         ("mail", mail(config).await),
         ("pictures", pictures(config).await),
+        ("places", places(config)),
     ];
     let mut has_failed = false;
     for (part, finding) in findings {
@@ -89,6 +91,16 @@ async fn pictures(config: &Config) -> Finding {
             };
             prepared.map_or_else(|error| Finding::Failed(error.to_string()), |()| Finding::Fine)
         }
+    }
+}
+
+fn places(config: &Config) -> Finding {
+    let Some(file) = &config.geoip_database else {
+        return Finding::NotUsed("no places are named beside IP addresses");
+    };
+    match Places::open(file) {
+        Ok(_) => Finding::Fine,
+        Err(error) => Finding::Failed(format!("{}: {error}", file.display())),
     }
 }
 

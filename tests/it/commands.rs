@@ -179,10 +179,17 @@ fn check_tells_all_that_is_wrong() {
         ("EMAIL_HOST", "127.0.0.1"),
         ("EMAIL_PORT", smtp.as_str()),
         ("EMAIL_USE_TLS", "off"),
+        ("GEOIP_DATABASE", "media"),
     ];
     let output = latchkey(folder.path(), &["check"], &settings, "");
     assert_eq!(output.status.code(), Some(1));
-    let parts = ["will be created at the first start", "FAILED  Redis", "FAILED  mail", "FAILED  pictures"];
+    let parts = [
+        "will be created at the first start",
+        "FAILED  Redis",
+        "FAILED  mail",
+        "FAILED  pictures",
+        "FAILED  places",
+    ];
     for part in parts {
         assert!(said(&output).contains(part), "{part} in {}", said(&output));
     }

@@ -21,6 +21,7 @@ const FLOORS: [&[&str]; 11] = [
         "logging",
         "hasher",
         "pictures",
+        "places",
         "paths",
         "language",
         "config",

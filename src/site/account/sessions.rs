@@ -9,6 +9,7 @@ use crate::db;
 use crate::identity::{Id, Message, Moment, Sentence, browser_name, t, visible_line};
 use crate::paths::account::{END_OTHERS, END_SESSION, RENAME_SESSION, SESSIONS};
 use crate::paths::auth::SIGN_IN;
+use crate::places::Places;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{self, Session, SessionKind, SignedInBy};
 use crate::site::auth::sign_out::SIGNED_OUT;
@@ -59,6 +60,8 @@ struct Row {
     is_refused: bool,
     is_this: bool,
     ip: String,
+    /// Where that is, roughly.
+    place: Option<String>,
     signed_in: Moment,
     by: Sentence,
     last_used: Moment,
@@ -67,7 +70,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(session: &Session, this: &Id) -> Self {
+    fn of(session: &Session, this: &Id, places: Option<&Places>) -> Self {
         let kind = browser_name(&session.device);
         let is_named = !session.name.is_empty();
         Self {
@@ -78,6 +81,7 @@ impl Row {
             is_refused: false,
             is_this: session.id == *this,
             ip: session.ip.clone(),
+            place: places.and_then(|places| places.of(&session.ip)),
             signed_in: session.created_at,
             by: match session.signed_in_by {
                 SignedInBy::Password => t("with your password"),
@@ -100,7 +104,8 @@ impl Row {
 async fn rows(app: &App, viewer: &Viewer) -> Result<Vec<Row>, db::Error> {
     let (user, now) = (viewer.user.id.clone(), app.clock.now());
     let sessions = app.db.read(move |conn| sessions::live_of(conn, &user, now)).await?;
-    let mut rows: Vec<Row> = sessions.iter().map(|session| Row::of(session, &viewer.session.id)).collect();
+    let row = |session| Row::of(session, &viewer.session.id, app.places.as_ref());
+    let mut rows: Vec<Row> = sessions.iter().map(row).collect();
     // The one in front of its person comes first, then the newest.
     rows.sort_by_key(|row| !row.is_this);
     Ok(rows)

@@ -1,6 +1,8 @@
 //! The devices that an account is signed in on, as its person sees them.
 
-use crate::harness::{PASSWORD, Site, Visitor, minutes, stories};
+use std::collections::HashMap;
+
+use crate::harness::{PASSWORD, Site, Visitor, minutes, run_alone, stories};
 
 stories! {
     each_device_is_shown_with_what_it_is_and_can_be_signed_out,
@@ -8,6 +10,23 @@ stories! {
     a_device_can_be_given_a_name,
     nobody_signs_out_or_names_the_devices_of_somebody_else,
     two_hundred_who_sign_a_device_out_at_once_do_it_once,
+}
+
+#[test]
+fn places_are_named_where_the_operator_gives_a_database() {
+    run_alone(async || {
+        let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/places.mmdb").to_owned();
+        let site = Site::start(HashMap::from([("GEOIP_DATABASE", database)])).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/sessions/").await;
+        ann.see("near Berlin, Germany");
+        site.stop().await;
+        let site = Site::start(HashMap::new()).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/sessions/").await;
+        assert!(!ann.page().sees("near "), "{}", ann.page());
+        site.stop().await;
+    });
 }
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
