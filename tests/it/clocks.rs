@@ -3,7 +3,7 @@
 use latchkey::housekeeping;
 use latchkey::identity::Role;
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, seconds, stories};
+use crate::harness::{Mood, OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, seconds, stories};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -13,6 +13,9 @@ stories! {
     by_an_hour,
     by_a_day,
     by_a_year,
+    a_link_of_a_clock_that_was_ahead_works_for_no_longer_than_any,
+    an_email_of_a_clock_that_was_ahead_is_not_waited_for,
+    an_address_that_changed_while_the_clock_was_ahead_keeps_its_owner_a_way_back,
 }
 
 async fn by_an_hour(site: &Site) {
@@ -137,6 +140,59 @@ async fn change_of_address(site: &Site, wrong: i64, person: &str) {
     let code = site.code_to(&new).await;
     now.fill("Code", &code).press("Confirm").await;
     now.see("Your email address has been changed.");
+}
+
+async fn a_link_of_a_clock_that_was_ahead_works_for_no_longer_than_any(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    site.app.clock.set_wrong_by(YEAR);
+    ann.visit("/auth/forgot-password/").await;
+    ann.fill("Username or email address", "annalee").press("Send the link").await;
+    let link = link_to(site, "annalee@example.org").await;
+    right_again(site).await;
+    ann.visit(&link).await;
+    ann.status(410);
+    ann.post(&link, &[("password", OTHER_PASSWORD), ("confirm_password", OTHER_PASSWORD)]).await;
+    ann.status(410);
+    ann.visit("/auth/forgot-password/").await;
+    ann.fill("Username or email address", "annalee").press("Send the link").await;
+    let link = link_to(site, "annalee@example.org").await;
+    ann.visit(&link).await;
+    ann.status(200);
+}
+
+/// An hour is less than an email is ever put off.
+async fn an_email_of_a_clock_that_was_ahead_is_not_waited_for(site: &Site) {
+    site.app.clock.set_wrong_by(HOUR);
+    site.mail.be(Mood::Later("annalee@example.org"));
+    site.visitor().sign_up("annalee", "annalee@example.org", PASSWORD).await;
+    site.until("SELECT COUNT(*) FROM outbox WHERE tries > 0", 1).await;
+    site.mail.be(Mood::Good);
+    site.app.clock.set_wrong_by(0);
+    site.app.wakeup.wake();
+    site.code_to("annalee@example.org").await;
+}
+
+async fn an_address_that_changed_while_the_clock_was_ahead_keeps_its_owner_a_way_back(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let change = async |ann: &mut Visitor, address: &str| {
+        ann.sign_in("annalee", PASSWORD).await;
+        ann.visit("/user-profile/change-email/").await;
+        ann.fill("New email address", address).fill("Current password", PASSWORD);
+        ann.press("Send the code").await;
+        let code = site.code_to(address).await;
+        ann.fill("Code", &code).press("Confirm").await;
+        ann.see("Your email address has been changed.");
+    };
+    site.app.clock.set_wrong_by(YEAR);
+    change(&mut site.visitor(), "second@example.org").await;
+    right_again(site).await;
+    ann.press("Sign out").await;
+    change(&mut site.visitor(), "third@example.org").await;
+    loop {
+        if site.mail_to("second@example.org").await.text.contains("/auth/undo-email/") {
+            break;
+        }
+    }
 }
 
 /// What was written while the clock was wrong is swept away in its time and not before, and the admin pages show all of it.

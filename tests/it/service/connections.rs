@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::harness::{Site, run_alone};
+use crate::harness::{MailServer, PASSWORD, Program, Site, Visitor, free_port, pictures, run_alone};
 
 /// For how long a connection is left open to who sends a beginning and then a byte a second.
 async fn held(site: &Site, beginning: &str, piece: &[u8]) -> Duration {
@@ -56,6 +56,60 @@ fn heads_and_bodies_that_dribble_end_on_the_second_request_as_on_the_first() {
             assert!(*time <= Duration::from_secs(20), "{beginning:?}: {time:?}");
         }
         site.stop().await;
+    });
+}
+
+/// Many people send pictures at the same time: the machine's memory has an end, and whoever comes then is told to come again.
+#[test]
+fn pictures_that_many_send_at_once_take_so_much_memory_and_no_more() {
+    run_alone(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let mail = MailServer::start().await;
+        let port = free_port();
+        let public = HashMap::from([("PUBLIC_URL", format!("http://localhost:{port}"))]);
+        let mut program = Program::serve(folder.path(), port, &mail, &public);
+        let mut ann = Visitor::new(format!("http://localhost:{port}"), "10.0.0.1".to_owned());
+        ann.sign_up("annalee", "annalee@example.org", PASSWORD).await;
+        let code = mail.next_to("annalee@example.org").await.code();
+        ann.fill("Code", &code).press("Confirm").await;
+        let opening =
+            "--b\r\nContent-Disposition: form-data; name=\"profile_picture\"; filename=\"a\"\r\n\r\n";
+        let size = 10 * 1024 * 1024 - 1024;
+        let head = format!(
+            "POST /user-profile/change-picture/ HTTP/1.1\r\nHost: localhost:{port}\r\nSec-Fetch-Site: same-origin\r\n\
+             Cookie: latchkey={}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n{opening}",
+            ann.cookie("latchkey").unwrap(),
+            opening.len() + size + 7
+        );
+        let before = program.memory("VmRSS");
+        let mut unfinished = Vec::new();
+        for _ in 0..9 {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // All but the end.
+            stream.write_all(&vec![b'a'; size]).await.unwrap();
+            unfinished.push(stream);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut late = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        late.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 64];
+        while late.write_all(&vec![b'a'; 256 * 1024]).await.is_ok() {
+            let read = tokio::time::timeout(Duration::from_millis(20), late.read(&mut answer)).await;
+            if read.is_ok_and(|read| read.is_ok_and(|bytes| bytes > 12)) {
+                break;
+            }
+        }
+        let said = String::from_utf8_lossy(&answer);
+        assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+        let grown = program.memory("VmRSS") - before;
+        assert!(grown < 160.0, "{grown} MB");
+        drop(unfinished);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        ann.visit("/user-profile/change-picture/").await;
+        ann.choose_file("Picture", "a.png", "image/png", &pictures::png(30, 30)).press("Save").await;
+        ann.status(200);
+        program.kill();
     });
 }
 
