@@ -120,6 +120,11 @@ impl User {
             || now.since(self.email_since) >= UNDO_LINK_LIFETIME
     }
 
+    /// Whether its person was invited and has not chosen a password yet.
+    pub fn never_had_password(&self) -> bool {
+        self.password_hash.is_unusable() && self.password_changed_at == self.created_at
+    }
+
     /// The email address, if it was ever confirmed: only then may notices go there.
     pub fn confirmed_email(&self) -> Option<&Email> {
         self.email.as_ref().filter(|_| self.verified_at.is_some())

@@ -444,6 +444,13 @@ async fn another_part_of_a_picture_can_be_kept_by_its_person_alone(site: &Site) 
     ann.choose_file("Picture", "a.png", "image/png", &pictures::png(900, 300)).press("Save").await;
     assert_eq!(ann.path(), "/user-profile/change-picture/crop/");
     ann.see("Your picture has been updated.");
+    let source =
+        ann.request(reqwest::Method::GET, "/user-profile/change-picture/source/").send().await.unwrap();
+    assert_eq!(
+        source.headers()["cache-control"],
+        "no-store",
+        "its address stays when another picture is sent"
+    );
     let (middle, cookie) = (pictures::address(&ann), ann.cookie("latchkey-crop").unwrap().to_owned());
     let mut other = site.member("bertrand").await;
     other.set_cookie("latchkey-crop", &cookie);

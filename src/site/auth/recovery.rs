@@ -64,6 +64,8 @@ struct CheckInboxPage {
 #[template(path = "auth/reset_password.html")]
 struct ResetPage {
     username: Username,
+    /// Whether somebody was invited, and never had one.
+    is_first: bool,
     typing: Typing,
     problems: Problems,
 }
@@ -177,6 +179,11 @@ async fn set_password(
 
 impl ResetPage {
     fn new(app: &App, user: &User, form: &NewPasswordForm, problems: Problems) -> Self {
-        Self { username: user.username.clone(), typing: form.typing(app), problems }
+        Self {
+            username: user.username.clone(),
+            is_first: user.never_had_password(),
+            typing: form.typing(app),
+            problems,
+        }
     }
 }

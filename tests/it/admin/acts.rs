@@ -43,11 +43,9 @@ async fn a_person_added_chooses_their_password_by_a_link(site: &Site) {
     assert_eq!(mail.subject, "Your new account");
     let mut merle = site.visitor();
     merle.visit(&mail.link("/auth/reset-password/")).await;
-    merle
-        .fill("New password", PASSWORD)
-        .fill("Repeat the new password", PASSWORD)
-        .press("Change password")
-        .await;
+    merle.see("Choose a password").see("You'll sign in as merle with it.");
+    assert!(!merle.page().sees("new password"), "there was none before: {}", merle.page());
+    merle.fill("Password", PASSWORD).fill("Repeat the password", PASSWORD).press("Save password").await;
     merle.sign_in_at("/auth/sign-in/merchant/", "merle", PASSWORD).await;
     merle.status(200).see("@merle");
     chief.visit("/admin/events/?person=merle&kind=account-added").await;
