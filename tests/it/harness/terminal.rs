@@ -55,8 +55,8 @@ impl Terminal {
             .expect("sh");
         let terminal = Self { browser, folder, guard };
         terminal.until("a terminal", async || socket.exists()).await;
-        // Tall enough for a whole page.
-        terminal.tmux(&["new-session", "-d", "-x", "80", "-y", &HEIGHT.to_string(), &command]);
+        // Tall enough for a whole page, and wide enough for what is looked for to stand on one line.
+        terminal.tmux(&["new-session", "-d", "-x", "100", "-y", &HEIGHT.to_string(), &command]);
         terminal
     }
 
