@@ -307,6 +307,7 @@ fn a_jpeg_of_more_pixels_than_are_opened_at_once_is_drawn_if_it_comes_in_one_pas
     assert!(square(&progressive).is_ok(), "grey: 162 MB of values");
     assert!(matches!(square(&with_side(&progressive, 12_000)), Err(DrawError::Dimensions)));
     assert!(matches!(square(&with_side(&encoder(false), 12_001)), Err(DrawError::Dimensions)));
+    assert!(matches!(square(&with_side(&encoder(false), 0)), Err(DrawError::Broken)));
 }
 
 /// The same file, which says that it is larger.

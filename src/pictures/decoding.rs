@@ -61,6 +61,9 @@ fn jpeg(upload: &[u8]) -> Result<Decoded, DrawError> {
     refuse_rare_jpeg(&decoder)?;
     let header = decoder.header();
     let (width, height) = (header.width(), header.height());
+    if width.min(height) == 0 {
+        return Err(DrawError::Broken);
+    }
     if width.max(height) > MAX_SIDE as usize || coefficients(&decoder) > MAX_DECODED {
         return Err(DrawError::Dimensions);
     }
