@@ -14,10 +14,10 @@ use crate::records::{events, users};
 /// How often.
 pub const EVERY: Duration = Duration::from_secs(600);
 
-/// A wall clock that moved by this much more or less than time passed was set, rightly or wrongly.
-const JUMP: Duration = Duration::from_secs(600);
 /// How long ago the newest event is, at most, where the clock is trusted at the start.
 const LONG_AGO: Duration = Duration::from_secs(24 * 3600);
+/// A wall clock that moved by this much more or less than time passed was set, rightly or wrongly.
+const JUMP: Duration = Duration::from_secs(600);
 /// For how long nothing is forgotten after that: what a wrong clock makes old would be gone when it is right again.
 const WAIT_AFTER_JUMP: Duration = Duration::from_secs(6 * 3600);
 

@@ -1,5 +1,20 @@
 //! Lines of a CSV file (RFC 4180) that no spreadsheet takes for a formula.
 
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::web::Bytes;
+use futures_util::Stream;
+
+use crate::web::errors::HttpError;
+
+/// Answers with a file to save, called `name` with `.csv`, sent while its lines are still being read.
+pub fn answer(name: &str, lines: impl Stream<Item = Result<Bytes, HttpError>> + 'static) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8; header=present"))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.csv\"")))
+        .streaming(lines)
+}
+
 /// One line, with its end.
 pub fn line(cells: &[&str]) -> String {
     let quoted: Vec<String> = cells.iter().map(|cell| quote(cell)).collect();

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -263,10 +262,7 @@ async fn save(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<HttpRe
             None => Ok(None),
         }
     });
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8; header=present"))
-        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"activity.csv\""))
-        .streaming(lines))
+    Ok(csv::answer("activity", lines))
 }
 
 impl Rest {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -192,10 +191,7 @@ async fn save(app: Data<App>, _: Staff, by: By, req: HttpRequest) -> Result<Http
             None => Ok(None),
         }
     });
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/csv; charset=utf-8; header=present"))
-        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"accounts.csv\""))
-        .streaming(lines))
+    Ok(csv::answer("accounts", lines))
 }
 
 /// Logs who took which list of personal data out of the program.
