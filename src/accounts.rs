@@ -6,9 +6,12 @@
 pub mod administration;
 pub mod codes;
 pub mod details;
+pub mod dormancy;
 pub mod email;
+pub mod leaving;
 pub mod new_user;
 pub mod passwords;
 pub mod recovery;
+pub mod securing;
 pub mod sign_up;
 pub mod usernames;

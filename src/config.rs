@@ -5,6 +5,7 @@
 mod brand;
 mod database;
 mod given;
+mod lifecycle;
 mod limits;
 mod mail;
 mod media;
@@ -23,6 +24,7 @@ use secrecy::SecretString;
 pub use brand::{Brand, FooterLink, Logo, LogoKind, Palette, Shades, Support};
 pub use database::{Backend, DatabaseConfig};
 pub use given::Given;
+pub use lifecycle::{Dormancy, DormantAction, LifecycleConfig, Privacy};
 pub use limits::{Limit, LimitsConfig, Rate, RateLimits};
 pub use mail::{MailConfig, Sender, Smtp, SmtpSecurity, TransportKind};
 pub use media::{BucketConfig, MediaConfig};
@@ -75,6 +77,7 @@ pub struct Config {
     pub hsts: Option<String>,
     /// How long the audit log is kept.
     pub events_kept: Duration,
+    pub lifecycle: LifecycleConfig,
     /// What a log line looks like.
     pub log_format: LogFormat,
     /// What is allowed but unwise, reported at every start.
@@ -204,6 +207,7 @@ impl Config {
             admin_networks: network::networks(read, "ADMIN_NETWORKS"),
             hsts: network::hsts(read),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
+            lifecycle: LifecycleConfig::read(read),
             log_format: read.one_of(
                 "LOG_FORMAT",
                 LogFormat::Text,

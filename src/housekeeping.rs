@@ -3,9 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use diesel::QueryResult;
+
+use crate::accounts::dormancy;
+use crate::accounts::leaving::{self, LeaveRules, Removed};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::db;
+use crate::db::{self, Connection};
 use crate::identity::Moment;
 use crate::pictures;
 use crate::records::retention::Kept;
@@ -88,7 +92,7 @@ impl ClockWatch {
     }
 }
 
-/// Forgets unverified accounts after 72 hours, and everything else after its time.
+/// Forgets unverified accounts after 72 hours, and everything else after its time; settles the accounts that leave or that nobody uses.
 ///
 /// # Errors
 /// The database's. What was done stays done.
@@ -100,8 +104,48 @@ pub async fn sweep(app: &App) -> Result<(), db::Error> {
             app.db.write(move |conn| Ok::<_, db::Error>(kept.sweep(conn, span, now)?)).await?;
         }
     }
+    settle_accounts(app).await?;
     app.db.forget_for_good().await?;
     sweep_pictures(app).await
+}
+
+/// So many accounts of a kind are settled at a time: the others wait ten minutes.
+const BATCH: i64 = 200;
+
+/// Deletes the accounts whose days of grace are over, and tells, blocks or deletes those that nobody uses. Each in a transaction of
+/// its own, which looks again: of several instances one does it.
+async fn settle_accounts(app: &App) -> Result<(), db::Error> {
+    let rules = LeaveRules::new(&app.config, &app.keys).removal;
+    let now = app.clock.now();
+    for user in app.db.read(move |conn| users::leaving::due(conn, now, BATCH)).await? {
+        remove(app, move |conn| leaving::finish(conn, &user, rules, now)).await?;
+    }
+    let Some(dormant) = app.config.lifecycle.dormancy else {
+        // What people were told holds no more.
+        app.db.write(|conn| users::dormancy::call_off(conn).map_err(db::Error::from)).await?;
+        return Ok(());
+    };
+    for user in app.db.read(move |conn| dormancy::due(conn, BATCH, now)).await? {
+        remove(app, move |conn| dormancy::end(conn, &user, dormant.action, rules, now)).await?;
+    }
+    for user in app.db.read(move |conn| dormancy::to_tell(conn, dormant, BATCH, now)).await? {
+        let tell = move |conn: &mut Connection| dormancy::tell(conn, &user, dormant, now);
+        app.db.write(move |conn| tell(conn).map_err(db::Error::from)).await?;
+    }
+    app.wakeup.wake();
+    Ok(())
+}
+
+/// Removes an account, and then its picture.
+async fn remove(
+    app: &App,
+    removal: impl Fn(&mut Connection) -> QueryResult<Option<Removed>> + Send + Sync + 'static,
+) -> Result<(), db::Error> {
+    let removed = app.db.write(move |conn| removal(conn).map_err(db::Error::from)).await?;
+    if let Some(picture) = removed.and_then(|removed| removed.picture) {
+        app.pictures.remove(pictures::Kept::Picture, &picture).await;
+    }
+    Ok(())
 }
 
 /// A crash between writing a picture and writing its row, or after the row and before the old file's end,

@@ -14,9 +14,22 @@ macro_rules! hide_in_debug {
     };
 }
 
+/// Writes a value in a download as the database has it.
+macro_rules! serialize_as_text {
+    ($($type:ty),+) => {
+        $(impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        })+
+    };
+}
+pub(crate) use serialize_as_text;
+
 mod browser;
 mod details;
 mod email;
+mod known_device;
 mod login;
 mod message;
 mod moment;
@@ -33,6 +46,7 @@ mod visible;
 pub use browser::browser_name;
 pub use details::{About, Details, FullName, Phone};
 pub use email::Email;
+pub use known_device::KnownDevice;
 pub use login::Login;
 pub(crate) use message::Text;
 pub use message::{Argument, Message, Sentence, t, tn};

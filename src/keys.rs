@@ -31,6 +31,8 @@ pub struct Keys {
     pub carried: SealKey,
     /// Names of limits in Redis, so that it learns no identifier.
     pub limit: [u8; 32],
+    /// Names the accounts that are gone.
+    pub pseudonym: [u8; 32],
     /// The same of every older secret, the newest first.
     pub older: Vec<Keys>,
 }
@@ -55,6 +57,7 @@ impl Keys {
             outbox: SealKey(expand(&kdf, "outbox")),
             carried: SealKey(expand(&kdf, "carried form")),
             limit: expand(&kdf, "limit"),
+            pseudonym: expand(&kdf, "pseudonym"),
             older: Vec::new(),
         }
     }

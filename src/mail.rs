@@ -12,7 +12,7 @@ use diesel::QueryResult;
 
 pub use content::{Content, LOGO, MASK, MailWriter};
 use letters::Letter;
-pub use letters::{account::*, admin::*, auth::*};
+pub use letters::{account::*, admin::*, auth::*, leaving::*, security::*};
 
 use crate::db::Connection;
 use crate::identity::{Email, Id, Message, Moment};
@@ -70,6 +70,13 @@ mails! {
     ConfirmNewEmail,
     EmailChanged,
     EmailTakenAway,
+    NewSignIn,
+    AccountSecured,
+    DataDownloaded,
+    Farewell,
+    AccountKept,
+    AccountLeft,
+    UnusedAccount,
     Invitation,
     AccountBlocked,
     AccountUnblocked,
@@ -77,6 +84,9 @@ mails! {
     AccountDeleted,
     TestMail,
 }
+
+/// The kind that goes to an address that somebody wants. Whether one was sent would tell them whether it is somebody else's.
+pub const TO_WANTED_ADDRESS: &str = <ConfirmNewEmail as Letter>::KIND;
 
 /// Where a mail goes, and for how long it makes sense to send it.
 pub struct Envelope<'a> {

@@ -14,6 +14,7 @@ pub use kinds::ActKind;
 use perform::ActContext;
 
 use super::codes::CodeRules;
+use crate::accounts::leaving::LeaveRules;
 use crate::accounts::passwords::LinkRules;
 use crate::config::Config;
 use crate::db::{self, Connection};
@@ -43,7 +44,11 @@ pub enum Act {
     EndSession(Id),
     RemovePicture,
     Edit(Details),
-    /// Remove it, with everything that belongs to it.
+    /// Delete it after the days of grace; the person is mailed the way back.
+    BeginDeletion,
+    /// Keep it after all.
+    Keep,
+    /// Remove it at once, with everything that belongs to it.
     Delete,
 }
 
@@ -62,6 +67,7 @@ pub struct Actor {
 pub struct Rules {
     codes: CodeRules,
     links: LinkRules,
+    leave: LeaveRules,
 }
 
 impl Rules {
@@ -70,6 +76,7 @@ impl Rules {
         Self {
             codes: CodeRules::new(config, keys),
             links: LinkRules { lifetime: config.reset_lifetime, seal: keys.outbox },
+            leave: LeaveRules::new(config, keys),
         }
     }
 }
@@ -146,6 +153,8 @@ impl Act {
             Self::EndSessions | Self::EndSession(_) => ActKind::EndSessions,
             Self::RemovePicture => ActKind::RemovePicture,
             Self::Edit(_) => ActKind::Edit,
+            Self::BeginDeletion => ActKind::BeginDeletion,
+            Self::Keep => ActKind::Keep,
             Self::Delete => ActKind::Delete,
         }
     }
@@ -168,7 +177,7 @@ impl Act {
         let seen = users::by_id(conn, user)?.ok_or(ActError::Gone)?;
         // Before anything is locked, so that of two who act at once neither waits for the other indefinitely.
         if seen.role == Role::Superuser
-            && matches!(self, Self::Block | Self::SetRole(_) | Self::Delete)
+            && matches!(self, Self::Block | Self::SetRole(_) | Self::BeginDeletion | Self::Delete)
             && users::lock_superusers_and_count_others(conn, user)? == 0
         {
             return Err(not_now(t(
@@ -188,7 +197,9 @@ impl Act {
             Self::EndSession(id) => context.end_sessions(Some(id)),
             Self::RemovePicture => context.remove_picture(),
             Self::Edit(details) => context.edit(details),
-            Self::Delete => context.delete(),
+            Self::BeginDeletion => context.begin_deletion(rules.leave),
+            Self::Keep => context.keep(),
+            Self::Delete => context.delete(rules.leave.removal),
         }
     }
 }

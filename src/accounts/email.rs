@@ -5,14 +5,12 @@ use std::time::Duration;
 use diesel::QueryResult;
 
 use super::codes::{self, CodeRules};
-use super::passwords;
 use crate::db::Connection;
-use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Otp, PasswordHash};
+use crate::identity::{CodePurpose, Email, Id, LinkPurpose, Moment, Otp};
 use crate::keys::SealKey;
 use crate::mail::{self, AccountExists, EmailChanged, EmailTakenAway, Envelope};
-use crate::records::links::{self, Link};
+use crate::records::links;
 use crate::records::mail_budgets::{self, Asker, Budget};
-use crate::records::sessions;
 use crate::records::users::{self, UNDO_LINK_LIFETIME, User};
 use crate::records::verifications::{self, Verification};
 
@@ -104,10 +102,11 @@ pub fn change(
     if !free_email(conn, email, Some(&user.id))? {
         return Ok(false);
     }
-    let goes_back = match links::open_to(conn, &user.id, LinkPurpose::UndoEmail, email, now)? {
+    let undo_links = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?;
+    let goes_back = match undo_links.iter().find(|link| link.email.is_same_as(email)) {
         Some(link) => {
             links::consume(conn, &link.id, now)?;
-            links::revoke_newer(conn, &link, now)?;
+            links::revoke_since(conn, &user.id, link.created_at, now)?;
             true
         }
         None => false,
@@ -128,24 +127,5 @@ pub fn change(
     let token = token.expose();
     let envelope = Envelope::to(&user.id, old).with_secret(&token, UNDO_LINK_LIFETIME, seal);
     mail::queue(conn, mail, &envelope, now)?;
-    Ok(true)
-}
-
-/// Gives an account the address of an undo link back, against whoever has it in hand: everything that they hold ends, their
-/// password, too, and their address is told. A new password comes by mail to the restored address. Returns whether the address
-/// was still free; nothing has changed otherwise.
-pub fn restore(conn: &mut Connection, user: &User, link: &Link, now: Moment) -> QueryResult<bool> {
-    if !free_email(conn, &link.email, Some(&user.id))? {
-        return Ok(false);
-    }
-    users::set_email(conn, &user.id, &link.email, now.minus(UNDO_LINK_LIFETIME))?;
-    users::set_password(conn, &user.id, &PasswordHash::unusable(), now)?;
-    links::revoke_newer(conn, link, now)?;
-    sessions::end_all(conn, &user.id, None, now)?;
-    passwords::revoke_pending(conn, &user.id, now)?;
-    if let Some(taken_away) = user.confirmed_email().filter(|email| !email.is_same_as(&link.email)) {
-        let mail = EmailTakenAway { name: user.display_name().to_owned(), new_email: link.email.masked() };
-        mail::queue(conn, mail, &Envelope::to(&user.id, taken_away), now)?;
-    }
     Ok(true)
 }

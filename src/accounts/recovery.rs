@@ -9,7 +9,7 @@ use super::codes::{self, CodeRules};
 use super::passwords;
 use super::passwords::LinkRules;
 use crate::db::Connection;
-use crate::identity::{AccountStatus, CodePurpose, Login, Moment};
+use crate::identity::{AccountStatus, CodePurpose, KnownDevice, Login, Moment};
 use crate::mail::RecoveryRequest;
 use crate::records::events::{self, Kind, Source};
 use crate::records::mail_budgets::Asker;
@@ -50,7 +50,7 @@ pub fn answer(
     let Some(user) = users::lock(conn, &user.id)? else { return Ok(()) };
     let asker = asker(request, &user);
     match user.status() {
-        AccountStatus::Active => send_reset(conn, &user, rules, &asker, now),
+        AccountStatus::Active | AccountStatus::Leaving => send_reset(conn, &user, rules, &asker, now),
         AccountStatus::Unverified => match verifications::pending(conn, &user.id, CodePurpose::SignUp)? {
             Some(flow) => send_code(conn, &user, &flow, rules, &asker, now),
             None => Ok(()),
@@ -62,9 +62,8 @@ pub fn answer(
 
 /// Who asks, as far as budgets go: a device on which this account signed in, or a network.
 fn asker(request: &RecoveryRequest, user: &User) -> Asker {
-    let lane =
-        request.lanes.iter().find(|lane| lane.split_once(' ').is_some_and(|(id, _)| id == user.id.as_str()));
-    match lane {
+    let is_known = |lane: &&String| KnownDevice::parse(lane).is_some_and(|device| user.knows(&device));
+    match request.lanes.iter().find(is_known) {
         Some(lane) => Asker::KnownDevice(lane.clone()),
         None => Asker::Network(request.network.clone()),
     }

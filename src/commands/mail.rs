@@ -81,7 +81,7 @@ pub(super) async fn run(command: Command) -> Outcome {
 
 async fn list(state: Option<State>, as_json: bool) -> Outcome {
     let app = open()?;
-    let filter = Filter { user: None, state };
+    let filter = Filter { state, ..Filter::default() };
     let mut after: Option<Cursor> = None;
     loop {
         let filter = filter.clone();

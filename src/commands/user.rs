@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Exit, Outcome, english, explained, json, open, operator, say};
 use crate::accounts::administration::{Act, Rules};
 use crate::app::App;
-use crate::identity::{AccountStatus, Email, Role};
+use crate::identity::{AccountStatus, Email, Moment, Role};
 use crate::pictures::Kept;
 use crate::records::sessions;
 use crate::records::users::directory::{self, Filter, Key, Order};
@@ -25,7 +25,7 @@ pub(super) enum Command {
         /// user, merchant, staff or superuser
         #[arg(long, value_parser = role)]
         role: Option<Role>,
-        /// active, unverified (email not confirmed) or blocked
+        /// active, unverified (email not confirmed), blocked or leaving (about to be deleted)
         #[arg(long, value_parser = status)]
         status: Option<AccountStatus>,
         /// Print one JSON object per line
@@ -52,8 +52,16 @@ pub(super) enum Command {
     SendReset(Whom),
     /// Sign an account out everywhere
     EndSessions(Against),
-    /// Delete an account permanently
-    Delete(Against),
+    /// Delete an account after the days of grace
+    Delete {
+        #[command(flatten)]
+        whom: Against,
+        /// Delete it at once, for good
+        #[arg(long)]
+        now: bool,
+    },
+    /// Keep an account that is about to be deleted
+    Keep(Whom),
 }
 
 #[derive(Args)]
@@ -79,7 +87,7 @@ fn role(word: &str) -> Result<Role, String> {
 }
 
 fn status(word: &str) -> Result<AccountStatus, String> {
-    AccountStatus::parse(word).ok_or_else(|| "choose active, unverified or blocked".to_owned())
+    AccountStatus::parse(word).ok_or_else(|| "choose active, unverified, blocked or leaving".to_owned())
 }
 
 pub(super) async fn run(command: Command) -> Outcome {
@@ -96,7 +104,9 @@ pub(super) async fn run(command: Command) -> Outcome {
         Command::SetRole { whom, role } => (Act::SetRole(role), whom.whom, whom.reason),
         Command::Block(against) => (Act::Block, against.whom, against.reason),
         Command::EndSessions(against) => (Act::EndSessions, against.whom, against.reason),
-        Command::Delete(against) => (Act::Delete, against.whom, against.reason),
+        Command::Delete { whom, now: true } => (Act::Delete, whom.whom, whom.reason),
+        Command::Delete { whom, now: false } => (Act::BeginDeletion, whom.whom, whom.reason),
+        Command::Keep(whom) => (Act::Keep, whom, String::new()),
     };
     perform(&app, &whom, act, reason).await
 }
@@ -113,6 +123,8 @@ struct UserLine {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaves: Option<String>,
     joined: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<String>,
@@ -131,6 +143,7 @@ impl UserLine {
             role: user.role.as_str(),
             status: user.status().as_str(),
             blocked_reason: user.blocked_reason.clone(),
+            leaves: user.leaves_at.map(Moment::iso),
             joined: user.created_at.iso(),
             last_seen: None,
             deleted: false,
@@ -178,6 +191,7 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
         ("role", line.role),
         ("status", line.status),
         ("blocked", line.blocked_reason.as_deref().unwrap_or_default()),
+        ("leaves", line.leaves.as_deref().unwrap_or_default()),
         ("joined", &line.joined),
         ("last seen", line.last_seen.as_deref().unwrap_or("never")),
     ];

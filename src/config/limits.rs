@@ -75,6 +75,8 @@ limits! {
     Link: "link", "LIMITS_LINK", "20/hour";
     /// Uploads of one account.
     Picture: "picture", "LIMITS_PICTURE", "20/hour";
+    /// Copies of their data that one account takes.
+    Download: "download", "LIMITS_DOWNLOAD", "10/day burst 5";
     /// Everything from one network. Never in Redis: it would cost each request a trip.
     Everything: "everything", "LIMITS_EVERYTHING", "600/minute";
 }

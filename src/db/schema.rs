@@ -97,6 +97,11 @@ diesel::table! {
         theme -> Text,
         time_zone -> Text,
         email_since -> Timestamp,
+        device_epoch -> Integer,
+        leaves_at -> Nullable<Timestamp>,
+        last_used_at -> Timestamp,
+        dormant_at -> Nullable<Timestamp>,
+        dormancy_notices -> Integer,
     }
 }
 

@@ -12,6 +12,8 @@ use super::{Message, t};
 #[diesel(sql_type = Text)]
 pub struct Email(String);
 
+super::serialize_as_text!(Email);
+
 impl Email {
     /// Reads an address as typed or copied, blanks around it and what cannot be seen ignored, or says what is wrong with it.
     pub fn parse(typed: &str) -> Result<Self, Message> {

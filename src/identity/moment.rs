@@ -123,17 +123,20 @@ fn is_storable(date: time::Date) -> bool {
     (1900..9000).contains(&date.year())
 }
 
-/// As microseconds, in the fields of a queued mail.
+/// `2026-11-24T08:45:01.123456Z`, in downloads and in the fields of a queued mail.
 impl serde::Serialize for Moment {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_i64(self.micros())
+        to.serialize_str(&self.0.format(EXACT).map_err(serde::ser::Error::custom)?)
     }
 }
 
+const EXACT: &[time::format_description::BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
 impl<'de> serde::Deserialize<'de> for Moment {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let micros = i64::deserialize(from)?;
-        Self::from_micros(micros).ok_or_else(|| serde::de::Error::custom("out of range"))
+        let text = String::deserialize(from)?;
+        PrimitiveDateTime::parse(&text, EXACT).map(Self::from_stored).map_err(serde::de::Error::custom)
     }
 }
 
@@ -147,5 +150,8 @@ mod tests {
         let fine = Moment::new(datetime!(2026-11-23 08:45:01.123_456_789 UTC));
         assert_eq!(fine, Moment::new(datetime!(2026-11-23 08:45:01.123_456 UTC)));
         assert_eq!(Moment::from_micros(fine.micros()), Some(fine));
+        let written = serde_json::to_string(&fine).unwrap();
+        assert_eq!(written, "\"2026-11-23T08:45:01.123456Z\"");
+        assert_eq!(serde_json::from_str::<Moment>(&written).unwrap(), fine);
     }
 }

@@ -23,7 +23,13 @@ pub enum LinkPurpose {
     ResetPassword,
     /// Restore the email address that an account had before.
     UndoEmail,
+    /// Take the account back from whoever else has it in hand.
+    SecureAccount,
+    /// Keep an account that is about to be deleted.
+    KeepAccount,
 }
+
+super::serialize_as_text!(CodePurpose, LinkPurpose);
 
 impl CodePurpose {
     /// The word in the database and in what is hashed.
@@ -46,11 +52,15 @@ impl LinkPurpose {
         match self {
             Self::ResetPassword => "reset-password",
             Self::UndoEmail => "undo-email",
+            Self::SecureAccount => "secure-account",
+            Self::KeepAccount => "keep-account",
         }
     }
 
     /// Reads a word of the database.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::ResetPassword, Self::UndoEmail].into_iter().find(|purpose| purpose.as_str() == word)
+        [Self::ResetPassword, Self::UndoEmail, Self::SecureAccount, Self::KeepAccount]
+            .into_iter()
+            .find(|purpose| purpose.as_str() == word)
     }
 }

@@ -19,6 +19,8 @@ pub enum Role {
     Superuser,
 }
 
+super::serialize_as_text!(Role);
+
 impl Role {
     /// Every role, in the order of power.
     pub const ALL: [Self; 4] = [Self::User, Self::Merchant, Self::Staff, Self::Superuser];

@@ -2,19 +2,21 @@
 
 use super::{Sentence, t};
 
-/// Whether an account may be used. Blocked takes precedence over unverified.
+/// Whether an account may be used. Blocked takes precedence over the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountStatus {
     /// The address has not been confirmed yet.
     Unverified,
     Active,
+    /// In the days of grace before its deletion: its person may keep it, and do nothing else.
+    Leaving,
     /// Blocked by a superuser, with the reason that the person is shown.
     Blocked(String),
 }
 
 impl AccountStatus {
     /// Every status, without a reason.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Unverified, Self::Blocked(String::new())];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Unverified, Self::Blocked(String::new()), Self::Leaving];
 
     /// The word in queries and in the audit log.
     pub fn as_str(&self) -> &'static str {
@@ -22,6 +24,7 @@ impl AccountStatus {
             Self::Active => "active",
             Self::Unverified => "unverified",
             Self::Blocked(_) => "blocked",
+            Self::Leaving => "leaving",
         }
     }
 
@@ -31,6 +34,7 @@ impl AccountStatus {
             Self::Active => t("Active"),
             Self::Unverified => t("Not confirmed"),
             Self::Blocked(_) => t("Blocked"),
+            Self::Leaving => t("Leaving"),
         }
     }
 

@@ -17,6 +17,8 @@ use super::CodePurpose;
 #[diesel(sql_type = Text)]
 pub struct Id(String);
 
+super::serialize_as_text!(Id);
+
 impl Id {
     /// A new one.
     #[expect(clippy::new_without_default, reason = "each is another one, which no default should be")]
@@ -28,6 +30,15 @@ impl Id {
     pub fn parse(text: &str) -> Option<Self> {
         let id = Uuid::try_parse(text).ok()?.to_string();
         (id == text).then_some(Self(id))
+    }
+
+    /// Stands for the account of an identifier once that is gone: always the same, and without the key nobody's (a `UUIDv8`).
+    #[must_use]
+    pub fn pseudonym(&self, key: &[u8; 32]) -> Self {
+        let mac: [u8; 32] = keyed_mac(key, &["account", &self.0]).finalize().into_bytes().into();
+        let half = mac.first_chunk().copied().unwrap_or_default();
+        let id = uuid::Builder::from_bytes(half).with_variant(uuid::Variant::RFC4122);
+        Self(id.with_version(uuid::Version::Custom).into_uuid().to_string())
     }
 
     /// The 36 characters.

@@ -84,6 +84,8 @@ const RESERVED: &[&str] = &[
 #[diesel(sql_type = Text)]
 pub struct Username(String);
 
+super::serialize_as_text!(Username);
+
 impl Username {
     /// Reads a name as typed, blanks around it ignored, or says which rule it breaks.
     pub fn parse(typed: &str) -> Result<Self, Message> {

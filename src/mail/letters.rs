@@ -17,6 +17,8 @@ macro_rules! letter {
 pub(super) mod account;
 pub(super) mod admin;
 pub(super) mod auth;
+pub(super) mod leaving;
+pub(super) mod security;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,10 @@
-//! The audit log: who did what, when and from where. Nothing in the program changes a row of it.
+//! The audit log: who did what, when and from where. Nothing in the program changes a row of it, but to forget who an account that
+//! is gone belonged to.
 
+mod looking_back;
 mod yours;
+
+pub use looking_back::{failures_before, forget_account, is_newest};
 
 use std::net::IpAddr;
 
@@ -79,10 +83,22 @@ kinds! {
     EmailChanged: "email-changed", t("Email changed"), t("{user} changed their email address");
     /// A change of email was undone.
     EmailRestored: "email-restored", t("Email change undone"), t("{user} undid a change to their email address");
+    /// The account was taken back from whoever else had it in hand.
+    AccountSecured: "account-secured", t("Account secured (“This wasn't me”)"), t("{user} said “This wasn't me” and took the account back");
     /// Details were changed.
     DetailsChanged: "details-changed", t("Details changed"), t("{user} changed their details"), t("{actor} changed {user}'s details");
     /// The picture was changed or removed.
     PictureChanged: "picture-changed", t("Picture changed"), t("{user} changed their picture"), t("{actor} removed {user}'s picture");
+    /// Everything that is kept about the person was downloaded.
+    DataDownloaded: "data-downloaded", t("Data downloaded"), t("{user} downloaded a copy of their data");
+    /// The days of grace before a deletion began.
+    DeletionAsked: "deletion-asked", t("Deletion requested"), t("{user} asked for their account to be deleted"), t("{actor} asked for the account {user} to be deleted");
+    /// They ended, and the account stays.
+    DeletionCancelled: "deletion-cancelled", t("Deletion cancelled"), t("{user} kept their account"), t("{actor} cancelled the deletion of {user}'s account");
+    /// They are over: the tombstone of an account.
+    AccountLeft: "account-left", t("Account gone"), t("An account was deleted for good");
+    /// Its person was told that nobody uses the account.
+    DormancyTold: "dormancy-told", t("Told that the account is unused"), t("{user} was told that their account is unused");
     /// A mail expired or was refused for good.
     MailGivenUp: "mail-given-up", t("Email undeliverable"), t("An email to {user} couldn't be delivered");
     /// An account was made from the command line.
@@ -129,6 +145,8 @@ pub enum Source {
     CommandLine,
     /// This program by itself.
     Program,
+    /// Nobody says any more: the account is gone.
+    Forgotten,
 }
 
 /// The detail of a picture that its person removed.
@@ -136,6 +154,7 @@ pub const PICTURE_REMOVED: &str = "removed";
 
 const COMMAND_LINE: &str = "command-line";
 const PROGRAM: &str = "program";
+const FORGOTTEN: &str = "forgotten";
 
 impl Source {
     /// The text in the database.
@@ -144,6 +163,7 @@ impl Source {
             Self::Ip(ip) => ip.to_string(),
             Self::CommandLine => COMMAND_LINE.to_owned(),
             Self::Program => PROGRAM.to_owned(),
+            Self::Forgotten => FORGOTTEN.to_owned(),
         }
     }
 
@@ -152,6 +172,7 @@ impl Source {
         match stored {
             COMMAND_LINE => t("Command line").into(),
             PROGRAM => t("Latchkey (automatic)").into(),
+            FORGOTTEN => t("Not kept").into(),
             ip => Message::verbatim(ip),
         }
     }
@@ -181,11 +202,11 @@ pub fn note(
     detail: &str,
     now: Moment,
 ) -> QueryResult<()> {
-    insert(conn, &NewEvent { kind, user, actor: None, source, detail, was: "", became: "" }, now)
+    insert(conn, &NewEvent { kind, user, actor: None, source, detail, was: "", became: "" }, now).map(drop)
 }
 
-/// Logs that something happened.
-pub fn insert(conn: &mut Connection, new: &NewEvent<'_>, now: Moment) -> QueryResult<()> {
+/// Logs that something happened; returns the identifier of the event.
+pub fn insert(conn: &mut Connection, new: &NewEvent<'_>, now: Moment) -> QueryResult<Id> {
     let event = Event {
         id: Id::new(),
         at: now,
@@ -199,7 +220,7 @@ pub fn insert(conn: &mut Connection, new: &NewEvent<'_>, now: Moment) -> QueryRe
     };
     diesel::insert_into(events::table).values(&event).execute(conn)?;
     after_commit::audit(event.line());
-    Ok(())
+    Ok(event.id)
 }
 
 /// Something that happened: a whole row, as it is read, inserted and copied.

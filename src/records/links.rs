@@ -11,13 +11,14 @@ use crate::db::schema::{links, users as users_table};
 use crate::identity::{Email, Id, LinkPurpose, LinkToken, Moment, TokenDigest};
 
 /// A link that was mailed: a whole row, as it is read, inserted and copied.
-#[derive(Clone, Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = links, treat_none_as_default_value = false)]
 pub struct Link {
     /// The `{uid}` in it.
     pub id: Id,
     pub user_id: Id,
     pub purpose: LinkPurpose,
+    #[serde(skip)]
     token_digest: TokenDigest,
     /// Where it was mailed.
     pub email: Email,
@@ -94,15 +95,9 @@ pub fn find(
     Ok(found.filter(|(link, _)| link.token_digest == token.digest()))
 }
 
-/// Finds the oldest link for a purpose that was mailed to an address and works.
-pub fn open_to(
-    conn: &mut Connection,
-    user: &Id,
-    purpose: LinkPurpose,
-    email: &Email,
-    now: Moment,
-) -> QueryResult<Option<Link>> {
-    let open: Vec<Link> = links::table
+/// Lists the links of an account for a purpose that work, the oldest first.
+pub fn open(conn: &mut Connection, user: &Id, purpose: LinkPurpose, now: Moment) -> QueryResult<Vec<Link>> {
+    links::table
         .filter(links::user_id.eq(user))
         .filter(links::purpose.eq(purpose))
         .filter(links::used_at.is_null())
@@ -110,8 +105,7 @@ pub fn open_to(
         .filter(links::expires_at.gt(now))
         .order((links::created_at.asc(), links::id.asc()))
         .select(Link::as_select())
-        .load(conn)?;
-    Ok(open.into_iter().find(|link| link.email.is_same_as(email)))
+        .load(conn)
 }
 
 /// Uses a link up; returns whether it was this call that did.
@@ -134,15 +128,14 @@ pub fn revoke(conn: &mut Connection, user: &Id, purpose: LinkPurpose, now: Momen
     diesel::update(live).set(links::revoked_at.eq(now)).execute(conn).map(drop)
 }
 
-/// Revokes the links of the same account and purpose that were made after `link`. Older ones stay: somebody who took
-/// an account over and changed its email twice must not be able to revoke the owner's way back.
-pub fn revoke_newer(conn: &mut Connection, link: &Link, now: Moment) -> QueryResult<()> {
+/// Revokes the links of an account that were made then or later. Older ones stay: somebody who took an account over and changed
+/// its email twice must not be able to revoke the owner's way back.
+pub fn revoke_since(conn: &mut Connection, user: &Id, since: Moment, now: Moment) -> QueryResult<()> {
     let newer = links::table
-        .filter(links::user_id.eq(&link.user_id))
-        .filter(links::purpose.eq(link.purpose))
-        .filter(links::created_at.ge(link.created_at))
-        .filter(links::id.ne(&link.id))
-        .filter(links::used_at.is_null());
+        .filter(links::user_id.eq(user))
+        .filter(links::created_at.ge(since))
+        .filter(links::used_at.is_null())
+        .filter(links::revoked_at.is_null());
     diesel::update(newer).set(links::revoked_at.eq(now)).execute(conn).map(drop)
 }
 
@@ -163,6 +156,15 @@ pub fn list(
         .order((links::created_at.desc(), links::id.desc()))
         .limit(limit)
         .select((Link::as_select(), User::as_select()))
+        .load(conn)
+}
+
+/// Lists all links of an account, the oldest first.
+pub fn all_of(conn: &mut Connection, user: &Id) -> QueryResult<Vec<Link>> {
+    links::table
+        .filter(links::user_id.eq(user))
+        .order((links::created_at, links::id))
+        .select(Link::as_select())
         .load(conn)
 }
 

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 
 use crate::db::Connection;
 use crate::db::schema::mail_budgets;
-use crate::identity::{Email, Moment};
+use crate::identity::{Email, Id, Moment};
 
 /// The kinds that are counted; notices of something done are never held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Budget {
     Reset,
     /// "You already have an account."
     AccountExists,
+    /// "Somebody signed in."
+    NewSignIn,
 }
 
 /// Who asks for a mail. Each has a share, so that a stranger cannot use up what its owner needs.
@@ -54,6 +56,7 @@ impl Budget {
             Self::Code => "code",
             Self::Reset => "reset",
             Self::AccountExists => "account-exists",
+            Self::NewSignIn => "new-sign-in",
         }
     }
 
@@ -63,6 +66,7 @@ impl Budget {
             Self::Code => &[(1, MINUTE), (5, HOUR), (10, DAY)],
             Self::Reset => &[(1, MINUTE), (3, HOUR), (5, DAY)],
             Self::AccountExists => &[(1, HOUR), (10, DAY)],
+            Self::NewSignIn => &[(1, HOUR), (3, DAY)],
         }
     }
 
@@ -72,6 +76,7 @@ impl Budget {
             Self::Code => &[(10, HOUR), (20, DAY)],
             Self::Reset => &[(5, HOUR), (10, DAY)],
             Self::AccountExists => &[(1, HOUR), (10, DAY)],
+            Self::NewSignIn => self.share(),
         }
     }
 
@@ -82,7 +87,7 @@ impl Budget {
         match self {
             Self::Code => &[(7, LINK_LIFE), (MAX_RECENT, DAY)],
             Self::Reset => &[(5, LINK_LIFE), (MAX_RECENT, DAY)],
-            Self::AccountExists => self.total(),
+            Self::AccountExists | Self::NewSignIn => self.total(),
         }
     }
 }
@@ -222,6 +227,36 @@ impl Share {
         };
         Ok(rows == 1)
     }
+}
+
+/// When mails of a kind were last asked for to an address, by whomever.
+#[derive(serde::Serialize)]
+pub struct Asked {
+    kind: String,
+    recent: Vec<Moment>,
+    touched_at: Moment,
+}
+
+/// Lists what was last asked for to an address. Who asked is not its owner's business.
+pub fn of(conn: &mut Connection, email: &Email) -> QueryResult<Vec<Asked>> {
+    let rows: Vec<MailBudget> = mail_budgets::table
+        .filter(mail_budgets::email.eq(email.mailbox()))
+        .select(MailBudget::as_select())
+        .load(conn)?;
+    let asked =
+        |row: MailBudget| Asked { recent: parse(&row.recent), kind: row.kind, touched_at: row.touched_at };
+    Ok(rows.into_iter().map(asked).collect())
+}
+
+/// Forgets what was mailed to the address of an account that goes, and at the wish of its devices.
+pub fn forget_account(conn: &mut Connection, user: &Id, email: Option<&Email>) -> QueryResult<()> {
+    // A lane begins with the account's identifier.
+    let lane = format!("{} %", user.as_str());
+    diesel::delete(mail_budgets::table.filter(mail_budgets::asker.like(lane))).execute(conn)?;
+    let Some(email) = email else { return Ok(()) };
+    diesel::delete(mail_budgets::table.filter(mail_budgets::email.eq(email.mailbox())))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Forgets what no rule asks about any more: nothing was mailed since then.

@@ -12,7 +12,7 @@ use diesel::sql_types::Text;
 use crate::db::Connection;
 use crate::db::columns::text_column;
 use crate::db::schema::{outbox, users};
-use crate::identity::{Id, Moment, Sentence, t};
+use crate::identity::{Id, Moment, Sentence, serialize_as_text, t};
 pub use listing::{Filter, ListedMail, by_id, count, list};
 
 /// How long a courier has for one mail; then another may take it.
@@ -39,6 +39,7 @@ pub enum State {
 }
 
 text_column!(State, |text| State::parse(&text));
+serialize_as_text!(State);
 
 impl State {
     /// All of them.
@@ -238,6 +239,11 @@ pub fn forget_account(conn: &mut Connection, user: &Id) -> QueryResult<()> {
     diesel::delete(about.filter(outbox::state.ne(State::Waiting))).execute(conn).map(drop)
 }
 
+/// Forgets all mails about an account, those that wait, too.
+pub fn forget_all_of(conn: &mut Connection, user: &Id) -> QueryResult<()> {
+    diesel::delete(outbox::table.filter(outbox::user_id.eq(user))).execute(conn).map(drop)
+}
+
 /// Why a mail goes back to the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutOff {
@@ -275,12 +281,6 @@ pub fn postpone(
 pub fn cancel(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
     let waiting = outbox::table.find(id).filter(outbox::state.eq(State::Waiting));
     Ok(diesel::update(waiting).set(Cancelled::at(now)).execute(conn)? == 1)
-}
-
-/// Cancels all mail about an account that waits.
-pub fn cancel_of(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
-    let waiting = outbox::table.filter(outbox::user_id.eq(user)).filter(outbox::state.eq(State::Waiting));
-    diesel::update(waiting).set(Cancelled::at(now)).execute(conn).map(drop)
 }
 
 /// What cancelling sets: the secret goes with the mail.

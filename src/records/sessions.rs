@@ -8,12 +8,12 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::users::User;
+use super::users::{User, dormancy};
 use crate::config::SessionConfig;
 use crate::db::Connection;
 use crate::db::columns::text_column;
 use crate::db::schema::{sessions, users as users_table};
-use crate::identity::{Id, Moment, Role};
+use crate::identity::{Id, Moment, Role, serialize_as_text};
 
 /// The most sessions of one account; the oldest makes room (OWASP ASVS 5.0, 7.1.2).
 const MAX_SESSIONS_PER_USER: i64 = 20;
@@ -46,6 +46,8 @@ pub enum SessionKind {
 text_column!(SessionKind, |text| [SessionKind::Normal, SessionKind::Remembered, SessionKind::Privileged]
     .into_iter()
     .find(|kind| kind.as_str() == text));
+
+serialize_as_text!(SessionKind, SignedInBy);
 
 impl SessionKind {
     /// Chooses the kind for a role, and for whether "Stay signed in" was ticked.
@@ -111,7 +113,7 @@ impl SignedInBy {
 }
 
 /// A signed-in browser: a whole row, as it is read, inserted and copied.
-#[derive(Clone, Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
 pub struct Session {
     /// What the session pointer names; a pointer cannot be made of it.
@@ -185,7 +187,7 @@ pub struct Device {
     pub leaves: Option<Id>,
 }
 
-/// Begins a session, and ends the one that the browser leaves; beyond twenty, the oldest of that account ends.
+/// Begins a session, which is using the account, and ends the one that the browser leaves; beyond twenty, the oldest of that account ends.
 pub fn begin(
     conn: &mut Connection,
     user: &Id,
@@ -215,6 +217,7 @@ pub fn begin(
         ended_at: None,
     };
     diesel::insert_into(sessions::table).values(&session).execute(conn)?;
+    dormancy::end(conn, user, now)?;
     // Those that a clock dated ahead are not live, and must not make this one surplus.
     let ahead = open(user).filter(sessions::created_at.gt(now.plus(MINUTE)));
     diesel::update(ahead).set(sessions::ended_at.eq(now)).execute(conn)?;
@@ -314,6 +317,15 @@ pub fn end_all(conn: &mut Connection, user: &Id, keep: Option<&Id>, now: Moment)
         others = others.filter(sessions::id.ne(keep));
     }
     others.execute(conn)
+}
+
+/// Lists all sessions of an account, live or not, the oldest first.
+pub fn all_of(conn: &mut Connection, user: &Id) -> QueryResult<Vec<Session>> {
+    sessions::table
+        .filter(sessions::user_id.eq(user))
+        .order((sessions::created_at, sessions::id))
+        .select(Session::as_select())
+        .load(conn)
 }
 
 /// Lists the live sessions of an account, the newest first.

@@ -2,6 +2,9 @@
 
 pub mod census;
 pub mod directory;
+pub mod dormancy;
+pub mod leaving;
+mod profile;
 
 use std::time::Duration;
 
@@ -11,8 +14,9 @@ use super::outbox;
 use crate::db::Connection;
 use crate::db::schema::users;
 use crate::identity::{
-    AccountStatus, Details, Email, Id, Login, Moment, PasswordHash, Role, Theme, Username, Zone,
+    AccountStatus, Email, Id, KnownDevice, Login, Moment, PasswordHash, Role, Theme, Username, Zone,
 };
+pub use profile::{picture_owner, pictures_among, set_details, set_picture, set_preferences};
 
 /// How long an account may stay unverified.
 pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
@@ -21,7 +25,7 @@ pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 pub const UNDO_LINK_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 
 /// An account: a whole row, as it is read, inserted and copied.
-#[derive(Clone, Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
 pub struct User {
     /// Never changes.
@@ -35,6 +39,7 @@ pub struct User {
     /// In lower case: unique.
     pub email_canon: Option<String>,
     /// See [`crate::hasher`].
+    #[serde(skip)]
     pub password_hash: PasswordHash,
     pub role: Role,
     /// When the email address was confirmed.
@@ -62,6 +67,16 @@ pub struct User {
     pub time_zone: String,
     /// When the email address became the account's.
     pub email_since: Moment,
+    /// Which devices are known: those of an earlier epoch have been forgotten.
+    pub device_epoch: i32,
+    /// When it is deleted, at its person's wish.
+    pub leaves_at: Option<Moment>,
+    /// When its person last signed in.
+    pub last_used_at: Moment,
+    /// See [`dormancy`].
+    pub dormant_at: Option<Moment>,
+    /// See [`dormancy`].
+    pub dormancy_notices: i32,
 }
 
 impl User {
@@ -94,15 +109,21 @@ impl User {
             theme: Theme::default().as_str().to_owned(),
             time_zone: Zone::utc().name().to_owned(),
             email_since: now,
+            device_epoch: 0,
+            leaves_at: None,
+            last_used_at: now,
+            dormant_at: None,
+            dormancy_notices: 0,
         }
     }
 
     /// Says whether the account may be used.
     pub fn status(&self) -> AccountStatus {
-        match (self.blocked_at, self.verified_at) {
-            (Some(_), _) => AccountStatus::Blocked(self.blocked_reason.clone().unwrap_or_default()),
-            (None, Some(_)) => AccountStatus::Active,
-            (None, None) => AccountStatus::Unverified,
+        match (self.blocked_at, self.verified_at, self.leaves_at) {
+            (Some(_), _, _) => AccountStatus::Blocked(self.blocked_reason.clone().unwrap_or_default()),
+            (None, None, _) => AccountStatus::Unverified,
+            (None, Some(_), Some(_)) => AccountStatus::Leaving,
+            (None, Some(_), None) => AccountStatus::Active,
         }
     }
 
@@ -123,6 +144,11 @@ impl User {
     /// Whether its person was invited and has not chosen a password yet.
     pub fn never_had_password(&self) -> bool {
         self.password_hash.is_unusable() && self.password_changed_at == self.created_at
+    }
+
+    /// Whether it signed in on a device before, and has not forgotten it.
+    pub fn knows(&self, device: &KnownDevice) -> bool {
+        device.is_known_for(&self.id, self.device_epoch)
     }
 
     /// The email address, if it was ever confirmed: only then may notices go there.
@@ -298,25 +324,6 @@ pub fn set_email(conn: &mut Connection, id: &Id, email: &Email, since: Moment) -
         .map(drop)
 }
 
-/// Sets username, name, phone and the text about oneself.
-///
-/// # Errors
-/// A violation of `users.username_canon` when the name is taken.
-pub fn set_details(conn: &mut Connection, id: &Id, details: &Details) -> QueryResult<()> {
-    let Details { username, full_name, phone, about } = details;
-    diesel::update(users::table.find(id))
-        .set((
-            users::username.eq(username),
-            users::username_canon.eq(username.canonical()),
-            users::full_name.eq(full_name.as_str()),
-            users::full_name_canon.eq(full_name.canonical()),
-            users::phone.eq(phone.as_str()),
-            users::about.eq(about.as_str()),
-        ))
-        .execute(conn)
-        .map(drop)
-}
-
 /// Blocks an account, with the reason, or unblocks it.
 pub fn set_blocked(conn: &mut Connection, id: &Id, block: Option<(Moment, &str)>) -> QueryResult<()> {
     let (at, reason) = block.unzip();
@@ -332,6 +339,12 @@ pub fn release_email(conn: &mut Connection, id: &Id) -> QueryResult<()> {
         .set((users::email.eq(None::<Email>), users::email_canon.eq(None::<String>)))
         .execute(conn)
         .map(drop)
+}
+
+/// Forgets every device that an account is known on.
+pub fn forget_devices(conn: &mut Connection, id: &Id) -> QueryResult<()> {
+    let raised = users::device_epoch.eq(users::device_epoch + 1);
+    diesel::update(users::table.find(id)).set(raised).execute(conn).map(drop)
 }
 
 /// Sets the role.
@@ -354,31 +367,7 @@ pub fn lock_superusers_and_count_others(conn: &mut Connection, than: &Id) -> Que
         .filter(users::id.ne(than))
         .filter(users::verified_at.is_not_null())
         .filter(users::blocked_at.is_null())
+        .filter(users::leaves_at.is_null())
         .count()
         .get_result(conn)
-}
-
-/// Stores how somebody wants to see pages.
-pub fn set_preferences(conn: &mut Connection, id: &Id, theme: Theme, zone: &Zone) -> QueryResult<()> {
-    let preferences = (users::theme.eq(theme.as_str()), users::time_zone.eq(zone.name()));
-    diesel::update(users::table.find(id)).set(preferences).execute(conn).map(drop)
-}
-
-/// Sets the picture, or removes it; returns the name of the old one, whose file is no longer needed.
-pub fn set_picture(conn: &mut Connection, id: &Id, picture: Option<&str>) -> QueryResult<Option<String>> {
-    let old = users::table.find(id).select(users::picture).get_result(conn)?;
-    diesel::update(users::table.find(id)).set(users::picture.eq(picture)).execute(conn)?;
-    Ok(old)
-}
-
-/// Finds whose picture that is.
-pub fn picture_owner(conn: &mut Connection, picture: &str) -> QueryResult<Option<Id>> {
-    users::table.filter(users::picture.eq(picture)).select(users::id).get_result(conn).optional()
-}
-
-/// Returns those of these pictures that are in use.
-pub fn pictures_among(conn: &mut Connection, names: &[String]) -> QueryResult<Vec<String>> {
-    let used: Vec<Option<String>> =
-        users::table.filter(users::picture.eq_any(names)).select(users::picture).load(conn)?;
-    Ok(used.into_iter().flatten().collect())
 }

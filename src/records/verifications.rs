@@ -18,7 +18,7 @@ use crate::identity::{CodePurpose, Email, Id, Moment, Otp, OtpDigest};
 pub const MAX_TRIES: i32 = 5;
 
 /// A flow: a whole row, as it is read, inserted and copied.
-#[derive(Clone, Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = verifications, treat_none_as_default_value = false)]
 pub struct Verification {
     /// The `{uid}` of its page.
@@ -31,6 +31,7 @@ pub struct Verification {
     /// The email, in lower case, for which it is *the* current sign-up.
     pub claim: Option<String>,
     /// None when no code ever fits, because the address already has an account.
+    #[serde(skip)]
     pub code_digest: Option<OtpDigest>,
     /// Until when the newest code works.
     pub code_expires_at: Moment,
@@ -263,6 +264,15 @@ pub fn cancel_code(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<O
         1 => verifications::table.find(id).select(verifications::user_id).get_result(conn).optional(),
         _ => Ok(None),
     }
+}
+
+/// Lists all flows of an account, the oldest first.
+pub fn all_of(conn: &mut Connection, user: &Id) -> QueryResult<Vec<Verification>> {
+    verifications::table
+        .filter(verifications::user_id.eq(user))
+        .order((verifications::created_at, verifications::id))
+        .select(Verification::as_select())
+        .load(conn)
 }
 
 /// Forgets flows from before then: those that ended, and those that nobody came back to.

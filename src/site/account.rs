@@ -2,15 +2,21 @@
 
 mod activity;
 pub(super) mod details;
+pub(super) mod download;
 mod email;
+pub(super) mod leave;
 mod password;
 mod picture;
+pub(super) mod secure;
 mod sessions;
+mod undo;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 
 use super::auth::confirm::CONFIRMED;
+use super::auth::keep_account::KEPT;
 use super::auth::refresh::RENEWED;
 use super::auth::verification::VERIFIED;
 use crate::app::App;
@@ -37,15 +43,22 @@ const NOTICES: &[&Notice] = &[
     &password::CHANGED,
     &picture::SAVED,
     &picture::REMOVED,
+    &undo::UNDONE,
+    &undo::TOO_LATE,
+    &undo::NAME_GONE,
+    &KEPT,
 ];
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(PROFILE, show));
     activity::routes(config);
     details::routes(config);
+    download::routes(config);
     email::routes(config);
+    leave::routes(config);
     picture::routes(config);
     password::routes(config);
+    secure::routes(config);
     sessions::routes(config);
 }
 
@@ -56,14 +69,18 @@ struct OverviewPage {
     me: SignedInAs,
     /// The address that waits for its code.
     pending: Option<Email>,
+    /// What can be undone.
+    undo: Vec<undo::Offer>,
 }
 
-async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
+async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer, HttpError> {
+    let undo = undo::offers(&app, &req, &viewer.user);
     let user = viewer.user.id.clone();
     let pending =
         app.db.find(move |conn| verifications::pending(conn, &user, CodePurpose::ChangeEmail)).await?;
     let me = SignedInAs::of(&viewer.user);
-    let page = OverviewPage { pending: pending.map(|flow| flow.email), me, user: viewer.user };
+    let pending = pending.map(|flow| flow.email);
+    let page = OverviewPage { pending, undo, me, user: viewer.user };
     Ok(page::ok(page).showing(NOTICES))
 }
 

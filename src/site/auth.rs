@@ -3,16 +3,17 @@
 mod blocked;
 pub(super) mod confirm;
 mod home;
+pub(super) mod keep_account;
 mod links;
 pub(super) mod password_check;
 mod preferences;
 mod recovery;
 pub(super) mod refresh;
+mod secure_account;
 mod sign_in;
 pub(super) mod sign_out;
 mod sign_up;
 pub(super) mod typing;
-mod undo_email;
 pub(super) mod verification;
 
 use actix_web::web::ServiceConfig;
@@ -24,7 +25,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     sign_in::routes(config);
     sign_out::routes(config);
     recovery::routes(config);
-    undo_email::routes(config);
+    secure_account::routes(config);
+    keep_account::routes(config);
     refresh::routes(config);
     confirm::routes(config);
     preferences::routes(config);

@@ -1,9 +1,69 @@
 //! What events say besides their sentences, as people say it: devices, what changed, the mail that it was about.
 
-use crate::identity::{AccountStatus, CodePurpose, Message, Role, browser_name, t};
+use diesel::QueryResult;
+
+use crate::db::Connection;
+use crate::identity::{AccountStatus, CodePurpose, Id, Message, Moment, Role, browser_name, t};
 use crate::mail::Mail;
-use crate::records::events::{Event, Kind};
+use crate::records::events::{self, Event, Filter, Kind, Source, Whose};
 use crate::records::outbox::State;
+use crate::site::listing::{ROWS, one_more};
+
+/// Something that happened to an account, as its person is told.
+pub struct Happened {
+    pub id: Id,
+    pub at: Moment,
+    pub told: Message,
+    /// Why an administrator did it.
+    pub reason: String,
+    pub detail: Message,
+    pub changes: Vec<Change>,
+    /// From where; none for what we did by ourselves, and for what administrators did.
+    pub source: Option<Message>,
+}
+
+impl Happened {
+    /// Tells an event.
+    pub fn of(event: &Event) -> Self {
+        let is_own = event.actor_id.is_none() && event.source != Source::Program.stored();
+        Self {
+            id: event.id.clone(),
+            at: event.at,
+            told: event.told_to_owner(),
+            reason: event.reason().to_owned(),
+            detail: detail(event),
+            changes: changes(event),
+            source: is_own.then(|| Source::name(&event.source)),
+        }
+    }
+}
+
+/// What somebody who has an account in hand does in its person's name.
+const IN_THEIR_NAME: &[Kind] = &[
+    Kind::SignedIn,
+    Kind::PasswordReset,
+    Kind::PasswordChanged,
+    Kind::EmailChangeAsked,
+    Kind::EmailChanged,
+    Kind::EmailRestored,
+    Kind::DetailsChanged,
+    Kind::PictureChanged,
+    Kind::DataDownloaded,
+    Kind::DeletionAsked,
+    Kind::DeletionCancelled,
+];
+
+/// Tells what was done in somebody's name since then, the newest first.
+pub fn since(conn: &mut Connection, user: &Id, from: Moment) -> QueryResult<Vec<Happened>> {
+    let filter = Filter {
+        user: Whose::One(user.clone()),
+        among: IN_THEIR_NAME,
+        from: Some(from),
+        ..Filter::default()
+    };
+    let events = events::list(conn, &filter, None, one_more())?;
+    Ok(events.iter().filter(|event| event.actor_id.is_none()).take(ROWS).map(Happened::of).collect())
+}
 
 /// One thing that changed; the same before and after where the audit log holds its name alone.
 #[derive(Debug, PartialEq, Eq)]

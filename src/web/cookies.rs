@@ -26,8 +26,13 @@ pub const CARRIED: &str = "latchkey-carried";
 pub const CONTINUE: &str = "latchkey-continue";
 /// The cookie that names the picture of which a part is being chosen.
 pub const CROP: &str = "latchkey-crop";
+/// The cookie that holds one's details before they were changed.
+pub const UNDO_DETAILS: &str = "latchkey-undo-details";
+/// The cookie that names the picture that was removed.
+pub const UNDO_PICTURE: &str = "latchkey-undo-picture";
 /// All of them: none may be planted.
-pub const ALL: [&str; 8] = [SESSION, FLOW, NOTICE, DEVICE, PREFERENCES, CARRIED, CONTINUE, CROP];
+pub const ALL: [&str; 10] =
+    [SESSION, FLOW, NOTICE, DEVICE, PREFERENCES, CARRIED, CONTINUE, CROP, UNDO_DETAILS, UNDO_PICTURE];
 
 /// Browsers keep no cookie for longer (RFC 6265bis, 5.5).
 pub const MAX_LIFETIME: Duration = Duration::from_secs(400 * 86_400);

@@ -24,19 +24,22 @@ use crate::config::SessionConfig;
 use crate::db::{self, Connection};
 use crate::identity::{AccountStatus, Moment, Role, t};
 use crate::paths::Next;
-use crate::paths::account::PROFILE;
+use crate::paths::account::{LEAVE, PROFILE};
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::CONFIRM;
 use crate::records::events::Source;
 use crate::records::sessions::{self, Device, Rotation, Session, SignedInBy};
 use crate::records::users::{self, User};
 
-/// Somebody signed in, confirmed and not blocked.
+/// Somebody signed in, confirmed, not blocked and not about to leave.
 #[derive(Clone)]
 pub struct Viewer {
     pub user: User,
     pub session: Session,
 }
+
+/// Somebody signed in, also in the days of grace before their account goes.
+pub struct Remaining(pub By);
 
 /// Anybody, signed in or not.
 pub struct Anyone(pub Option<Viewer>);
@@ -86,7 +89,9 @@ macro_rules! from_request {
     };
 }
 
-from_request!(Viewer, signed_in);
+from_request!(Viewer, staying);
+
+from_request!(Remaining, |seen, req| By::of(signed_in(seen, req)?, req).map(Self));
 
 from_request!(Anyone, |seen, req| match seen {
     Seen::Nobody | Seen::Unknown if Owner::of(req).is_none() => Ok(Self(None)),
@@ -100,20 +105,29 @@ from_request!(Stranger, |seen, _| match seen {
 });
 
 from_request!(Staff, |seen, req| {
-    let viewer = signed_in(seen, req)?;
+    let viewer = staying(seen, req)?;
     if viewer.user.role.sees_admin() { Ok(Self(viewer)) } else { Err(HttpError::Forbidden) }
 });
 
-from_request!(By, |seen, req| By::of(signed_in(seen, req)?, req));
+from_request!(By, |seen, req| By::of(staying(seen, req)?, req));
 
 from_request!(Superuser, |seen, req| {
-    let viewer = signed_in(seen, req)?;
+    let viewer = staying(seen, req)?;
     if viewer.user.role == Role::Superuser {
         By::of(viewer, req).map(Self)
     } else {
         Err(HttpError::Forbidden)
     }
 });
+
+/// Who leaves is shown when, and how to stay, wherever they go.
+fn staying(seen: Seen, req: &HttpRequest) -> Result<Viewer, HttpError> {
+    let viewer = signed_in(seen, req)?;
+    match viewer.user.status() {
+        AccountStatus::Leaving => Err(Redirect::Elsewhere(LEAVE.to_string()).into()),
+        AccountStatus::Active | AccountStatus::Unverified | AccountStatus::Blocked(_) => Ok(viewer),
+    }
+}
 
 fn signed_in(seen: Seen, req: &HttpRequest) -> Result<Viewer, HttpError> {
     match seen {
@@ -162,7 +176,11 @@ async fn load_viewer(req: &HttpRequest) -> Result<Seen, HttpError> {
     let found = app.db.find(move |conn| sessions::by_id(conn, &id)).await?;
     let now = app.clock.now();
     let Some((session, user)) = found else { return Ok(Seen::Nobody) };
-    if session.generation != generation || !session.is_live(now) || user.status() != AccountStatus::Active {
+    let may_enter = match user.status() {
+        AccountStatus::Active | AccountStatus::Leaving => true,
+        AccountStatus::Unverified | AccountStatus::Blocked(_) => false,
+    };
+    if session.generation != generation || !session.is_live(now) || !may_enter {
         return Ok(Seen::Nobody);
     }
     session::mark_live(req, &session, now);

@@ -37,6 +37,8 @@ const TABLE: &[(&str, For, For)] = &[
     (auth::FORGOT.pattern(), All(200), All(422)),
     (auth::RESET.pattern(), All(404), All(404)),
     (auth::UNDO_EMAIL.pattern(), All(404), All(404)),
+    (auth::SECURE.pattern(), All(404), All(404)),
+    (auth::KEEP.pattern(), All(404), All(404)),
     (auth::REFRESH.pattern(), All(303), People(303)),
     (auth::CONFIRM.pattern(), People(200), People(422)),
     (account::PROFILE.pattern(), People(200), All(405)),
@@ -56,6 +58,11 @@ const TABLE: &[(&str, For, For)] = &[
     (account::END_OTHERS.pattern(), All(303), People(303)),
     (account::END_SESSION.pattern(), All(303), People(303)),
     (account::RENAME_SESSION.pattern(), All(303), People(303)),
+    (account::UNDO_DETAILS.pattern(), All(303), People(303)),
+    (account::UNDO_PICTURE.pattern(), All(303), People(303)),
+    (account::DOWNLOAD.pattern(), People(200), People(200)),
+    (account::LEAVE.pattern(), People(200), People(422)),
+    (account::STAY.pattern(), All(303), People(303)),
     (admin::ADMIN.pattern(), Staff(200), All(405)),
     (admin::USERS.pattern(), Staff(200), All(405)),
     (admin::USERS_CSV.pattern(), Staff(200), All(405)),
@@ -85,6 +92,8 @@ const TABLE: &[(&str, For, For)] = &[
     (service::PRIVACY.pattern(), All(200), All(405)),
     (service::CHANGE_PASSWORD.pattern(), All(303), All(405)),
     (auth::PREFERENCES.pattern(), All(200), All(422)),
+    // The last: whoever does it needs a new password.
+    (account::SECURE_OWN.pattern(), People(200), People(303)),
 ];
 
 /// Somebody of each kind. `None` is led to the door like a stranger, whatever their cookies say.

@@ -100,6 +100,13 @@ const STATES: &[State] = &[
     (Who::Stranger, "{reset}", &[], "Suggest a password"),
     (Who::Stranger, "{verify}", &[("Code", "12")], "Confirm"),
     (Who::Stranger, "/preferences/", &[], "Save"),
+    (
+        Who::Stranger,
+        "/auth/sign-in/user/",
+        &[("Username or email address", "leaver"), ("Password", PASSWORD)],
+        "Sign in",
+    ),
+    (Who::Person, "/user-profile/delete/", &[], "Delete my account"),
     (Who::Person, "/user-profile/update/", &[("Username", "")], "Save"),
     (Who::Person, "/user-profile/update/", &[("Phone", "1"), ("Username", "chief")], "Save"),
     (Who::Person, "/user-profile/change-email/", &[], "Send the code"),
@@ -148,6 +155,13 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
     stranger.visit("/auth/forgot-password/").await;
     stranger.fill("Username or email address", "annalee").press("Send the link").await;
     let reset = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
+    let mut leaver = site.member("leaver").await;
+    leaver.visit("/user-profile/delete/").await;
+    leaver.fill("To confirm, enter your username", "leaver").fill("Current password", PASSWORD);
+    leaver.press("Delete my account").await;
+    let keep = site.mail_to("leaver@example.org").await.link("/auth/keep-account/");
+    site.visitor().sign_in("annalee", PASSWORD).await;
+    let secure = site.mail.alarm_to("annalee@example.org").await.link("/auth/secure-account/");
     ann.visit("/user-profile/").await;
     let open_to_all = [
         "/",
@@ -161,6 +175,8 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         "/nowhere/",
         &verify,
         &reset,
+        &secure,
+        &keep,
         "/auth/reset-password/x/y/",
     ];
     let own = [
@@ -171,6 +187,9 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         "/user-profile/update-password/",
         "/user-profile/sessions/",
         "/user-profile/activity/",
+        "/user-profile/secure-account/",
+        "/user-profile/download/",
+        "/user-profile/delete/",
         "/auth/confirm-password/",
         "/admin/",
     ];
@@ -264,11 +283,11 @@ fn fifty_people_are_no_long_way_on_a_phone_and_a_long_address_hides_nothing() {
         superuser(site).await;
         site.sql(
             "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, full_name, \
-               full_name_canon, phone, about, created_at, password_changed_at, theme, time_zone, email_since) \
+               full_name_canon, phone, about, created_at, password_changed_at, theme, time_zone, email_since, device_epoch, last_used_at, dormancy_notices) \
              WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 60) \
              SELECT printf('01900000-0000-7000-8000-%012d', n), 'person' || n, 'person' || n, \
                'person' || n || '@example.org', n, \
-               '!', 'user', '2026-01-01 00:00:00', 'Ann Lee', 'ann lee', '', '', '2026-02-01 00:00:00', '2026-01-01 00:00:00', 'system', 'UTC', '2026-01-01 00:00:00' FROM c",
+               '!', 'user', '2026-01-01 00:00:00', 'Ann Lee', 'ann lee', '', '', '2026-02-01 00:00:00', '2026-01-01 00:00:00', 'system', 'UTC', '2026-01-01 00:00:00', 0, '2026-01-01 00:00:00', 0 FROM c",
         )
         .await;
         sign_in(page, "superuser", "chief", OTHER_PASSWORD).await;

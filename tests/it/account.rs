@@ -2,4 +2,9 @@
 
 mod activity;
 mod devices;
+mod dormancy;
+mod downloading;
+mod leaving;
 mod profile;
+mod taking_back;
+mod undoing;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::harness::{Browser, PASSWORD, Site, note_missing, program, run_alone, tool};
+use crate::harness::{Browser, OTHER_PASSWORD, PASSWORD, Site, note_missing, program, run_alone, tool};
 
 /// Whether this machine has what these tests need; it must where all services are.
 pub fn is_possible() -> bool {
@@ -106,5 +106,55 @@ fn a_form_over_a_sign_out_is_filled_again_and_back_shows_no_account() {
         page.press("Sign out").await;
         page.back().await;
         assert!(page.path().await.starts_with("/auth/sign-in/"), "{}", page.path().await);
+    });
+}
+
+#[test]
+fn one_s_account_is_in_one_s_own_hands_without_a_script() {
+    in_chromium(async |site, page| {
+        site.member("annalee").await;
+        let sees = async |text: &str| {
+            let all = page.text().await;
+            assert!(all.contains(text), "“{text}” in {all}");
+        };
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        // A device that is not known: its owner is told.
+        let alarm = site.mail.alarm_to("annalee@example.org").await.link("/auth/secure-account/");
+        page.goto("/user-profile/sessions/").await;
+        sees("This device").await;
+        page.goto("/user-profile/activity/").await;
+        sees("You signed in").await;
+        page.goto("/privacy/data/").await;
+        sees("If you delete your account, it waits for 7 days").await;
+        page.goto("/user-profile/update/").await;
+        page.fill("Name", "Ann Lee").await.press("Save").await;
+        sees("You can undo this until").await;
+        page.press("Undo").await;
+        sees("Undone").await;
+        page.goto("/user-profile/").await;
+        page.follow("Download your data").await;
+        // It is no page.
+        page.run("document.querySelector('main form button').click()").await;
+        let told = site.mail_to("annalee@example.org").await;
+        assert_eq!(told.subject, "Your data has been downloaded");
+        page.goto("/user-profile/").await;
+        page.follow("Delete your account").await;
+        page.fill("To confirm, enter your username", "annalee")
+            .await
+            .fill("Current password", PASSWORD)
+            .await;
+        page.press("Delete my account").await;
+        sees("your account will be deleted in 7 days").await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.press("Keep my account").await;
+        sees("Your account won't be deleted.").await;
+        page.goto(&alarm).await;
+        sees("Done in your name since then").await;
+        page.press("This wasn't me").await;
+        sees("Your account is yours again").await;
+        page.fill("New password", OTHER_PASSWORD).await.fill("Repeat the new password", OTHER_PASSWORD).await;
+        page.press("Change password").await;
+        sign_in(page, "user", "annalee", OTHER_PASSWORD).await;
+        sees("@annalee").await;
     });
 }

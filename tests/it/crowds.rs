@@ -17,7 +17,7 @@ use latchkey::records::{Cursor, events, links, outbox, sessions, users, verifica
 use crate::harness::Mariadb;
 #[cfg(feature = "mysql")]
 use crate::harness::Sandbox;
-use crate::harness::{PASSWORD, Site, World, fill, run_alone};
+use crate::harness::{PASSWORD, Site, World, fill, fill_events, run_alone};
 
 /// Signs up, signs in, looks around, recovers, changes things: every query of every page, and those of the courier and of
 /// housekeeping.
@@ -141,8 +141,23 @@ fn ask_everything(conn: &mut Connection) -> QueryResult<()> {
     let events = events::Filter { user: events::Whose::One(id.clone()), ..events::Filter::default() };
     events::list(conn, &events, None, 50)?;
     events::list(conn, &events::Filter::default(), Some(&Cursor { at: now, id: id.clone() }), 50)?;
-    outbox::list(conn, &outbox::Filter { user: Some(id.clone()), state: None }, None, 50)?;
-    outbox::list(conn, &outbox::Filter { user: None, state: Some(State::Failed) }, None, 50)?;
+    events::failures_before(conn, &id, 5, now)?;
+    events::is_newest(conn, &id, events::Kind::DetailsChanged, &id)?;
+    users::leaving::due(conn, now, 50)?;
+    users::dormancy::unused(conn, now.minus(Duration::from_secs(400 * 86_400)), 50)?;
+    users::dormancy::due(conn, 1, now, 50)?;
+    users::dormancy::call_off(conn)?;
+    links::open(conn, &id, LinkPurpose::UndoEmail, now)?;
+    links::all_of(conn, &id)?;
+    sessions::all_of(conn, &id)?;
+    verifications::all_of(conn, &id)?;
+    outbox::list(conn, &outbox::Filter { user: Some(id.clone()), ..outbox::Filter::default() }, None, 50)?;
+    outbox::list(
+        conn,
+        &outbox::Filter { state: Some(State::Failed), ..outbox::Filter::default() },
+        None,
+        50,
+    )?;
     links::list(conn, LinkPurpose::ResetPassword, None, None, 50)?;
     verifications::list(conn, None, None, 50)?;
     Ok(())
@@ -215,11 +230,10 @@ fn sign_in_profile_courier_and_lists_find_their_rows_through_an_index() {
              SELECT id, id, 'sign-up', '', created_at, 0, '', created_at FROM users",
             "links (id, user_id, purpose, token_digest, email, created_at, expires_at) \
              SELECT id, id, 'reset-password', '', '', created_at, created_at FROM users",
-            "events (id, at, kind, user_id, source, detail, was, became) \
-             SELECT id, created_at, 'signed-up', id, '', '', '', '' FROM users",
         ] {
             conn.batch_execute(&format!("INSERT INTO {rows}")).unwrap();
         }
+        fill_events(*world, &sandbox, 100_000, 100_000);
         let statements = Arc::new(Mutex::new(BTreeSet::new()));
         let seen = Arc::clone(&statements);
         conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {

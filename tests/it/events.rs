@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use latchkey::accounts::administration::{Act, Actor, Rules};
+use latchkey::config::{Dormancy, DormantAction};
 use latchkey::identity::{Email, PasswordHash, Role, Username};
 use latchkey::records::events::{Kind, Source};
 use latchkey::records::users;
 
 use crate::admin::{act, open, superuser};
-use crate::harness::{Mood, OTHER_PASSWORD, PASSWORD, Site, World, minutes, pictures, run};
+use crate::harness::{Mood, OTHER_PASSWORD, PASSWORD, Site, World, hours, minutes, pictures, run};
 
 /// What a person leaves: from the sign-up to the undoing of a change of address.
 async fn by_a_person(site: &Site) {
@@ -100,6 +101,28 @@ async fn by_a_superuser(site: &Site) {
     chief.status(200);
 }
 
+/// What whoever takes an account back, downloads it or leaves does.
+async fn by_a_leaver(site: &Site) {
+    let mut bob = site.member("bobbob").await;
+    bob.post("/user-profile/download/", &[]).await;
+    let leave = [("username", "bobbob"), ("current_password", PASSWORD)];
+    bob.post("/user-profile/delete/", &leave).await;
+    bob.sign_in("bobbob", PASSWORD).await;
+    bob.press("Keep my account").await;
+    bob.post("/user-profile/delete/", &leave).await;
+    site.wait(hours(8 * 24)).await;
+    latchkey::housekeeping::sweep(&site.app).await.unwrap();
+    let mut eve = site.member("evelyn").await;
+    eve.post("/user-profile/secure-account/", &[]).await;
+    let rules = Dormancy { after: hours(24), action: DormantAction::Block };
+    let now = site.app.clock.now();
+    let told = site.app.db.write(move |conn| {
+        let user = users::by_username(conn, "evelyn")?.expect("an account");
+        latchkey::accounts::dormancy::tell(conn, &user, rules, now).map_err(latchkey::db::Error::from)
+    });
+    told.await.unwrap();
+}
+
 /// What the command line leaves.
 async fn by_the_operator(site: &Site) {
     let actor = Actor { id: None, source: Source::CommandLine, reason: "because".to_owned() };
@@ -125,6 +148,7 @@ fn every_kind_of_event_is_left_by_what_it_is_for() {
         by_a_person(site).await;
         by_a_superuser(site).await;
         by_the_operator(site).await;
+        by_a_leaver(site).await;
         let left = site.texts("SELECT DISTINCT kind AS text FROM events").await;
         let left: BTreeSet<&str> = left.iter().map(String::as_str).collect();
         let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();

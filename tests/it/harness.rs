@@ -15,7 +15,7 @@ mod world;
 
 pub use browser::{Browser, Look, tool};
 pub use burst::{at_once, first_line_of_answer};
-pub use crowd::fill;
+pub use crowd::{fill, fill_events};
 pub use mailbox::{MailServer, Mood};
 pub use nu::nu;
 pub use program::Program;

@@ -80,6 +80,13 @@ async fn story(site: &Site, sandbox: &Sandbox) {
     assert_eq!(site.mail_to("annalee@example.org").await.subject, "Your role has changed");
 
     assert_eq!(code("user|delete|annalee|--reason|Gone").await, 0);
+    let shown = run(sandbox, "user|show|annalee|--json").await;
+    let shown: serde_json::Value = serde_json::from_str(said(&shown).trim()).unwrap();
+    assert!(shown["status"] == "leaving" && shown["leaves"].is_string(), "{shown}");
+    assert_eq!(code("user|delete|annalee|--reason|Gone").await, 4);
+    assert_eq!(code("user|keep|annalee").await, 0);
+    assert_eq!(code("user|keep|annalee").await, 4);
+    assert_eq!(code("user|delete|annalee|--now|--reason|Gone").await, 0);
     assert_eq!(code("user|show|annalee").await, 3);
     let events = "SELECT kind AS text FROM events WHERE source = 'command-line' ORDER BY at";
     let told = [
@@ -89,6 +96,8 @@ async fn story(site: &Site, sandbox: &Sandbox) {
         "role-changed",
         "reset-sent",
         "mail-retried",
+        "deletion-asked",
+        "deletion-cancelled",
         "account-removed",
     ];
     assert_eq!(site.texts(events).await, told);

@@ -23,7 +23,12 @@ CREATE TABLE IF NOT EXISTS users (
     password_changed_at DATETIME(6) NOT NULL,
     theme VARCHAR(10) NOT NULL,
     time_zone VARCHAR(64) NOT NULL,           -- a name of the IANA database
-    email_since DATETIME(6) NOT NULL,        -- when the email address became the account's
+    email_since DATETIME(6) NOT NULL,     -- when the email address became the account's
+    device_epoch INTEGER NOT NULL,        -- raised when every known device is forgotten
+    leaves_at DATETIME(6),                -- when it is deleted, at its person's wish
+    last_used_at DATETIME(6) NOT NULL,    -- when its person last signed in
+    dormant_at DATETIME(6),               -- when it counts as dormant, as its person has been told
+    dormancy_notices INTEGER NOT NULL,    -- how often they have been
     UNIQUE INDEX users_username_canon (username_canon),
     UNIQUE INDEX users_email_canon (email_canon),
     UNIQUE INDEX users_picture (picture),
@@ -31,10 +36,13 @@ CREATE TABLE IF NOT EXISTS users (
     INDEX users_full_name_canon (full_name_canon, id),
     INDEX users_created_at (created_at, id),
     INDEX users_role (role, created_at, id),
-    INDEX users_role_status (role, blocked_at, verified_at),
+    INDEX users_role_status (role, blocked_at, verified_at, leaves_at),
     INDEX users_role_username_canon (role, username_canon),
     INDEX users_role_email_canon (role, email_canon),
-    INDEX users_blocked_at (blocked_at, role)
+    INDEX users_blocked_at (blocked_at, role),
+    INDEX users_leaves_at (leaves_at),
+    INDEX users_last_used_at (dormancy_notices, last_used_at),
+    INDEX users_dormant_at (dormant_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
 -- One-time codes and the pages where they are entered.

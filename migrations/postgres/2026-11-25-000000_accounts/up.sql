@@ -21,7 +21,12 @@ CREATE TABLE users (
     password_changed_at TIMESTAMP NOT NULL,
     theme TEXT COLLATE "C" NOT NULL,
     time_zone TEXT COLLATE "C" NOT NULL,           -- a name of the IANA database
-    email_since TIMESTAMP NOT NULL        -- when the email address became the account's
+    email_since TIMESTAMP NOT NULL,       -- when the email address became the account's
+    device_epoch INTEGER NOT NULL,        -- raised when every known device is forgotten
+    leaves_at TIMESTAMP,                  -- when it is deleted, at its person's wish
+    last_used_at TIMESTAMP NOT NULL,      -- when its person last signed in
+    dormant_at TIMESTAMP,                 -- when it counts as dormant, as its person has been told
+    dormancy_notices INTEGER NOT NULL     -- how often they have been
 );
 CREATE UNIQUE INDEX users_username_canon ON users (username_canon);
 CREATE UNIQUE INDEX users_email_canon ON users (email_canon);
@@ -30,10 +35,13 @@ CREATE INDEX users_unverified ON users (verified_at, created_at);
 CREATE INDEX users_full_name_canon ON users (full_name_canon, id);
 CREATE INDEX users_created_at ON users (created_at, id);
 CREATE INDEX users_role ON users (role, created_at, id);
-CREATE INDEX users_role_status ON users (role, blocked_at, verified_at);
+CREATE INDEX users_role_status ON users (role, blocked_at, verified_at, leaves_at);
 CREATE INDEX users_role_username_canon ON users (role, username_canon);
 CREATE INDEX users_role_email_canon ON users (role, email_canon);
 CREATE INDEX users_blocked_at ON users (blocked_at, role);
+CREATE INDEX users_leaves_at ON users (leaves_at);
+CREATE INDEX users_last_used_at ON users (dormancy_notices, last_used_at);
+CREATE INDEX users_dormant_at ON users (dormant_at);
 
 -- One-time codes and the pages where they are entered.
 CREATE TABLE verifications (

@@ -54,6 +54,10 @@ kinds! {
     RemovePicture: "remove-picture", t("Remove the picture"), Against;
     /// See [`super::Act::Edit`].
     Edit: "edit", t("Save details"), Helps;
+    /// See [`super::Act::BeginDeletion`].
+    BeginDeletion: "begin-deletion", t("Delete after the days of grace"), Against;
+    /// See [`super::Act::Keep`].
+    Keep: "keep", t("Cancel the deletion"), Helps;
     /// See [`super::Act::Delete`].
     Delete: "delete", t("Delete"), Against;
 }

@@ -62,6 +62,7 @@ impl MailAct {
             was: known.state.as_str(),
             became: became.as_str(),
         };
-        Ok(events::insert(conn, &event, now)?)
+        events::insert(conn, &event, now)?;
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use super::{ActError, Actor, Done, not_now};
 use crate::accounts::codes::{self, CodeRules};
 use crate::accounts::details;
 use crate::accounts::email;
+use crate::accounts::leaving::{self, LeaveRules, RemovalRules};
 use crate::accounts::passwords::{self, LinkRules};
 use crate::accounts::usernames::free_username;
 use crate::db::Connection;
@@ -14,7 +15,7 @@ use crate::mail::{self, AccountBlocked, AccountDeleted, AccountUnblocked, Envelo
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::mail_budgets::Asker;
 use crate::records::users::{self, User};
-use crate::records::{outbox, sessions, verifications};
+use crate::records::{sessions, verifications};
 
 /// An act on an account whose row is locked.
 pub(super) struct ActContext<'a> {
@@ -37,6 +38,8 @@ impl ActContext<'_> {
             verifications::end_all(self.conn, id, CodePurpose::SignUp, self.now)?;
         }
         sessions::end_all(self.conn, id, None, self.now)?;
+        // Whoever is blocked can neither keep it nor get around the block by leaving.
+        users::leaving::set(self.conn, id, None)?;
         passwords::revoke_pending(self.conn, id, self.now)?;
         let mail =
             AccountBlocked { name: self.user.display_name().to_owned(), reason: self.actor.reason.clone() };
@@ -49,6 +52,7 @@ impl ActContext<'_> {
             return Err(not_now(t("This account isn't blocked.")));
         };
         users::set_blocked(self.conn, &self.user.id, None)?;
+        users::dormancy::end(self.conn, &self.user.id, self.now)?;
         if self.user.verified_at.is_none() {
             // The block ended it: the person could neither get another code nor sign up again under this name.
             verifications::reopen(self.conn, &self.user.id, CodePurpose::SignUp)?;
@@ -90,7 +94,7 @@ impl ActContext<'_> {
             AccountStatus::Unverified => {
                 verifications::pending(self.conn, &self.user.id, CodePurpose::SignUp)?
             }
-            AccountStatus::Active | AccountStatus::Blocked(_) => None,
+            AccountStatus::Active | AccountStatus::Leaving | AccountStatus::Blocked(_) => None,
         };
         let Some(flow) = flow else {
             return Err(not_now(t("This person isn't waiting for a sign-up code.")));
@@ -161,17 +165,43 @@ impl ActContext<'_> {
         self.note(Kind::DetailsChanged, &was, &became)
     }
 
-    pub fn delete(self) -> Result<Done, ActError> {
-        let User { username, email, role, picture, .. } = self.user;
-        outbox::cancel_of(self.conn, &self.user.id, self.now)?;
+    pub fn begin_deletion(self, rules: LeaveRules) -> Result<Done, ActError> {
+        match self.user.status() {
+            AccountStatus::Active | AccountStatus::Blocked(_) => {}
+            AccountStatus::Leaving => return Err(not_now(t("This account is already going to be deleted."))),
+            // Nobody could keep it.
+            AccountStatus::Unverified => return self.delete(rules.removal),
+        }
+        if leaving::leaves_at(self.conn, self.user, rules, self.now)?.is_none() {
+            return self.delete(rules.removal);
+        }
+        leaving::begin(self.conn, self.user, true, rules, self.now)?;
+        let was = self.user.status();
+        self.note(Kind::DeletionAsked, was.as_str(), "leaving")
+    }
+
+    pub fn keep(self) -> Result<Done, ActError> {
+        if !leaving::keep(self.conn, self.user, self.now)? {
+            return Err(not_now(t("This account isn't going to be deleted.")));
+        }
+        let kept = User { leaves_at: None, ..self.user.clone() };
+        let was = self.user.status();
+        self.note(Kind::DeletionCancelled, was.as_str(), kept.status().as_str())
+    }
+
+    pub fn delete(self, rules: RemovalRules) -> Result<Done, ActError> {
+        let removed = leaving::remove(self.conn, self.user, rules)?;
         let mail =
             AccountDeleted { name: self.user.display_name().to_owned(), reason: self.actor.reason.clone() };
+        // Outlives the account until it is sent.
         let context = self.notify(mail)?;
-        users::remove(context.conn, &context.user.id)?;
+        let User { username, email, role, .. } = context.user;
         let email = email.as_ref().map_or("", Email::as_str);
-        let was = format!("{username}, {email}, {}", role.as_str());
-        context.note(Kind::AccountRemoved, &was, "")?;
-        Ok(Done { picture: picture.clone() })
+        let is_named = removed.name == context.user.id;
+        let role = role.as_str();
+        let was = if is_named { format!("{username}, {email}, {role}") } else { role.to_owned() };
+        context.note_about(&removed.name, Kind::AccountRemoved, &was, "")?;
+        Ok(Done { picture: removed.picture })
     }
 
     /// Mails a notice to the person; an address that was never confirmed may not be theirs.
@@ -183,9 +213,14 @@ impl ActContext<'_> {
     }
 
     fn note(self, kind: Kind, was: &str, became: &str) -> Result<Done, ActError> {
+        let user = &self.user.id;
+        self.note_about(user, kind, was, became)
+    }
+
+    fn note_about(self, user: &Id, kind: Kind, was: &str, became: &str) -> Result<Done, ActError> {
         let event = NewEvent {
             kind,
-            user: Some(&self.user.id),
+            user: Some(user),
             actor: self.actor.id.as_ref(),
             source: &self.actor.source,
             detail: &self.actor.reason,

@@ -1,9 +1,49 @@
 //! What events say to the person whose account they are about.
 
 use super::{Event, Kind, PICTURE_REMOVED};
-use crate::identity::{Message, Role, Sentence, t};
+use crate::identity::{Id, Message, Moment, Role, Sentence, t};
+
+/// An event as its person may have it: nothing of who else did it, nor from where.
+#[derive(serde::Serialize)]
+pub struct OwnEvent<'a> {
+    id: &'a Id,
+    at: Moment,
+    kind: &'a str,
+    source: Option<&'a str>,
+    detail: &'a str,
+    was: &'a str,
+    became: &'a str,
+}
+
+/// What somebody did to somebody else, as they may have it: nothing of whom.
+#[derive(serde::Serialize)]
+pub struct OwnAct<'a> {
+    id: &'a Id,
+    at: Moment,
+    kind: &'a str,
+    source: &'a str,
+    detail: &'a str,
+}
 
 impl Event {
+    /// Describes it for a download of the person whose account it is about.
+    pub fn for_owner(&self) -> OwnEvent<'_> {
+        OwnEvent {
+            id: &self.id,
+            at: self.at,
+            kind: &self.kind,
+            source: self.actor_id.is_none().then_some(&self.source),
+            detail: &self.detail,
+            was: &self.was,
+            became: &self.became,
+        }
+    }
+
+    /// Describes it for a download of the person who did it.
+    pub fn for_actor(&self) -> OwnAct<'_> {
+        OwnAct { id: &self.id, at: self.at, kind: &self.kind, source: &self.source, detail: &self.detail }
+    }
+
     /// Tells its person what happened to their account. Who of the staff did it is not for them to see; why, is.
     pub fn told_to_owner(&self) -> Message {
         let Some(kind) = self.kind() else { return Message::verbatim(self.kind.clone()) };
@@ -38,13 +78,22 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::EmailChangeAsked, _) => t("You asked to change your email address"),
         (Kind::EmailChanged, _) => t("You changed your email address"),
         (Kind::EmailRestored, _) => t("A change to your email address was undone"),
+        (Kind::AccountSecured, _) => t("You said “This wasn't me” and took your account back"),
+        (Kind::DataDownloaded, _) => t("You downloaded a copy of your data"),
+        (Kind::DeletionAsked, false) => t("You asked for your account to be deleted"),
+        (Kind::DeletionAsked, true) => t("An administrator asked for your account to be deleted"),
+        (Kind::DeletionCancelled, false) => t("You kept your account"),
+        (Kind::DeletionCancelled, true) => t("An administrator cancelled the deletion of your account"),
+        (Kind::AccountLeft, _) => t("Your account was deleted"),
+        (Kind::DormancyTold, _) => t("We told you that your account is unused"),
         (Kind::DetailsChanged, false) => t("You changed your details"),
         (Kind::DetailsChanged, true) => t("An administrator changed your details"),
         (Kind::PictureChanged, false) => t("You changed your picture"),
         (Kind::PictureChanged, true) => t("An administrator removed your picture"),
         (Kind::MailGivenUp, _) => t("An email to you couldn't be delivered"),
         (Kind::SuperuserCreated | Kind::AccountAdded, _) => t("An administrator created your account"),
-        (Kind::Blocked, _) => t("An administrator blocked your account"),
+        (Kind::Blocked, false) => t("Your account was blocked because nobody used it"),
+        (Kind::Blocked, true) => t("An administrator blocked your account"),
         (Kind::Unblocked, _) => t("An administrator unblocked your account"),
         (Kind::RoleChanged, _) => t("An administrator changed your role"),
         (Kind::AccountRemoved, _) => t("An administrator deleted your account"),

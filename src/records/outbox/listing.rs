@@ -9,7 +9,7 @@ use crate::identity::{Id, Moment};
 use crate::records::{Cursor, older_than};
 
 /// A mail as a list shows it: all but its secret.
-#[derive(Clone, Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = outbox)]
 pub struct ListedMail {
     pub id: Id,
@@ -52,6 +52,8 @@ pub struct Filter {
     pub user: Option<Id>,
     /// In that state; none: all that are for sending.
     pub state: Option<State>,
+    /// But not of this kind.
+    pub except: Option<&'static str>,
 }
 
 /// Lists the newest mails after a cursor.
@@ -64,6 +66,9 @@ pub fn list(
     let mut query = outbox::table.into_boxed();
     if let Some(user) = &filter.user {
         query = query.filter(outbox::user_id.eq(user.clone()));
+    }
+    if let Some(kind) = filter.except {
+        query = query.filter(outbox::kind.ne(kind));
     }
     query = match filter.state {
         Some(state) => query.filter(outbox::state.eq(state)),

@@ -8,17 +8,18 @@ use crate::identity::{AccountStatus, Moment, Role};
 
 /// How many accounts there are, of each role and status.
 #[derive(Clone, Debug)]
-pub struct Census(Vec<(Role, [i64; 3])>);
+pub struct Census(Vec<(Role, [i64; 4])>);
 
 impl Census {
     /// How many have a role and a status, where one is given.
     pub fn of(&self, role: Option<Role>, status: Option<&AccountStatus>) -> i64 {
         let of_role = self.0.iter().filter(|(known, _)| role.is_none_or(|role| role == *known));
-        let counted = of_role.map(|(_, [active, unverified, blocked])| match status {
-            None => active + unverified + blocked,
+        let counted = of_role.map(|(_, [active, unverified, blocked, leaving])| match status {
+            None => active + unverified + blocked + leaving,
             Some(AccountStatus::Active) => *active,
             Some(AccountStatus::Unverified) => *unverified,
             Some(AccountStatus::Blocked(_)) => *blocked,
+            Some(AccountStatus::Leaving) => *leaving,
         });
         counted.sum()
     }
@@ -52,7 +53,9 @@ pub fn take(conn: &mut Connection) -> QueryResult<Census> {
         let blocked: i64 = of_role.filter(users::blocked_at.is_not_null()).count().get_result(conn)?;
         let unblocked = of_role.filter(users::blocked_at.is_null());
         let unverified: i64 = unblocked.filter(users::verified_at.is_null()).count().get_result(conn)?;
-        counts.push((role, [all - blocked - unverified, unverified, blocked]));
+        let verified = unblocked.filter(users::verified_at.is_not_null());
+        let leaving: i64 = verified.filter(users::leaves_at.is_not_null()).count().get_result(conn)?;
+        counts.push((role, [all - blocked - unverified - leaving, unverified, blocked, leaving]));
     }
     Ok(Census(counts))
 }

@@ -239,9 +239,14 @@ fn filtered(filter: &Filter) -> Query<'static> {
     }
     query = match &filter.status {
         Some(AccountStatus::Blocked(_)) => query.filter(users::blocked_at.is_not_null()),
-        Some(AccountStatus::Active) => {
-            query.filter(users::blocked_at.is_null()).filter(users::verified_at.is_not_null())
-        }
+        Some(AccountStatus::Active) => query
+            .filter(users::blocked_at.is_null())
+            .filter(users::verified_at.is_not_null())
+            .filter(users::leaves_at.is_null()),
+        Some(AccountStatus::Leaving) => query
+            .filter(users::blocked_at.is_null())
+            .filter(users::verified_at.is_not_null())
+            .filter(users::leaves_at.is_not_null()),
         Some(AccountStatus::Unverified) => {
             query.filter(users::blocked_at.is_null()).filter(users::verified_at.is_null())
         }

@@ -11,18 +11,18 @@ use futures_util::stream::try_unfold;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::db::Connection;
+use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Moment, Sentence, Zone, t};
 use crate::language::Language;
-use crate::mail::Mail;
+use crate::mail::{Mail, TO_WANTED_ADDRESS};
 use crate::paths::account::{ACTIVITY, ACTIVITY_CSV};
 use crate::paths::with_query;
 use crate::records::Cursor;
-use crate::records::events::{self, Event, Kind, Source, Whose};
+use crate::records::events::{self, Kind, Whose};
 use crate::records::outbox::{self, ListedMail, State};
 use crate::site::csv;
 use crate::site::listing::{ROWS, known, one_more, one_page, parse_cursor, print_cursor};
-use crate::site::telling::{Change, changes, detail};
+use crate::site::telling::{Change, Happened};
 use crate::web::errors::HttpError;
 use crate::web::forms::query;
 use crate::web::language_of;
@@ -42,14 +42,14 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[template(path = "account/activity.html")]
 struct ActivityPage {
     query: ActivityQuery,
-    rows: Vec<Row>,
+    rows: Vec<Happened>,
     first: Option<String>,
     next: Option<String>,
 }
 
 /// Which part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Part {
+pub enum Part {
     #[default]
     All,
     SigningIn,
@@ -107,6 +107,10 @@ impl Part {
                 Kind::EmailChangeAsked,
                 Kind::EmailChanged,
                 Kind::EmailRestored,
+                Kind::AccountSecured,
+                Kind::DataDownloaded,
+                Kind::DeletionAsked,
+                Kind::DeletionCancelled,
                 Kind::DetailsChanged,
                 Kind::PictureChanged,
                 Kind::RoleChanged,
@@ -141,60 +145,34 @@ impl ActivityQuery {
     }
 }
 
-/// Something that happened.
-struct Row {
-    id: Id,
-    at: Moment,
-    told: Message,
-    /// Why an administrator did it.
-    reason: String,
-    detail: Message,
-    changes: Vec<Change>,
-    /// From where; none for what we did by ourselves, and for what administrators did.
-    source: Option<Message>,
+/// Tells of a mail.
+fn mailed(mail: &ListedMail) -> Happened {
+    Happened {
+        id: mail.id.clone(),
+        at: mail.created_at,
+        told: t("We sent you an email: {name}").with("name", Mail::kind_name(&mail.kind)),
+        reason: String::new(),
+        detail: Message::verbatim(&mail.recipient),
+        changes: Vec::new(),
+        source: None,
+    }
 }
 
-impl Row {
-    fn of_event(event: &Event) -> Self {
-        let is_own = event.actor_id.is_none() && event.source != Source::Program.stored();
-        Self {
-            id: event.id.clone(),
-            at: event.at,
-            told: event.told_to_owner(),
-            reason: event.reason().to_owned(),
-            detail: detail(event),
-            changes: changes(event),
-            source: is_own.then(|| Source::name(&event.source)),
-        }
-    }
-
-    fn of_mail(mail: &ListedMail) -> Self {
-        Self {
-            id: mail.id.clone(),
-            at: mail.created_at,
-            told: t("We sent you an email: {name}").with("name", Mail::kind_name(&mail.kind)),
-            reason: String::new(),
-            detail: Message::verbatim(&mail.recipient),
-            changes: Vec::new(),
-            source: None,
-        }
-    }
-
-    fn csv_line(&self, language: Language) -> String {
-        let say = |message: &Message| language.say(message, &Zone::utc());
-        let change = |change: &Change| match (say(&change.was), say(&change.became)) {
-            (was, became) if was == became => was,
-            (was, became) => format!("{was} → {became}"),
-        };
-        csv::line(&[
-            &self.at.iso(),
-            &say(&self.told),
-            &self.reason,
-            &say(&self.detail),
-            &self.changes.iter().map(change).collect::<Vec<_>>().join(", "),
-            &self.source.as_ref().map(say).unwrap_or_default(),
-        ])
-    }
+/// A line of the file.
+fn csv_line(row: &Happened, language: Language) -> String {
+    let say = |message: &Message| language.say(message, &Zone::utc());
+    let change = |change: &Change| match (say(&change.was), say(&change.became)) {
+        (was, became) if was == became => was,
+        (was, became) => format!("{was} → {became}"),
+    };
+    csv::line(&[
+        &row.at.iso(),
+        &say(&row.told),
+        &row.reason,
+        &say(&row.detail),
+        &row.changes.iter().map(change).collect::<Vec<_>>().join(", "),
+        &row.source.as_ref().map(say).unwrap_or_default(),
+    ])
 }
 
 /// Finds the newest of a part after a cursor: of events and mails each as many as a page has, so that the page has the newest of
@@ -205,7 +183,7 @@ fn rows(
     part: Part,
     after: Option<&Cursor>,
     now: Moment,
-) -> QueryResult<Vec<Row>> {
+) -> QueryResult<Vec<Happened>> {
     let from = now.minus(SHOWN);
     let mut rows = Vec::new();
     if part != Part::Emails {
@@ -216,12 +194,16 @@ fn rows(
             from: Some(from),
             ..events::Filter::default()
         };
-        rows.extend(events::list(conn, &filter, after, one_more())?.iter().map(Row::of_event));
+        rows.extend(events::list(conn, &filter, after, one_more())?.iter().map(Happened::of));
     }
     if matches!(part, Part::All | Part::Emails) {
-        let filter = outbox::Filter { user: Some(user.clone()), state: Some(State::Sent) };
+        let filter = outbox::Filter {
+            user: Some(user.clone()),
+            state: Some(State::Sent),
+            except: Some(TO_WANTED_ADDRESS),
+        };
         let mails = outbox::list(conn, &filter, after, one_more())?;
-        rows.extend(mails.iter().filter(|mail| mail.created_at >= from).map(Row::of_mail));
+        rows.extend(mails.iter().filter(|mail| mail.created_at >= from).map(mailed));
     }
     rows.sort_by(|one, other| (other.at, other.id.as_str()).cmp(&(one.at, one.id.as_str())));
     rows.truncate(ROWS + 1);
@@ -253,28 +235,37 @@ struct Rest {
 /// The same as a file, read and sent a page at a time.
 async fn save(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<HttpResponse, HttpError> {
     let asked: ActivityQuery = query(&req)?;
-    let head = csv::line(&["time", "what", "reason", "detail", "change", "from"]);
     let part = asked.part()?;
-    let rest = Rest { app, user: viewer.user.id, part, after: None, language: language_of(&req), head };
+    let user = viewer.user.id;
+    let rest = Rest { app, user, part, after: None, language: language_of(&req), head: csv_head() };
     let lines = try_unfold(Some(rest), |rest| async move {
-        match rest {
-            Some(rest) => rest.next_lines().await.map(Some),
-            None => Ok(None),
-        }
+        let Some(mut rest) = rest else { return Ok::<_, HttpError>(None) };
+        let (lines, next) =
+            csv_lines(&rest.app, &rest.user, rest.part, rest.after.take(), rest.language).await?;
+        let lines = std::mem::take(&mut rest.head) + &lines;
+        Ok(Some((Bytes::from(lines), next.map(|next| Rest { after: Some(next), ..rest }))))
     });
     Ok(csv::answer("activity", lines))
 }
 
-impl Rest {
-    async fn next_lines(mut self) -> Result<(Bytes, Option<Self>), HttpError> {
-        let (user, part, after, now) =
-            (self.user.clone(), self.part, self.after.take(), self.app.clock.now());
-        let mut found = self.app.db.read(move |conn| rows(conn, &user, part, after.as_ref(), now)).await?;
-        let has_more = found.len() > ROWS;
-        found.truncate(ROWS);
-        let mut lines = std::mem::take(&mut self.head);
-        lines.extend(found.iter().map(|row| row.csv_line(self.language)));
-        self.after = found.last().map(|row| Cursor { at: row.at, id: row.id.clone() });
-        Ok((Bytes::from(lines), has_more.then_some(self)))
-    }
+/// The first line of the file.
+pub fn csv_head() -> String {
+    csv::line(&["time", "what", "reason", "detail", "change", "from"])
+}
+
+/// Reads the next lines of the file, and where it goes on.
+pub async fn csv_lines(
+    app: &App,
+    user: &Id,
+    part: Part,
+    after: Option<Cursor>,
+    language: Language,
+) -> Result<(String, Option<Cursor>), db::Error> {
+    let (user, now) = (user.clone(), app.clock.now());
+    let mut found = app.db.read(move |conn| rows(conn, &user, part, after.as_ref(), now)).await?;
+    let has_more = found.len() > ROWS;
+    found.truncate(ROWS);
+    let lines = found.iter().map(|row| csv_line(row, language)).collect();
+    let last = found.last().map(|row| Cursor { at: row.at, id: row.id.clone() });
+    Ok((lines, last.filter(|_| has_more)))
 }

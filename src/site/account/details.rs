@@ -3,13 +3,14 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::undo::{self, What};
 use crate::accounts::details::changed;
 use crate::accounts::usernames::{TAKEN, free_username};
 use crate::app::App;
-use crate::identity::{About, Details, FullName, Phone, Username, t};
-use crate::paths::account::{DETAILS, PROFILE};
+use crate::identity::{About, Details, FullName, Id, Phone, Username, t};
+use crate::paths::account::{DETAILS, PROFILE, UNDO_DETAILS};
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::users::{self, User};
 use crate::web::carried;
@@ -25,7 +26,11 @@ use crate::web::viewer::{By, Viewer};
 pub const SAVED: Notice = Notice::new("details-saved", t("Your changes have been saved."));
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(DETAILS, show, submit));
+    config.service(routes::form(DETAILS, show, submit)).service(routes::act(
+        UNDO_DETAILS,
+        PROFILE,
+        undo_change,
+    ));
 }
 
 #[derive(Template)]
@@ -38,7 +43,7 @@ struct DetailsPage {
 }
 
 /// The details as typed; also where a superuser edits them.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DetailsForm {
     pub username: String,
@@ -56,7 +61,14 @@ async fn show(viewer: Viewer, req: HttpRequest) -> Answer {
 
 async fn submit(app: Data<App>, by: By, Form(form): Form<DetailsForm>) -> Result<Answer, HttpError> {
     match change(&app, &by, &form).await {
-        Ok(()) => Ok(page::see_other(PROFILE.path()).saying(SAVED.post())),
+        Ok(event) => {
+            let answer = page::see_other(PROFILE.path()).saying(SAVED.post());
+            let was = || serde_json::to_string(&DetailsForm::of(by.user())).unwrap_or_default();
+            Ok(match event {
+                Some(event) => answer.with_cookie(undo::seal(&app, by.user(), What::Details, &event, was())),
+                None => answer,
+            })
+        }
         Err(error) => {
             let problems = error.problems()?;
             Ok(page::form_again(DetailsPage { form, is_carried: false, problems }))
@@ -64,20 +76,48 @@ async fn submit(app: Data<App>, by: By, Form(form): Form<DetailsForm>) -> Result
     }
 }
 
-async fn change(app: &App, by: &By, form: &DetailsForm) -> Result<(), FormError> {
+async fn change(app: &App, by: &By, form: &DetailsForm) -> Result<Option<Id>, FormError> {
     let details = form.parse(by.user())?;
+    save(app, by, details, None).await
+}
+
+async fn undo_change(app: Data<App>, by: By, req: HttpRequest) -> Result<Answer, HttpError> {
+    let before = undo::take(&app, &req, What::Details, by.user());
+    let was = before.and_then(|(event, was)| Some((event, serde_json::from_str(&was).ok()?)));
+    undo::answer(match was {
+        Some((event, was)) => put_back(&app, &by, event, &was).await,
+        None => Ok(false),
+    })
+}
+
+/// Puts back what was before a change, while that is the newest one; returns whether it was.
+async fn put_back(app: &App, by: &By, event: Id, was: &DetailsForm) -> Result<bool, FormError> {
+    // A name that was theirs before, reserved or not, may be theirs again.
+    let then = User { username: Username::from_stored(was.username.clone()), ..by.user().clone() };
+    let details = was.parse(&then)?;
+    Ok(save(app, by, details, Some(event)).await?.is_some())
+}
+
+/// Stores details, with `after` only while that is the newest change; returns the event, none when nothing changed.
+async fn save(app: &App, by: &By, details: Details, after: Option<Id>) -> Result<Option<Id>, FormError> {
     let by = by.clone();
     app.db
         .write(move |conn| {
             by.still_may(conn)?;
             let user = by.user();
+            let kind = Kind::DetailsChanged;
+            if let Some(after) = &after
+                && !events::is_newest(conn, &user.id, kind, after)?
+            {
+                return Ok(None);
+            }
             if !free_username(conn, &details.username, Some(&user.id), by.now)? {
                 return Err(FormError::at("username", TAKEN));
             }
             users::set_details(conn, &user.id, &details)?;
-            let Some((was, became)) = changed(user, &details) else { return Ok(()) };
+            let Some((was, became)) = changed(user, &details) else { return Ok(None) };
             let event = NewEvent {
-                kind: Kind::DetailsChanged,
+                kind,
                 user: Some(&user.id),
                 actor: None,
                 source: &by.source(),
@@ -85,7 +125,7 @@ async fn change(app: &App, by: &By, form: &DetailsForm) -> Result<(), FormError>
                 was: &was,
                 became: &became,
             };
-            Ok(events::insert(conn, &event, by.now)?)
+            Ok(Some(events::insert(conn, &event, by.now)?))
         })
         .await
 }

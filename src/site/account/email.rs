@@ -200,6 +200,8 @@ async fn confirm(app: &App, by: &By, flow: Verification, form: &CodeForm) -> Res
     let tried = app
         .db
         .write(move |conn| {
+            // Nobody changes the address of an account that has just been taken back from them.
+            by.still_may(conn)?;
             let user = by.user();
             let source = by.source();
             let attempt = verifications::attempt(conn, &flow, &code, &keys, by.now)?;

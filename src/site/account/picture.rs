@@ -4,6 +4,7 @@
 //! (see [`crate::pictures`]). A picture is shown to its person and to staff; to others there is none.
 
 mod crop;
+mod removal;
 
 use std::time::Duration;
 
@@ -19,14 +20,15 @@ use askama::Template;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::undo::{self, What};
 use crate::app::App;
 use crate::db;
-use crate::identity::{Sentence, t};
+use crate::identity::{Id, Sentence, t};
 use crate::limits::Limit;
 use crate::paths::account::{CHANGE_PICTURE, CROP, PICTURE, PROFILE};
 use crate::pictures::{self, DrawError, Kept, MAX_BYTES};
-use crate::records::events::{self, Kind, PICTURE_REMOVED};
-use crate::records::users;
+use crate::records::events::{self, Kind, NewEvent, PICTURE_REMOVED};
+use crate::records::users::{self, User};
 use crate::web::carried::Owner;
 use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, Problems};
@@ -53,6 +55,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::form(CHANGE_PICTURE, show, submit)).service(routes::page(PICTURE, serve));
     crop::routes(config);
+    removal::routes(config);
 }
 
 #[derive(Template)]
@@ -115,7 +118,15 @@ async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Resu
         crop::forget(&app, &req, by.user()).await;
     }
     match changed {
-        Ok(Changed::Removed) => Ok(page::see_other(PROFILE.path()).saying(REMOVED.post())),
+        Ok(Changed::Removed(undo)) => {
+            let answer = page::see_other(PROFILE.path()).saying(REMOVED.post());
+            Ok(match undo {
+                Some((event, was)) => {
+                    answer.with_cookie(undo::seal(&app, by.user(), What::Picture, &event, was))
+                }
+                None => answer,
+            })
+        }
         Ok(Changed::Kept) => Ok(page::see_other(PROFILE.path()).saying(SAVED.post())),
         Ok(Changed::Drawn(source)) => Ok(page::see_other(CROP.path())
             .saying(SAVED.post())
@@ -129,7 +140,8 @@ async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Resu
 
 /// What has become of the picture.
 enum Changed {
-    Removed,
+    /// The event, and the name under which the picture is kept for a while, so that it can be put back.
+    Removed(Option<(Id, String)>),
     /// Its middle is kept.
     Kept,
     /// Its middle is kept; the name of the whole, of which another part can be chosen.
@@ -149,8 +161,9 @@ async fn change(app: &App, by: &By, upload: Upload) -> Result<Changed, FormError
             })
         }
         Change::Remove => {
-            set(app, by, None).await?;
-            Ok(Changed::Removed)
+            let copy = removal::copy_for_undo(app, by).await;
+            let event = set(app, by, None, None).await?;
+            Ok(Changed::Removed(event.zip(copy)))
         }
     }
 }
@@ -158,7 +171,12 @@ async fn change(app: &App, by: &By, upload: Upload) -> Result<Changed, FormError
 /// Keeps a drawn picture as that of an account.
 async fn keep(app: &App, by: &By, jpeg: Vec<u8>) -> Result<(), FormError> {
     let name = app.pictures.keep(Kept::Picture, jpeg).await.map_err(|error| not_kept(&error))?;
-    set(app, by, Some(name)).await
+    set(app, by, Some(name), None).await.map(drop)
+}
+
+/// Forgets what this person was cropping from.
+pub(super) async fn forget_source(app: &App, req: &HttpRequest, user: &User) {
+    crop::forget(app, req, user).await;
 }
 
 fn not_kept(error: &std::io::Error) -> HttpError {
@@ -180,8 +198,9 @@ fn explained(error: &DrawError) -> FormError {
     FormError::at("profile_picture", message)
 }
 
-/// Stores the new picture's name and removes the file that nobody needs any more.
-async fn set(app: &App, by: &By, new: Option<String>) -> Result<(), FormError> {
+/// Stores the new picture's name and removes the file that nobody needs any more; with `after` only while that is the newest change.
+/// Returns the event.
+async fn set(app: &App, by: &By, new: Option<String>, after: Option<Id>) -> Result<Option<Id>, FormError> {
     let by = by.clone();
     let picture = new.clone();
     let changed = app
@@ -190,13 +209,27 @@ async fn set(app: &App, by: &By, new: Option<String>) -> Result<(), FormError> {
             // Drawing takes its time: whoever has been blocked in the meantime changes nothing more.
             by.still_may(conn)?;
             let user = &by.user().id;
+            if let Some(after) = &after
+                && !events::is_newest(conn, user, Kind::PictureChanged, after)?
+            {
+                return Ok((picture.clone(), None));
+            }
             let detail = if picture.is_some() { "" } else { PICTURE_REMOVED };
-            events::note(conn, Kind::PictureChanged, Some(user), &by.source(), detail, by.now)?;
-            Ok::<_, FormError>(users::set_picture(conn, user, picture.as_deref())?)
+            let event = NewEvent {
+                kind: Kind::PictureChanged,
+                user: Some(user),
+                actor: None,
+                source: &by.source(),
+                detail,
+                was: "",
+                became: "",
+            };
+            let event = events::insert(conn, &event, by.now)?;
+            Ok::<_, FormError>((users::set_picture(conn, user, picture.as_deref())?, Some(event)))
         })
         .await;
     let unwanted = match &changed {
-        Ok(old) => old.clone(),
+        Ok((old, _)) => old.clone(),
         // It may have been written after all: housekeeping looks later.
         Err(FormError::Database(db::Error::Unavailable(_) | db::Error::Lost(_))) => None,
         Err(_) => new,
@@ -204,7 +237,7 @@ async fn set(app: &App, by: &By, new: Option<String>) -> Result<(), FormError> {
     if let Some(name) = unwanted {
         app.pictures.remove(Kept::Picture, &name).await;
     }
-    changed.map(drop)
+    changed.map(|(_, event)| event)
 }
 
 impl PicturePage {

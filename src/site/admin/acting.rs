@@ -53,6 +53,8 @@ notices! {
     EndSessions: "The person has been signed out.";
     RemovePicture: "Picture removed.";
     Edit: "Details saved.";
+    BeginDeletion: "The account will be deleted after the days of grace.";
+    Keep: "The account won't be deleted.";
     Delete: "Account deleted.";
 }
 

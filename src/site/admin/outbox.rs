@@ -108,7 +108,7 @@ impl OutboxQuery {
     fn parse(&self) -> Result<Filter, HttpError> {
         let state = known(&self.state, |word| State::parse(word).filter(|state| *state != State::Withheld))?;
         let user = if self.person.is_empty() { None } else { Some(id(&self.person)?) };
-        Ok(Filter { user, state })
+        Ok(Filter { user, state, except: None })
     }
 
     fn path_after(&self, after: &str) -> String {

@@ -120,6 +120,8 @@ impl Row {
             purpose: match link.purpose {
                 LinkPurpose::ResetPassword => t("Password"),
                 LinkPurpose::UndoEmail => t("Undo an email change"),
+                LinkPurpose::SecureAccount => t("“This wasn't me”"),
+                LinkPurpose::KeepAccount => t("Keep the account"),
             },
             email: link.email.clone(),
             requested: link.created_at,

@@ -205,7 +205,7 @@ fn note_download(conn: &mut Connection, by: &By, asked: &str) -> QueryResult<()>
         was: "",
         became: "",
     };
-    events::insert(conn, &event, by.now)
+    events::insert(conn, &event, by.now).map(drop)
 }
 
 impl Rest {

@@ -7,7 +7,7 @@ use crate::web::errors::ErrorPage;
 
 /// The page of a blocked account.
 pub fn blocked(reason: &str) -> ErrorPage {
-    let text = t("An administrator has blocked your account, so you can't sign in.");
+    let text = t("Your account has been blocked, so you can't sign in.");
     let page = ErrorPage::new(StatusCode::FORBIDDEN, t("Your account is blocked"), text).with_help();
     if reason.is_empty() { page } else { page.because(reason) }
 }

@@ -10,10 +10,11 @@ use super::password_check::require_current_password;
 use crate::app::App;
 use crate::identity::{Message, Username, t};
 use crate::paths::Next;
-use crate::paths::account::PROFILE;
+use crate::paths::account::{DOWNLOAD, PROFILE, SECURE_OWN};
 use crate::paths::auth::CONFIRM;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
+use crate::site::account::{download, secure};
 use crate::site::admin;
 use crate::web::carried::{self, Carried, TOO_LONG, Why};
 use crate::web::errors::HttpError;
@@ -71,7 +72,7 @@ async fn submit(
             browser.point_to(&session, by.now)?;
             if let Some(carried) = carried_by(&app, &by.viewer, &form.carried) {
                 let viewer = Viewer { session, ..by.viewer };
-                return admin::perform_carried(app, By { viewer, ..by }, &carried).await;
+                return perform_carried(app, By { viewer, ..by }, browser, &carried).await;
             }
             Ok(match next.as_str() {
                 "" => page::see_other(PROFILE.path()).saying(CONFIRMED.post()),
@@ -83,6 +84,31 @@ async fn submit(
             let page = ConfirmPage::new(&app, &by.viewer, next, form.carried, problems).await?;
             Ok(page::form_again(page))
         }
+    }
+}
+
+/// Does what a form asked for that waited for the password.
+async fn perform_carried(
+    app: Data<App>,
+    by: By,
+    browser: SignInRequest,
+    carried: &Carried,
+) -> Result<Answer, HttpError> {
+    match carried.path.as_str() {
+        path if path == DOWNLOAD.path() => download::submit(app, by, browser.req).await,
+        path if path == SECURE_OWN.path() => secure::submit(app, by, browser).await,
+        _ => admin::perform_carried(app, by, carried).await,
+    }
+}
+
+/// Says what a form asks for.
+async fn describe_carried(app: &App, carried: &Carried) -> Result<Option<Message>, HttpError> {
+    match carried.path.as_str() {
+        path if path == DOWNLOAD.path() => Ok(Some(t("Download your data").into())),
+        path if path == SECURE_OWN.path() => {
+            Ok(Some(t("Sign out every device and choose a new password").into()))
+        }
+        _ => admin::describe_carried(app, carried).await,
     }
 }
 
@@ -116,7 +142,7 @@ impl ConfirmPage {
     ) -> Result<Self, HttpError> {
         let carried = carried_by(app, viewer, &sealed);
         let what = match &carried {
-            Some(carried) => admin::describe_carried(app, carried).await?,
+            Some(carried) => describe_carried(app, carried).await?,
             None => None,
         };
         let back = carried.is_some().then(|| next.or(PROFILE.path()));

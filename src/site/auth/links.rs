@@ -20,9 +20,12 @@ pub async fn open_link(
     let found = app.db.find(move |conn| links::find(conn, &id, &token, purpose)).await?;
     let (link, user) = found.ok_or_else(unknown)?;
     let is_usable = match purpose {
-        LinkPurpose::ResetPassword => user.status() == AccountStatus::Active,
+        LinkPurpose::ResetPassword => {
+            matches!(user.status(), AccountStatus::Active | AccountStatus::Leaving)
+        }
         // For its owner also while the account is blocked; it unblocks nothing.
-        LinkPurpose::UndoEmail => true,
+        LinkPurpose::UndoEmail | LinkPurpose::SecureAccount => true,
+        LinkPurpose::KeepAccount => user.leaves_at.is_some(),
     };
     match link.state(app.clock.now()) {
         LinkState::Open if is_usable => Ok((link, user)),
@@ -41,7 +44,7 @@ fn unknown_link(purpose: LinkPurpose) -> ErrorPage {
                 t("Part of it may be missing. Copy the whole link from the email, or request a new one.");
             ErrorPage::new(StatusCode::NOT_FOUND, title, text).way_on(t("Request a new link"), FORGOT.path())
         }
-        LinkPurpose::UndoEmail => {
+        LinkPurpose::UndoEmail | LinkPurpose::SecureAccount | LinkPurpose::KeepAccount => {
             let text = t("Part of it may be missing. Copy the whole link from the email.");
             ErrorPage::new(StatusCode::NOT_FOUND, title, text)
         }
@@ -58,8 +61,8 @@ pub fn dead_link(state: LinkState, purpose: LinkPurpose) -> ErrorPage {
     match purpose {
         LinkPurpose::ResetPassword => ErrorPage::new(StatusCode::GONE, title, why_no_reset(state))
             .way_on(t("Request a new link"), FORGOT.path()),
-        LinkPurpose::UndoEmail => {
-            let page = ErrorPage::new(StatusCode::GONE, title, why_no_undo(state));
+        LinkPurpose::UndoEmail | LinkPurpose::SecureAccount => {
+            let page = ErrorPage::new(StatusCode::GONE, title, why_not_taken_back(state, purpose));
             match state {
                 // The old password ended with it.
                 LinkState::Used => page.way_on(t("Request a password link"), FORGOT.path()),
@@ -67,6 +70,10 @@ pub fn dead_link(state: LinkState, purpose: LinkPurpose) -> ErrorPage {
                     page.way_on(t("Sign in"), SIGN_IN_ANY.path())
                 }
             }
+        }
+        LinkPurpose::KeepAccount => {
+            let text = t("Your account isn't going to be deleted any more. You can sign in as before.");
+            ErrorPage::new(StatusCode::GONE, title, text).way_on(t("Sign in"), SIGN_IN_ANY.path())
         }
     }
 }
@@ -84,8 +91,11 @@ fn why_no_reset(state: LinkState) -> Sentence {
 }
 
 /// Nobody can request another link of this kind.
-fn why_no_undo(state: LinkState) -> Sentence {
+fn why_not_taken_back(state: LinkState, purpose: LinkPurpose) -> Sentence {
     match state {
+        LinkState::Used if purpose == LinkPurpose::SecureAccount => t(
+            "Your account has already been secured. Request a password link if you haven't chosen a new password yet.",
+        ),
         LinkState::Used => t(
             "Your email address has already been restored. Request a password link if you haven't chosen a new password yet.",
         ),

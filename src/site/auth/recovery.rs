@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::links::{dead_link, open_link};
 use super::password_check::{hash_new, own_words};
+use super::secure_account::{EMAIL_RESTORED, SECURED};
 use super::typing::{NewPasswordForm, Typing};
-use super::undo_email::EMAIL_RESTORED;
 use crate::accounts::passwords;
 use crate::app::App;
 use crate::db;
-use crate::identity::{Email, LinkPurpose, Login, Message, Username, t};
+use crate::identity::{Email, KnownDevice, LinkPurpose, Login, Message, Username, t};
 use crate::limits::Limit;
 use crate::mail::{self, Envelope, RecoveryRequest};
 use crate::paths::auth::{FORGOT, RESET, SIGN_IN};
@@ -23,7 +23,7 @@ use crate::records::events::{self, Kind};
 use crate::records::links::{self, Link, LinkState};
 use crate::records::users::User;
 use crate::web::client::Client;
-use crate::web::device_cookie::{self, KnownAccount};
+use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::{self, Notice};
@@ -96,7 +96,7 @@ async fn request(
             return Ok(page::form_again(RequestPage { form, problems }));
         }
     };
-    let lanes: Vec<String> = device_cookie::read(&app, &req).iter().map(KnownAccount::lane).collect();
+    let lanes: Vec<String> = device_cookie::read(&app, &req).iter().map(KnownDevice::lane).collect();
     // A device that is known has its own, which no neighbour uses up.
     let keys = match lanes.first() {
         Some(lane) => vec![Limit::Recovery.of(lane)],
@@ -121,7 +121,7 @@ async fn request(
 async fn show_reset(app: Data<App>, at: Path<(String, String)>) -> Result<Answer, HttpError> {
     let (_, user) = open_link(&app, &at, LinkPurpose::ResetPassword).await?;
     let page = ResetPage::new(&app, &user, &NewPasswordForm::default(), Problems::default());
-    Ok(page::ok(page).showing(&[&EMAIL_RESTORED]))
+    Ok(page::ok(page).showing(&[&EMAIL_RESTORED, &SECURED]))
 }
 
 async fn reset(
@@ -145,7 +145,7 @@ async fn reset(
             app.limits.refill(logins.map(|login| Limit::SignIn.of(login))).await;
             Ok(page::see_other(SIGN_IN.to([user.role.as_str()]))
                 .saying(PASSWORD_RESET.post())
-                .with_cookie(device_cookie::remember(&app, &req, &user.id)))
+                .with_cookie(device_cookie::remember(&app, &req, &user)))
         }
         Err(error) => Ok(page::form_again(ResetPage::new(&app, &user, &form, error.problems()?))),
     }

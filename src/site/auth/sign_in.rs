@@ -18,21 +18,25 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::blocked::blocked;
+use super::keep_account::KEPT;
 use super::recovery::PASSWORD_RESET;
 use super::sign_out::SIGNED_OUT;
 use super::verification;
+use crate::accounts::securing::{self, SignIn};
 use crate::app::App;
 use crate::db;
 use crate::identity::{AccountStatus, CodePurpose, Id, Login, Password, Role, Sentence, t};
 use crate::limits::Limit;
 use crate::paths::Next;
-use crate::paths::account::PROFILE;
+use crate::paths::account::{LEAVE, PROFILE};
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::{FORGOT, SIGN_IN, SIGN_IN_ANY, SIGN_UP};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{self, Remember, Session, SessionKind, SignedInBy};
 use crate::records::users::{self, User};
 use crate::records::verifications;
+use crate::site::account::leave::{LEAVES, LEFT};
+use crate::site::account::secure::LINK_SENT;
 use crate::web::carried::{self, Carried, TOO_LONG, Why};
 use crate::web::client::Client;
 use crate::web::device_cookie;
@@ -87,12 +91,12 @@ async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> 
     let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
     let keeps_no_cookies = !form.next.is_empty() && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
-    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG]))
+    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT, &LINK_SENT]))
 }
 
 /// Where somebody who gave the right password goes.
 enum Welcome {
-    In(Box<Session>, String),
+    In(Box<(Session, User)>, String),
     /// To the page where the address is confirmed first.
     Verify(Id),
     /// On, by a button, as the role that the account has.
@@ -117,7 +121,7 @@ async fn submit(
         go_on(&app, &browser, role, &form.continue_as).await
     };
     match welcome {
-        Ok(Welcome::In(session, next)) => enter(&app, &browser, role, &session, &next),
+        Ok(Welcome::In(entered, next)) => enter(&app, &browser, role, &entered, &next),
         Ok(Welcome::Verify(flow)) => {
             Ok(verification::lead_to_page(&app, &flow).saying(verification::UNCONFIRMED.post()))
         }
@@ -141,7 +145,7 @@ fn enter(
     app: &App,
     browser: &SignInRequest,
     role: Role,
-    session: &Session,
+    (session, user): &(Session, User),
     next: &str,
 ) -> Result<Answer, HttpError> {
     browser.point_to(session, app.clock.now())?;
@@ -159,11 +163,8 @@ fn enter(
         None => page::see_other(Next::parse(next).or(usual.path())),
     };
     let preferences = Preferences { role, ..Preferences::read(&browser.req) };
-    Ok(answer.with_cookie(preferences.cookie(app)).with_cookie(device_cookie::remember(
-        app,
-        &browser.req,
-        &session.user_id,
-    )))
+    let device = device_cookie::remember(app, &browser.req, user);
+    Ok(answer.with_cookie(preferences.cookie(app)).with_cookie(device))
 }
 
 /// Goes on where another page's right password led.
@@ -201,7 +202,11 @@ async fn admit(
         AccountStatus::Unverified => begin_verification(app, client, user).await,
         AccountStatus::Active => {
             let session = begin_session(app, browser, user, remember).await?;
-            Ok(Welcome::In(Box::new(session), next.to_owned()))
+            Ok(Welcome::In(Box::new((session, user.clone())), next.to_owned()))
+        }
+        AccountStatus::Leaving => {
+            let session = begin_session(app, browser, user, remember).await?;
+            Ok(Welcome::In(Box::new((session, user.clone())), LEAVE.to_string()))
         }
     }
 }
@@ -258,6 +263,9 @@ async fn begin_session(
     let user = user.clone();
     let device = browser.device(SignedInBy::Password);
     let source = browser.client.source();
+    let place = app.places.as_ref().and_then(|places| places.of(&browser.client.ip.to_string()));
+    let is_known_device = device_cookie::lane(app, &browser.req, &user).is_some();
+    let seal = app.keys.outbox;
     let config = app.config.sessions;
     let now = app.clock.now();
     let session = app
@@ -267,11 +275,15 @@ async fn begin_session(
             if !users::lock_if_unchanged(conn, &user)? {
                 return Err(wrong());
             }
+            let place = place.clone();
+            let sign_in = SignIn { agent: &device.agent, ip: device.ip, place, is_known_device };
+            securing::alarm(conn, &user, &sign_in, &seal, now)?;
             events::note(conn, Kind::SignedIn, Some(&user.id), &source, &device.agent, now)?;
             let kind = SessionKind::of(user.role, remember);
             Ok(sessions::begin(conn, &user.id, kind, &device, config, now)?)
         })
         .await?;
+    app.wakeup.wake();
     Ok(session)
 }
 

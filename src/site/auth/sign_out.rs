@@ -15,7 +15,7 @@ use crate::web::errors::HttpError;
 use crate::web::notice::Notice;
 use crate::web::page::Answer;
 use crate::web::routes;
-use crate::web::viewer::{By, SignInRequest};
+use crate::web::viewer::{Remaining, SignInRequest};
 
 /// On the sign-in page.
 pub const SIGNED_OUT: Notice = Notice::new("signed-out", t("You've signed out."));
@@ -27,7 +27,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::act(SIGN_OUT, HOME, sign_out));
 }
 
-async fn sign_out(app: Data<App>, by: By, browser: SignInRequest) -> Result<Answer, HttpError> {
+async fn sign_out(
+    app: Data<App>,
+    Remaining(by): Remaining,
+    browser: SignInRequest,
+) -> Result<Answer, HttpError> {
     let role = by.user().role;
     app.db
         .write(move |conn| {

@@ -132,7 +132,7 @@ async fn submit(
             Ok(answer.with_cookie(flow_cookie::forget(&app)).with_cookie(device_cookie::remember(
                 &app,
                 &browser.req,
-                &session.user_id,
+                &waiting.user,
             )))
         }
         Err(error) => {

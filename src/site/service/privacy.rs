@@ -6,6 +6,7 @@ use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 
 use crate::app::App;
+use crate::config::{Dormancy, DormantAction, LifecycleConfig, Privacy};
 use crate::identity::{Message, Sentence, t};
 use crate::paths::service::PRIVACY;
 use crate::pictures::MIN_ORPHAN_AGE;
@@ -23,6 +24,8 @@ pub fn routes(config: &mut ServiceConfig) {
 #[template(path = "privacy.html")]
 struct PrivacyPage {
     rows: Vec<Row>,
+    /// What becomes of accounts that end.
+    ends: Vec<Message>,
 }
 
 struct Row {
@@ -53,5 +56,40 @@ async fn show(app: Data<App>) -> Answer {
         why: t("So that strangers who guess at your password can't keep you out"),
         how_long: t("{span} after you last signed in there").with("span", cookies::MAX_LIFETIME),
     });
-    page::ok(PrivacyPage { rows })
+    rows.push(Row {
+        what: t("A cookie in your browser that says what your details were before you changed them, or a copy of the picture that you removed"),
+        why: t("So that you can undo it"),
+        how_long: t("{span} at most").with("span", MIN_ORPHAN_AGE + crate::housekeeping::EVERY),
+    });
+    page::ok(PrivacyPage { rows, ends: ends(app.config.lifecycle) })
+}
+
+/// Says what becomes of accounts that end.
+fn ends(config: LifecycleConfig) -> Vec<Message> {
+    let mut ends = Vec::new();
+    if !config.grace.is_zero() {
+        let waits = t("If you delete your account, it waits for {span}, so that you can change your mind.");
+        ends.push(waits.with("span", config.grace));
+    }
+    ends.push(match config.privacy {
+        Privacy::Usual => {
+            t("Events still name an account after it has been deleted, for as long as they're kept.").into()
+        }
+        Privacy::Strict => t(
+            "When an account is deleted, its names, addresses and details are deleted from the events, too.",
+        )
+        .into(),
+    });
+    if let Some(Dormancy { after, action }) = config.dormancy {
+        let unused = match action {
+            DormantAction::Block => t(
+                "An account that nobody signs in to for {span} is blocked. We email its owner 30 and 7 days before.",
+            ),
+            DormantAction::Delete => t(
+                "An account that nobody signs in to for {span} is deleted. We email its owner 30 and 7 days before.",
+            ),
+        };
+        ends.push(unused.with("span", after));
+    }
+    ends
 }

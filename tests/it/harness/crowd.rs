@@ -2,6 +2,8 @@
 
 use diesel::connection::SimpleConnection;
 
+use latchkey::db::Connection;
+
 use super::{Sandbox, World};
 
 /// The statements that add so many people: `p1`, `p2`, … at `example.org`, of every role and status, who signed up by threes,
@@ -37,15 +39,47 @@ fn crowd(world: World, count: u32) -> String {
     let (past, future) = ("'2026-01-01 00:00:00'", "'2099-01-01 00:00:00'");
     format!(
         "INSERT INTO users (id, username, username_canon, email, email_canon, password_hash, role, verified_at, \
-           blocked_at, full_name, full_name_canon, phone, about, created_at, password_changed_at, theme, time_zone, email_since) \
+           blocked_at, full_name, full_name_canon, phone, about, created_at, password_changed_at, theme, time_zone, email_since, \
+           device_epoch, last_used_at, dormancy_notices) \
          SELECT {id}, {name}, {name}, {email}, {email}, 'v1$', \
            CASE WHEN {n} % 1000 = 0 THEN 'staff' WHEN {n} % 10 = 0 THEN 'merchant' ELSE 'user' END, {joined}, \
-           CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', '', {joined}, {joined}, 'system', 'UTC', {joined} FROM {numbers}; \
+           CASE WHEN {n} % 49 = 0 THEN {joined} END, '', '', '', '', {joined}, {joined}, 'system', 'UTC', {joined}, 0 * {n}, {joined}, 0 * {n} FROM {numbers}; \
          INSERT INTO sessions (id, user_id, kind, generation, device, name, signed_in_by, ip, created_at, last_seen_at, confirmed_at, \
            idle_ends_at, absolute_ends_at, ended_at) \
          SELECT {id}, {id}, 'normal', 1, '', '', 'password', '', {joined}, {joined}, {joined}, {future}, {future}, {past} FROM {numbers}; \
          INSERT INTO outbox (id, kind, user_id, recipient, fields, state, tries, created_at, due_at, ended_at) \
          SELECT {id}, 'test', {id}, {address}, '{{}}', 'sent', 0 * {n}, {future}, {past}, {past} FROM {numbers}"
+    )
+}
+
+/// The statement that adds so many events of so many people, of the weeks before November 2026; one in a thousand is of somebody
+/// called `chief`.
+fn chronicle(world: World, count: u32, people: u32) -> String {
+    let (n, numbers) = numbers(world, count);
+    let person = format!("1 + {n} % {people}");
+    let chief = "(SELECT id FROM users WHERE username = 'chief')";
+    let (id, of, at) = match world {
+        World::Embedded | World::Redis => (
+            "printf('01900000-0000-7000-8000-%012d', n)".to_owned(),
+            format!("printf('00000000-0000-7000-8000-%012d', {person})"),
+            "datetime('2026-09-10', (n % 6000000) || ' seconds')".to_owned(),
+        ),
+        World::Postgres => (
+            "'01900000-0000-7000-8000-' || lpad(n::text, 12, '0')".to_owned(),
+            format!("'00000000-0000-7000-8000-' || lpad(({person})::text, 12, '0')"),
+            "timestamp '2026-09-10' + (n % 6000000) * interval '1 second'".to_owned(),
+        ),
+        #[cfg(feature = "mysql")]
+        World::Mariadb => (
+            format!("CONCAT('01900000-0000-7000-8000-', LPAD({n}, 12, '0'))"),
+            format!("CONCAT('00000000-0000-7000-8000-', LPAD({person}, 12, '0'))"),
+            format!("'2026-09-10' + INTERVAL {n} % 6000000 SECOND"),
+        ),
+    };
+    format!(
+        "INSERT INTO events (id, at, kind, user_id, source, detail, was, became) \
+         SELECT {id}, {at}, CASE {n} % 4 WHEN 0 THEN 'sign-in-failed' WHEN 1 THEN 'details-changed' ELSE 'signed-in' END, \
+           CASE WHEN {n} % 1000 = 0 THEN {chief} ELSE {of} END, '192.0.2.7', '', '', '' FROM {numbers}"
     )
 }
 
@@ -66,6 +100,17 @@ fn numbers(world: World, count: u32) -> (&'static str, String) {
 pub fn fill(world: World, sandbox: &Sandbox, count: u32) {
     let mut conn = sandbox.connection();
     conn.batch_execute(&crowd(world, count)).expect("people");
+    settle(world, &mut conn);
+}
+
+/// Adds so many events of so many people to their database.
+pub fn fill_events(world: World, sandbox: &Sandbox, count: u32, people: u32) {
+    let mut conn = sandbox.connection();
+    conn.batch_execute(&chronicle(world, count, people)).expect("events");
+    settle(world, &mut conn);
+}
+
+fn settle(world: World, conn: &mut Connection) {
     if world == World::Postgres {
         // What its autovacuum does by itself within a minute.
         conn.batch_execute("VACUUM ANALYZE").expect("statistics");

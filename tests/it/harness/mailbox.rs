@@ -26,6 +26,11 @@ impl Mail {
         digits
     }
 
+    /// Whether it tells of a sign-in: it may come at any time, and is asked for by itself.
+    fn is_alarm(&self) -> bool {
+        self.subject.starts_with("New sign-in")
+    }
+
     /// The path of the first link to a page of that kind.
     pub fn link(&self, kind: &str) -> String {
         let start = self.text.find(kind).unwrap_or_else(|| panic!("a link to {kind} in {}", self.text));
@@ -132,8 +137,23 @@ impl MailServer {
     /// The next mail to that address that was not looked at yet; waits for it, as long as the lease of a courier that
     /// was killed may take.
     pub async fn next_to(&self, address: &str) -> Mail {
+        self.next(address, |mail| !mail.is_alarm()).await
+    }
+
+    /// The next alarm to that address.
+    pub async fn alarm_to(&self, address: &str) -> Mail {
+        self.next(address, Mail::is_alarm).await
+    }
+
+    /// How many alarms that address has been sent.
+    pub fn alarms_to(&self, address: &str) -> usize {
+        let state = self.state.lock().unwrap();
+        state.mails.iter().filter(|mail| mail.to == address && mail.is_alarm()).count()
+    }
+
+    async fn next(&self, address: &str, is_wanted: fn(&Mail) -> bool) -> Mail {
         for _ in 0..6000 {
-            if let Some(mail) = self.unread(address) {
+            if let Some(mail) = self.unread(address, is_wanted) {
                 return mail;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -144,10 +164,13 @@ impl MailServer {
         panic!("no mail to {address} within a minute; all mails: {others:?}");
     }
 
-    fn unread(&self, address: &str) -> Option<Mail> {
+    fn unread(&self, address: &str, is_wanted: fn(&Mail) -> bool) -> Option<Mail> {
         let mut state = self.state.lock().unwrap();
-        let index =
-            (0..state.mails.len()).find(|&index| !state.read[index] && state.mails[index].to == address)?;
+        let mut unread = (0..state.mails.len()).filter(|&index| !state.read[index]);
+        let index = unread.find(|&index| {
+            let mail = &state.mails[index];
+            mail.to == address && is_wanted(mail)
+        })?;
         state.read[index] = true;
         Some(state.mails[index].clone())
     }

@@ -70,6 +70,8 @@ impl ActForm {
             ActKind::EndSessions => Act::EndSession(id(&self.session)?),
             ActKind::RemovePicture => Act::RemovePicture,
             ActKind::Edit => Act::Edit(self.details().parse(user)?),
+            ActKind::BeginDeletion => Act::BeginDeletion,
+            ActKind::Keep => Act::Keep,
             ActKind::Delete => Act::Delete,
         })
     }
@@ -86,6 +88,8 @@ impl ActForm {
             | ActKind::SendReset
             | ActKind::EndSessions
             | ActKind::RemovePicture
+            | ActKind::BeginDeletion
+            | ActKind::Keep
             | ActKind::Delete => Self { reason: self.reason, ..of_user },
         }
     }

@@ -29,7 +29,7 @@ impl Known {
         let Some(user) = users::by_id(conn, user)? else { return Ok(None) };
         let whose = Filter { user: Whose::One(user.id.clone()), ..Filter::default() };
         let events = events::list(conn, &whose, None, LATEST)?;
-        let of_user = outbox::Filter { user: Some(user.id.clone()), state: None };
+        let of_user = outbox::Filter { user: Some(user.id.clone()), ..outbox::Filter::default() };
         let codes = verifications::list(conn, Some(&user.id), None, LATEST)?;
         let links = links::list(conn, LinkPurpose::ResetPassword, Some(&user.id), None, LATEST)?;
         let known = Self {

@@ -41,6 +41,8 @@ impl Tab {
             | ActKind::SetRole
             | ActKind::RemovePicture
             | ActKind::Edit
+            | ActKind::BeginDeletion
+            | ActKind::Keep
             | ActKind::Delete => Self::Account,
         }
     }

@@ -46,7 +46,7 @@ impl Candidates {
     /// spellings, nor whether there is such an account.
     fn limit_keys(&self, app: &App, browser: &SignInRequest) -> Vec<LimitKey> {
         let mut users = [self.sign_up.as_ref(), self.owner.as_ref()].into_iter().flatten();
-        let lane = users.find_map(|user| device_cookie::lane(app, &browser.req, &user.id));
+        let lane = users.find_map(|user| device_cookie::lane(app, &browser.req, user));
         if let Some(lane) = lane {
             return vec![Limit::SignInDevice.of(lane)];
         }

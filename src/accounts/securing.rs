@@ -1,0 +1,108 @@
+//! "This wasn't me": the alarm that tells an owner of a sign-in, and taking the account back from whoever else has it in hand.
+
+use std::net::IpAddr;
+
+use diesel::QueryResult;
+
+use super::email::free_email;
+use super::passwords;
+use crate::db::Connection;
+use crate::identity::{Email, LinkPurpose, Moment, PasswordHash};
+use crate::keys::SealKey;
+use crate::mail::{self, EmailTakenAway, Envelope, NewSignIn};
+use crate::records::mail_budgets::{self, Asker, Budget};
+use crate::records::users::leaving;
+use crate::records::users::{self, UNDO_LINK_LIFETIME, User};
+use crate::records::{events, links, sessions};
+
+/// So many wrong passwords before the right one are worth an alarm (OWASP ASVS 5.0, 6.3.5).
+const FAILURES: usize = 5;
+
+/// A sign-in with the right password, as its owner is told of it.
+pub struct SignIn<'a> {
+    /// The browser's name for itself.
+    pub agent: &'a str,
+    pub ip: IpAddr,
+    /// Where that is, roughly.
+    pub place: Option<String>,
+    /// Whether the account signed in on that device before.
+    pub is_known_device: bool,
+}
+
+/// Mails the owner of an account about a sign-in on a device that is not known, or after five wrong passwords: at most once an
+/// hour, three times a day. Asked before the sign-in is noted.
+///
+/// The link in it takes the account back. An address that has been the account's only for a short while gets none: it may be that
+/// of whoever has just taken it away.
+pub fn alarm(
+    conn: &mut Connection,
+    user: &User,
+    sign_in: &SignIn<'_>,
+    seal: &SealKey,
+    now: Moment,
+) -> QueryResult<()> {
+    let failures = events::failures_before(conn, &user.id, FAILURES, now)?;
+    if sign_in.is_known_device && failures < FAILURES {
+        return Ok(());
+    }
+    let Some(email) = user.confirmed_email() else { return Ok(()) };
+    if mail_budgets::take(conn, email, Budget::NewSignIn, &Asker::Anybody, now)?.is_err() {
+        return Ok(());
+    }
+    let mail = NewSignIn {
+        name: user.display_name().to_owned(),
+        at: now,
+        zone: user.time_zone.clone(),
+        ip: sign_in.ip.to_string(),
+        place: sign_in.place.clone(),
+        agent: sign_in.agent.to_owned(),
+        is_known_device: sign_in.is_known_device,
+        link: None,
+    };
+    let envelope = Envelope::to(&user.id, email);
+    if !user.has_established_email(now) {
+        return mail::queue(conn, mail, &envelope, now);
+    }
+    let purpose = LinkPurpose::SecureAccount;
+    let (link, token) = links::issue(conn, &user.id, purpose, email, UNDO_LINK_LIFETIME, now)?;
+    let mail = NewSignIn { link: Some(link.as_str().to_owned()), ..mail };
+    mail::queue(conn, mail, &envelope.with_secret(&token.expose(), UNDO_LINK_LIFETIME, seal), now)
+}
+
+/// Whose an account is, as far as can be told from inside it: the address before all changes that can still be undone, and since
+/// when they may be somebody else's.
+pub fn owner_of(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<Option<(Email, Moment)>> {
+    let changes = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?;
+    let before = changes.into_iter().next().map(|first| (first.email, first.created_at));
+    Ok(before.or_else(|| Some((user.confirmed_email()?.clone(), now))))
+}
+
+/// Takes an account back for the owner of a mailbox, against whoever else has it in hand: its address is `owner` again, every
+/// session, pending change, known device and deletion ends, and so do the password and every link since `since`. A new password
+/// comes by that mailbox. Returns whether the address was still free; nothing has changed otherwise.
+pub fn secure(
+    conn: &mut Connection,
+    user: &User,
+    owner: &Email,
+    since: Moment,
+    now: Moment,
+) -> QueryResult<bool> {
+    if !free_email(conn, owner, Some(&user.id))? {
+        return Ok(false);
+    }
+    let taken_away = user.confirmed_email().filter(|email| !email.is_same_as(owner));
+    // What goes back to an owner is theirs for as long as it was.
+    let owned_since = if taken_away.is_some() { now.minus(UNDO_LINK_LIFETIME) } else { user.email_since };
+    users::set_email(conn, &user.id, owner, owned_since)?;
+    users::set_password(conn, &user.id, &PasswordHash::unusable(), now)?;
+    users::forget_devices(conn, &user.id)?;
+    leaving::set(conn, &user.id, None)?;
+    links::revoke_since(conn, &user.id, since, now)?;
+    sessions::end_all(conn, &user.id, None, now)?;
+    passwords::revoke_pending(conn, &user.id, now)?;
+    if let Some(taken_away) = taken_away {
+        let mail = EmailTakenAway { name: user.display_name().to_owned(), new_email: owner.masked() };
+        mail::queue(conn, mail, &Envelope::to(&user.id, taken_away), now)?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,62 @@
+//! What the audit log says about a moment, and what it forgets of an account that is gone.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use super::{Kind, Source};
+use crate::db::Connection;
+use crate::db::schema::events;
+use crate::identity::{Id, Moment};
+
+/// For how long a wrong password is remembered against the sign-in that follows.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// Counts the wrong passwords of the last day that no sign-in has followed, up to `most`.
+pub fn failures_before(conn: &mut Connection, user: &Id, most: usize, now: Moment) -> QueryResult<usize> {
+    let newest: Vec<String> = events::table
+        .filter(events::user_id.eq(user))
+        .filter(events::at.gt(now.minus(REMEMBERED)))
+        .filter(events::kind.eq_any([Kind::SignInFailed.as_str(), Kind::SignedIn.as_str()]))
+        .order((events::at.desc(), events::id.desc()))
+        .limit(i64::try_from(most).unwrap_or(i64::MAX))
+        .select(events::kind)
+        .load(conn)?;
+    Ok(newest.iter().take_while(|kind| *kind == Kind::SignInFailed.as_str()).count())
+}
+
+/// Whether an event is the newest of its kind of an account.
+pub fn is_newest(conn: &mut Connection, user: &Id, kind: Kind, event: &Id) -> QueryResult<bool> {
+    let newest: Option<Id> = events::table
+        .filter(events::user_id.eq(user))
+        .filter(events::kind.eq(kind.as_str()))
+        .order((events::at.desc(), events::id.desc()))
+        .limit(1)
+        .select(events::id)
+        .get_result(conn)
+        .optional()?;
+    Ok(newest.as_ref() == Some(event))
+}
+
+/// Forgets whose the events of an account were: they stay under its pseudonym, without addresses, and without whatever else might
+/// name its person.
+pub fn forget_account(conn: &mut Connection, user: &Id, pseudonym: &Id) -> QueryResult<()> {
+    let nowhere = Source::Forgotten.stored();
+    diesel::update(events::table.filter(events::actor_id.eq(user)))
+        .set((events::actor_id.eq(pseudonym), events::source.eq(&nowhere)))
+        .execute(conn)?;
+    let of_user = events::table.filter(events::user_id.eq(user));
+    // Who else did something to it, and from where, is about them.
+    diesel::update(of_user.filter(events::actor_id.is_null()))
+        .set(events::source.eq(&nowhere))
+        .execute(conn)?;
+    diesel::update(of_user)
+        .set((
+            events::user_id.eq(pseudonym),
+            events::detail.eq(""),
+            events::was.eq(""),
+            events::became.eq(""),
+        ))
+        .execute(conn)
+        .map(drop)
+}

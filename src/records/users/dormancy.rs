@@ -1,0 +1,65 @@
+//! Accounts that nobody uses any more: their people are told twice, and then they are blocked or deleted. Signing in ends it.
+
+use diesel::prelude::*;
+
+use super::User;
+use crate::db::Connection;
+use crate::db::schema::users;
+use crate::identity::{Id, Moment};
+
+/// Notes that somebody used their account: whatever was on its way because they had not is off.
+pub fn end(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
+    diesel::update(users::table.find(id))
+        .set((
+            users::last_used_at.eq(now),
+            users::dormant_at.eq(None::<Moment>),
+            users::dormancy_notices.eq(0),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Lists some of the accounts that were last used before then and whose people have not been told yet.
+pub fn unused(conn: &mut Connection, before: Moment, limit: i64) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(users::dormancy_notices.eq(0))
+        .filter(users::last_used_at.lt(before))
+        .filter(users::verified_at.is_not_null())
+        .filter(users::blocked_at.is_null())
+        .filter(users::leaves_at.is_null())
+        .order(users::last_used_at)
+        .limit(limit)
+        .select(User::as_select())
+        .load(conn)
+}
+
+/// Lists some of the accounts that are dormant by then, whose people have been told that often.
+pub fn due(conn: &mut Connection, notices: i32, by: Moment, limit: i64) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(users::dormant_at.le(by))
+        .filter(users::dormancy_notices.eq(notices))
+        .filter(users::blocked_at.is_null())
+        .filter(users::leaves_at.is_null())
+        .order(users::dormant_at)
+        .limit(limit)
+        .select(User::as_select())
+        .load(conn)
+}
+
+/// Notes that its person is told once more, and by when the account is dormant; returns whether it was this call that did. Nothing
+/// changes if they have signed in, or if another instance was first.
+pub fn tell(conn: &mut Connection, user: &User, dormant_at: Moment) -> QueryResult<bool> {
+    let as_read = users::table
+        .find(&user.id)
+        .filter(users::dormancy_notices.eq(user.dormancy_notices))
+        .filter(users::last_used_at.eq(user.last_used_at));
+    let told = (users::dormant_at.eq(dormant_at), users::dormancy_notices.eq(user.dormancy_notices + 1));
+    Ok(diesel::update(as_read).set(told).execute(conn)? == 1)
+}
+
+/// Takes back what people were told; returns of how many accounts.
+pub fn call_off(conn: &mut Connection) -> QueryResult<usize> {
+    diesel::update(users::table.filter(users::dormant_at.is_not_null()))
+        .set((users::dormant_at.eq(None::<Moment>), users::dormancy_notices.eq(0)))
+        .execute(conn)
+}

@@ -1,0 +1,51 @@
+//! What people tell about themselves, and how they want to see pages.
+
+use diesel::prelude::*;
+
+use crate::db::Connection;
+use crate::db::schema::users;
+use crate::identity::{Details, Id, Theme, Zone};
+
+/// Sets username, name, phone and the text about oneself.
+///
+/// # Errors
+/// A violation of `users.username_canon` when the name is taken.
+pub fn set_details(conn: &mut Connection, id: &Id, details: &Details) -> QueryResult<()> {
+    let Details { username, full_name, phone, about } = details;
+    diesel::update(users::table.find(id))
+        .set((
+            users::username.eq(username),
+            users::username_canon.eq(username.canonical()),
+            users::full_name.eq(full_name.as_str()),
+            users::full_name_canon.eq(full_name.canonical()),
+            users::phone.eq(phone.as_str()),
+            users::about.eq(about.as_str()),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Stores how somebody wants to see pages.
+pub fn set_preferences(conn: &mut Connection, id: &Id, theme: Theme, zone: &Zone) -> QueryResult<()> {
+    let preferences = (users::theme.eq(theme.as_str()), users::time_zone.eq(zone.name()));
+    diesel::update(users::table.find(id)).set(preferences).execute(conn).map(drop)
+}
+
+/// Sets the picture, or removes it; returns the name of the old one, whose file is no longer needed.
+pub fn set_picture(conn: &mut Connection, id: &Id, picture: Option<&str>) -> QueryResult<Option<String>> {
+    let old = users::table.find(id).select(users::picture).get_result(conn)?;
+    diesel::update(users::table.find(id)).set(users::picture.eq(picture)).execute(conn)?;
+    Ok(old)
+}
+
+/// Finds whose picture that is.
+pub fn picture_owner(conn: &mut Connection, picture: &str) -> QueryResult<Option<Id>> {
+    users::table.filter(users::picture.eq(picture)).select(users::id).get_result(conn).optional()
+}
+
+/// Returns those of these pictures that are in use.
+pub fn pictures_among(conn: &mut Connection, names: &[String]) -> QueryResult<Vec<String>> {
+    let used: Vec<Option<String>> =
+        users::table.filter(users::picture.eq_any(names)).select(users::picture).load(conn)?;
+    Ok(used.into_iter().flatten().collect())
+}

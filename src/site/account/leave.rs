@@ -1,0 +1,189 @@
+//! Leave this site: told before, typed, and then days of grace in which a sign-in, or a link by mail, keeps the account.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
+
+use super::picture;
+use crate::accounts::leaving::{self, Leave, LeaveRules};
+use crate::app::App;
+use crate::config::Privacy;
+use crate::identity::{AccountStatus, Message, Moment, Role, Username, t, tn};
+use crate::paths::account::{LEAVE, PROFILE, STAY};
+use crate::paths::auth::SIGN_IN;
+use crate::pictures::Kept;
+use crate::records::events::{self, Kind};
+use crate::records::users;
+use crate::site::auth::keep_account::KEPT;
+use crate::site::auth::password_check::require_current_password;
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::view::filters;
+use crate::web::viewer::{By, Remaining, SignInRequest};
+
+/// On the sign-in page.
+pub const LEAVES: Notice = Notice::counted(
+    "leaves",
+    "You've been signed out, and your account will be deleted in 1 day. Changed your mind? Sign in before then, or use the link in our email.",
+    "You've been signed out, and your account will be deleted in {count} days. Changed your mind? Sign in before then, or use the link in our email.",
+);
+/// On the sign-in page.
+pub const LEFT: Notice = Notice::new("left", t("Your account has been deleted."));
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::form(LEAVE, show, submit)).service(routes::act(STAY, LEAVE, stay));
+}
+
+#[derive(Template)]
+#[template(path = "account/leave.html")]
+struct LeavePage {
+    username: Username,
+    /// For how long the account waits; none for not at all.
+    grace: Option<Message>,
+    /// For how many days the audit log keeps whose its events were; none for not at all.
+    events_kept_days: Option<u64>,
+    form: LeaveForm,
+    problems: Problems,
+}
+
+#[derive(Template)]
+#[template(path = "account/leaving.html")]
+struct LeavingPage {
+    leaves_at: Moment,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LeaveForm {
+    username: String,
+    current_password: String,
+}
+
+async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpError> {
+    if let Some(leaves_at) = by.user().leaves_at {
+        return Ok(page::ok(LeavingPage { leaves_at }));
+    }
+    Ok(page::ok(LeavePage::new(&app, &by, LeaveForm::default(), Problems::default()).await?))
+}
+
+async fn submit(
+    app: Data<App>,
+    by: By,
+    browser: SignInRequest,
+    req: HttpRequest,
+    Form(form): Form<LeaveForm>,
+) -> Result<Answer, HttpError> {
+    let notice = match leave(&app, &by, &form).await {
+        Ok(Leave::At(at)) => LEAVES.of(days(at.since(by.now))),
+        Ok(Leave::Gone(removed)) => {
+            picture::forget_source(&app, &req, by.user()).await;
+            if let Some(picture) = removed.picture {
+                app.pictures.remove(Kept::Picture, &picture).await;
+            }
+            LEFT.post()
+        }
+        Err(error) => {
+            let problems = error.problems()?;
+            return Ok(page::form_again(LeavePage::new(&app, &by, form, problems).await?));
+        }
+    };
+    app.wakeup.wake();
+    browser.cookie_session.purge();
+    Ok(page::see_other(SIGN_IN.to([by.user().role.as_str()])).saying(notice))
+}
+
+async fn leave(app: &App, by: &By, form: &LeaveForm) -> Result<Leave, FormError> {
+    form.check(&by.user().username)?;
+    require_current_password(app, by, &form.current_password).await?;
+    let rules = LeaveRules::new(&app.config, &app.keys);
+    let by = by.clone();
+    app.db
+        .write(move |conn| {
+            let id = &by.user().id;
+            // Before anything else is locked, as everywhere.
+            if by.user().role == Role::Superuser && users::lock_superusers_and_count_others(conn, id)? == 0 {
+                let message =
+                    t("You're the last superuser who can sign in. Make somebody else a superuser first.");
+                return Err(FormError::at("username", message));
+            }
+            by.still_may(conn)?;
+            let user = users::by_id(conn, id)?.ok_or(HttpError::NotFound)?;
+            let left = leaving::begin(conn, &user, false, rules, by.now)?;
+            if let Leave::At(_) = left {
+                let (was, became) = (AccountStatus::Active.as_str(), AccountStatus::Leaving.as_str());
+                let event = events::NewEvent {
+                    kind: Kind::DeletionAsked,
+                    user: Some(id),
+                    actor: None,
+                    source: &by.source(),
+                    detail: "",
+                    was,
+                    became,
+                };
+                events::insert(conn, &event, by.now)?;
+            }
+            Ok(left)
+        })
+        .await
+}
+
+async fn stay(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpError> {
+    let is_kept = app
+        .db
+        .write(move |conn| {
+            by.still_may(conn)?;
+            let user = users::by_id(conn, &by.user().id)?.ok_or(HttpError::NotFound)?;
+            if !leaving::keep(conn, &user, by.now)? {
+                return Ok(false);
+            }
+            events::note(conn, Kind::DeletionCancelled, Some(&user.id), &by.source(), "", by.now)?;
+            Ok::<_, FormError>(true)
+        })
+        .await?;
+    app.wakeup.wake();
+    let answer = page::see_other(PROFILE.path());
+    Ok(if is_kept { answer.saying(KEPT.post()) } else { answer })
+}
+
+/// Begun days count.
+fn days(span: Duration) -> usize {
+    usize::try_from(span.as_secs().div_ceil(DAY.as_secs())).unwrap_or(usize::MAX)
+}
+
+impl LeavePage {
+    async fn new(app: &App, by: &By, form: LeaveForm, problems: Problems) -> Result<Self, HttpError> {
+        let rules = LeaveRules::new(&app.config, &app.keys);
+        let (user, now) = (by.user().clone(), by.now);
+        let at = app.db.read(move |conn| leaving::leaves_at(conn, &user, rules, now)).await?;
+        let grace = at.map(|at| tn("1 day", "{count} days", days(at.since(now))));
+        let is_strict = app.config.lifecycle.privacy == Privacy::Strict;
+        let events_kept_days = (!is_strict).then(|| app.config.events_kept.as_secs() / DAY.as_secs());
+        Ok(Self { username: by.user().username.clone(), grace, events_kept_days, form, problems })
+    }
+
+    fn hint(&self) -> Message {
+        t("Your username is {name}.").with("name", self.username.as_str())
+    }
+}
+
+impl LeaveForm {
+    fn check(&self, username: &Username) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        if !self.username.trim().eq_ignore_ascii_case(username.as_str()) {
+            let message = t("The username doesn't match. Enter {name} to confirm.");
+            problems.add("username", message.with("name", username.as_str()));
+        }
+        if self.current_password.is_empty() {
+            problems.add("current_password", t("Enter your current password."));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}

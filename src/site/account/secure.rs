@@ -1,0 +1,100 @@
+//! "This wasn't me", from inside the account: takes it back for the mailbox that it had before all changes that can still be
+//! undone. A new password comes there by mail, for whoever is signed in may be somebody else.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+
+use crate::accounts::passwords::{LinkRules, queue_link};
+use crate::accounts::securing::{owner_of, secure};
+use crate::app::App;
+use crate::identity::{Email, t};
+use crate::mail::AccountSecured;
+use crate::paths::account::SECURE_OWN;
+use crate::paths::auth::SIGN_IN;
+use crate::records::events::{self, Kind};
+use crate::records::users;
+use crate::site::telling::{Happened, since};
+use crate::web::errors::HttpError;
+use crate::web::forms::FormError;
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes;
+use crate::web::view::filters;
+use crate::web::viewer::{By, SignInRequest, Viewer};
+
+/// On the sign-in page.
+pub const LINK_SENT: Notice = Notice::new(
+    "secured-link-sent",
+    t(
+        "Every device has been signed out, and the old password no longer works. We've emailed you a link to choose a new one.",
+    ),
+);
+
+/// How far back the page looks: as long as a change of address can be undone.
+const LOOKED_BACK: Duration = users::UNDO_LINK_LIFETIME;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(routes::form(SECURE_OWN, show, submit));
+}
+
+#[derive(Template)]
+#[template(path = "account/secure.html")]
+struct SecurePage {
+    /// Where the link goes.
+    mailbox: Option<Email>,
+    /// Whether that is another address than the account has now.
+    is_other: bool,
+    done: Vec<Happened>,
+}
+
+async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
+    let (user, now) = (viewer.user, app.clock.now());
+    let current = user.email.clone();
+    let (owner, done) = app
+        .db
+        .read(move |conn| {
+            let owner = owner_of(conn, &user, now)?;
+            Ok((owner, since(conn, &user.id, now.minus(LOOKED_BACK))?))
+        })
+        .await?;
+    let mailbox = owner.map(|(email, _)| email);
+    let is_other = mailbox != current;
+    Ok(page::ok(SecurePage { mailbox, is_other, done }))
+}
+
+/// Takes the account back; everybody is signed out, here too.
+///
+/// # Errors
+/// Confirm the password, when it was last given more than ten minutes ago: a passer-by must not do this.
+pub async fn submit(app: Data<App>, by: By, browser: SignInRequest) -> Result<Answer, HttpError> {
+    by.require_recent_password(SECURE_OWN.path())?;
+    let role = by.user().role;
+    let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
+    app.db
+        .write(move |conn| {
+            by.still_may(conn)?;
+            let Some(user) = users::lock(conn, &by.user().id)? else { return Ok(()) };
+            let owner = owner_of(conn, &user, by.now)?;
+            let Some((owner, since)) = owner else { return Ok(()) };
+            let is_back = secure(conn, &user, &owner, since, by.now)?;
+            let owner = match &user.email {
+                // Somebody else has confirmed it since: it cannot come back, and everything else must end all the same.
+                Some(current) if !is_back => {
+                    secure(conn, &user, current, since, by.now)?;
+                    current.clone()
+                }
+                Some(_) | None => owner,
+            };
+            let id = &user.id;
+            events::note(conn, Kind::AccountSecured, Some(id), &by.source(), "", by.now)?;
+            let name = user.display_name().to_owned();
+            let mail = |link| AccountSecured { name, link }.into();
+            Ok::<_, FormError>(queue_link(conn, id, &owner, rules, by.now, mail)?)
+        })
+        .await?;
+    app.wakeup.wake();
+    browser.cookie_session.purge();
+    Ok(page::see_other(SIGN_IN.to([role.as_str()])).saying(LINK_SENT.post()))
+}

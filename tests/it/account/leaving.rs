@@ -1,0 +1,374 @@
+//! Leaving: told before, days of grace with two ways back, and then nothing is left but a tombstone.
+
+use std::collections::HashMap;
+
+use latchkey::housekeeping::sweep;
+use latchkey::identity::Role;
+use secrecy::ExposeSecret as _;
+
+use crate::harness::{
+    OTHER_PASSWORD, PASSWORD, Sandbox, Site, Visitor, World, hours, minutes, pictures, run_alone, stories,
+};
+
+stories! {
+    whoever_leaves_is_told_before_and_types_who_they_are,
+    for_seven_days_a_sign_in_leads_to_the_way_back,
+    the_farewell_mail_has_a_way_back,
+    whoever_did_not_ask_for_it_takes_the_account_back_by_the_farewell_mail,
+    after_seven_days_the_account_is_gone_and_its_names_are_free,
+    the_last_superuser_cannot_leave,
+    an_address_that_can_be_undone_keeps_the_account_for_as_long,
+    administrators_see_who_leaves_and_keep_them_on_their_word,
+    a_block_ends_the_leaving,
+}
+
+const MINE: &str = "annalee@example.org";
+
+async fn leave(visitor: &mut Visitor, name: &str, password: &str) {
+    visitor.visit("/user-profile/delete/").await;
+    visitor.fill("To confirm, enter your username", name).fill("Current password", password);
+    visitor.press("Delete my account").await;
+}
+
+fn days(count: u64) -> std::time::Duration {
+    hours(24 * count)
+}
+
+async fn whoever_leaves_is_told_before_and_types_who_they_are(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/").await;
+    ann.follow("Delete your account").await;
+    ann.status(200).see("the account waits for 7 days").see("Others can then use your username");
+    ann.see("names you for up to 400 days");
+    leave(&mut ann, "annalie", PASSWORD).await;
+    ann.status(422).see("The username doesn't match");
+    leave(&mut ann, "annalee", "not the password").await;
+    ann.status(422).see("That isn't your current password.");
+    assert_eq!(site.count("SELECT COUNT(*) FROM users WHERE leaves_at IS NOT NULL").await, 0);
+    leave(&mut ann, " ANNALEE ", PASSWORD).await;
+    ann.status(200).see("your account will be deleted in 7 days");
+    assert!(!ann.is_signed_in().await);
+}
+
+async fn for_seven_days_a_sign_in_leads_to_the_way_back(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let mut phone = ann.other_browser();
+    phone.sign_in("annalee", PASSWORD).await;
+    leave(&mut ann, "annalee", PASSWORD).await;
+    assert!(!phone.is_signed_in().await);
+    site.wait(days(6)).await;
+    phone.sign_in("annalee", PASSWORD).await;
+    phone.status(200).see("Your account will be deleted").see("Keep my account");
+    assert_eq!(phone.path(), "/user-profile/delete/");
+    // Nothing else is theirs to use.
+    for path in ["/user-profile/", "/user-profile/sessions/", "/user-profile/update/", "/auth/sign-up/user/"]
+    {
+        phone.visit(path).await;
+        assert_eq!(phone.path(), "/user-profile/delete/", "{path}");
+    }
+    phone.post("/user-profile/update/", &[("username", "another1")]).await;
+    assert_eq!(phone.path(), "/user-profile/delete/");
+    phone.press("Sign out and let it be deleted").await;
+    phone.see("You've signed out.");
+    phone.sign_in("annalee", PASSWORD).await;
+    phone.press("Keep my account").await;
+    phone.status(200).see("Your account won't be deleted.").see("@annalee");
+    site.wait(days(2)).await;
+    sweep(&site.app).await.unwrap();
+    phone.sign_in("annalee", PASSWORD).await;
+    phone.status(200).see("@annalee");
+    site.mail_to(MINE).await;
+    let kept = site.mail_to(MINE).await;
+    assert!(kept.text.contains("has been cancelled"), "{}", kept.text);
+}
+
+async fn the_farewell_mail_has_a_way_back(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    leave(&mut ann, "annalee", PASSWORD).await;
+    let mail = site.mail_to(MINE).await;
+    assert!(mail.text.contains("You asked us to delete your account"), "{}", mail.text);
+    let link = mail.link("/auth/keep-account/");
+    site.wait(days(6)).await;
+    ann.visit(&link).await;
+    ann.status(200).see("Keep your account?").see("annalee");
+    ann.press("Keep my account").await;
+    ann.status(200).see("Your account won't be deleted.");
+    ann.visit(&link).await;
+    ann.status(410);
+    ann.sign_in("annalee", PASSWORD).await;
+    ann.see("@annalee");
+}
+
+async fn whoever_did_not_ask_for_it_takes_the_account_back_by_the_farewell_mail(site: &Site) {
+    site.member("annalee").await;
+    let mut thief = site.visitor();
+    thief.sign_in("annalee", PASSWORD).await;
+    leave(&mut thief, "annalee", PASSWORD).await;
+    let link = site.mail_to(MINE).await.link("/auth/keep-account/");
+    let mut ann = site.visitor();
+    ann.visit(&link).await;
+    ann.press("This wasn't me").await;
+    ann.status(200).see("Your account is yours again");
+    ann.fill("New password", OTHER_PASSWORD).fill("Repeat the new password", OTHER_PASSWORD);
+    ann.press("Change password").await;
+    thief.sign_in("annalee", PASSWORD).await;
+    thief.status(422);
+    ann.sign_in("annalee", OTHER_PASSWORD).await;
+    ann.status(200).see("@annalee");
+}
+
+async fn after_seven_days_the_account_is_gone_and_its_names_are_free(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    leave(&mut ann, "annalee", PASSWORD).await;
+    site.mail_to(MINE).await;
+    site.wait(days(6)).await;
+    sweep(&site.app).await.unwrap();
+    // Not before.
+    let mut bob = site.visitor();
+    bob.sign_up("annalee", "bob@example.org", PASSWORD).await;
+    bob.status(422).see("That username is taken.");
+    site.wait(days(2)).await;
+    sweep(&site.app).await.unwrap();
+    assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 0);
+    ann.sign_in("annalee", PASSWORD).await;
+    ann.status(422);
+    let mut heir = site.member("annalee").await;
+    heir.visit("/user-profile/activity/").await;
+    assert!(!heir.page().sees("deleted"), "{}", heir.page());
+    let tombstones = site.texts("SELECT user_id AS text FROM events WHERE kind = 'account-left'").await;
+    let known = site.texts("SELECT user_id AS text FROM events WHERE kind = 'deletion-asked'").await;
+    assert!(tombstones.len() == 1 && tombstones != known, "{tombstones:?} {known:?}");
+}
+
+async fn the_last_superuser_cannot_leave(site: &Site) {
+    for name in ["keeper", "second"] {
+        site.appoint(Role::Superuser, name).await;
+    }
+    let mut keeper = site.visitor();
+    keeper.sign_in_at("/auth/sign-in/superuser/", "keeper", OTHER_PASSWORD).await;
+    let mut second = site.visitor();
+    second.sign_in_at("/auth/sign-in/superuser/", "second", OTHER_PASSWORD).await;
+    leave(&mut keeper, "keeper", OTHER_PASSWORD).await;
+    keeper.status(200).see("your account will be deleted");
+    leave(&mut second, "second", OTHER_PASSWORD).await;
+    second.status(422).see("You're the last superuser who can sign in");
+}
+
+async fn an_address_that_can_be_undone_keeps_the_account_for_as_long(site: &Site) {
+    site.member("annalee").await;
+    let mut thief = site.visitor();
+    thief.sign_in("annalee", PASSWORD).await;
+    thief.visit("/user-profile/change-email/").await;
+    thief.fill("New email address", "thief@example.org").fill("Current password", PASSWORD);
+    thief.press("Send the code").await;
+    let code = site.code_to("thief@example.org").await;
+    thief.fill("Code", &code).press("Confirm").await;
+    leave(&mut thief, "annalee", PASSWORD).await;
+    thief.see("will be deleted in 7 days");
+    let undo = site.mail_to(MINE).await.link("/auth/undo-email/");
+    site.wait(days(2)).await;
+    let mut ann = site.visitor();
+    ann.visit(&undo).await;
+    ann.press("Restore this address").await;
+    ann.fill("New password", OTHER_PASSWORD).fill("Repeat the new password", OTHER_PASSWORD);
+    ann.press("Change password").await;
+    site.wait(days(8)).await;
+    sweep(&site.app).await.unwrap();
+    ann.sign_in(MINE, OTHER_PASSWORD).await;
+    ann.status(200).see("@annalee");
+}
+
+async fn administrators_see_who_leaves_and_keep_them_on_their_word(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    site.appoint(Role::Superuser, "keeper").await;
+    leave(&mut ann, "annalee", PASSWORD).await;
+    let mut keeper = site.visitor();
+    keeper.sign_in_at("/auth/sign-in/superuser/", "keeper", OTHER_PASSWORD).await;
+    keeper.visit("/admin/users/?status=leaving").await;
+    keeper.status(200).see("annalee").see("Leaving");
+    keeper.follow("annalee").await;
+    keeper.status(200).see("Will be deleted");
+    keeper.press("Cancel the deletion").await;
+    keeper.status(200).see("The account won't be deleted.").see("Active");
+    keeper.visit("/admin/events/").await;
+    keeper.see("cancelled the deletion of");
+    site.wait(days(8)).await;
+    sweep(&site.app).await.unwrap();
+    ann.sign_in("annalee", PASSWORD).await;
+    ann.status(200).see("@annalee");
+    ann.visit("/user-profile/activity/").await;
+    ann.see("An administrator cancelled the deletion of your account")
+        .see("You asked for your account to be deleted");
+    assert!(!ann.page().sees("keeper"));
+}
+
+async fn a_block_ends_the_leaving(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    site.appoint(Role::Superuser, "keeper").await;
+    leave(&mut ann, "annalee", PASSWORD).await;
+    let mut keeper = site.visitor();
+    keeper.sign_in_at("/auth/sign-in/superuser/", "keeper", OTHER_PASSWORD).await;
+    let id = site.texts("SELECT id AS text FROM users WHERE username = 'annalee'").await.remove(0);
+    keeper.post(&format!("/admin/users/{id}/block/"), &[("reason", "spam")]).await;
+    keeper.status(200).see("Account blocked");
+    site.wait(days(8)).await;
+    sweep(&site.app).await.unwrap();
+    let mut again = site.visitor();
+    again.sign_up("annalee2", MINE, PASSWORD).await;
+    ann.sign_in("annalee", PASSWORD).await;
+    ann.status(403).see("spam");
+}
+
+/// A site in that world, with more settings.
+async fn site_with(sandbox: &Sandbox, more: &[(&'static str, &str)]) -> Site {
+    let mut settings: HashMap<&'static str, String> = sandbox.settings.clone();
+    settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    settings.insert("DATABASE_URL", sandbox.url());
+    Site::start(settings).await
+}
+
+/// Every text in every table, by table.
+async fn everything(site: &Site, world: World) -> Vec<String> {
+    let columns = match world {
+        World::Embedded | World::Redis => {
+            "SELECT m.name || ' ' || p.name AS text FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'"
+        }
+        World::Postgres => {
+            "SELECT table_name || ' ' || column_name AS text FROM information_schema.columns WHERE table_schema = 'public'"
+        }
+        #[cfg(feature = "mysql")]
+        World::Mariadb => {
+            "SELECT CONCAT(table_name, ' ', column_name) AS text FROM information_schema.columns WHERE table_schema = DATABASE()"
+        }
+    };
+    let mut found = Vec::new();
+    for column in site.texts(columns).await {
+        let (table, column) = column.split_once(' ').unwrap();
+        let text = match world {
+            World::Embedded | World::Redis | World::Postgres => format!("CAST({column} AS TEXT)"),
+            #[cfg(feature = "mysql")]
+            World::Mariadb => format!("CAST({column} AS CHAR)"),
+        };
+        let query = format!("SELECT {text} AS text FROM {table} WHERE {column} IS NOT NULL");
+        let values = site.texts(Box::leak(query.into_boxed_str())).await;
+        found.extend(values.into_iter().map(|value| format!("{table}.{column}: {value}")));
+    }
+    found
+}
+
+/// Every key and every value of a site in Redis.
+fn in_redis(url: &str, prefix: &str) -> Vec<String> {
+    let mut conn = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}*")).query(&mut conn).unwrap();
+    let mut value = |key: &String| {
+        let value: Vec<u8> = redis::cmd("GET").arg(key).query(&mut conn).unwrap_or_default();
+        format!("redis {key}: {}", String::from_utf8_lossy(&value))
+    };
+    keys.iter().map(&mut value).collect()
+}
+
+/// The places in which something of that person is found.
+async fn traces(site: &Site, world: World, marks: &[String]) -> Vec<String> {
+    let mut traces: Vec<String> = everything(site, world).await;
+    for file in std::fs::read_dir(site.folder.path().join("media")).unwrap() {
+        traces.push(format!("file {}", file.unwrap().file_name().display()));
+    }
+    if let Some(redis) = &site.app.config.redis {
+        traces.extend(in_redis(redis.url.expose_secret(), &redis.prefix));
+    }
+    traces.retain(|trace| marks.iter().any(|mark| trace.to_lowercase().contains(&mark.to_lowercase())));
+    traces
+}
+
+#[test]
+fn with_strict_privacy_nothing_names_whoever_has_gone_and_otherwise_the_audit_log_alone() {
+    for world in World::ALL {
+        let Some(sandbox) = world.sandbox() else { continue };
+        for privacy in ["strict", "usual"] {
+            run_alone(async || {
+                let site = site_with(&sandbox, &[("PRIVACY", privacy)]).await;
+                let mut bob = site.member("bobbob").await;
+                let mut ann = site.member("annalee").await;
+                let id =
+                    site.texts("SELECT id AS text FROM users WHERE username = 'annalee'").await.remove(0);
+                let ip = site.texts("SELECT ip AS text FROM sessions JOIN users ON users.id = user_id WHERE username = 'annalee'").await.remove(0);
+                ann.visit("/user-profile/change-picture/").await;
+                ann.choose_file("Picture", "me.png", "image/png", &pictures::png(64, 64));
+                ann.press("Save").await;
+                let picture =
+                    site.texts("SELECT picture AS text FROM users WHERE picture IS NOT NULL").await.remove(0);
+                ann.post("/auth/forgot-password/", &[("username", "annalee")]).await;
+                leave(&mut ann, "annalee", PASSWORD).await;
+                site.wait(days(8)).await;
+                let marks = ["annalee".to_owned(), id, ip, picture];
+                assert!(!traces(&site, *world, &marks).await.is_empty());
+                sweep(&site.app).await.unwrap();
+                let mut left = traces(&site, *world, &marks).await;
+                if privacy == "usual" {
+                    left.retain(|trace| !trace.starts_with("events."));
+                }
+                assert!(left.is_empty(), "{world:?}, {privacy}: {left:#?}");
+                assert_eq!(site.count("SELECT COUNT(*) FROM events WHERE kind = 'account-left'").await, 1);
+                bob.sign_in("bobbob", PASSWORD).await;
+                bob.status(200).see("@bobbob");
+                let mut bobs = site.count("SELECT COUNT(*) FROM events WHERE detail <> ''").await;
+                bobs += site.count("SELECT COUNT(*) FROM events WHERE source LIKE '10.%'").await;
+                assert!(bobs > 0, "what is about others stays");
+                site.sql("DELETE FROM events").await;
+                site.sql("DELETE FROM users").await;
+                site.stop().await;
+            });
+        }
+    }
+}
+
+#[test]
+fn without_days_of_grace_the_account_is_gone_at_once() {
+    run_alone(async || {
+        let site = Site::start(HashMap::from([("DELETE_GRACE_DAYS", "0".to_owned())])).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/delete/").await;
+        ann.see("Your account is deleted at once");
+        leave(&mut ann, "annalee", PASSWORD).await;
+        ann.status(200).see("Your account has been deleted.");
+        assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 0);
+        assert!(site.mail_to(MINE).await.text.contains("This is our last email"));
+        site.until("SELECT COUNT(*) FROM outbox", 0).await;
+        // Not while somebody else's hand may be in it.
+        site.member("bobbob").await;
+        let mut thief = site.visitor();
+        thief.sign_in("bobbob", PASSWORD).await;
+        thief.visit("/user-profile/change-email/").await;
+        thief.fill("New email address", "thief@example.org").fill("Current password", PASSWORD);
+        thief.press("Send the code").await;
+        let code = site.code_to("thief@example.org").await;
+        thief.fill("Code", &code).press("Confirm").await;
+        leave(&mut thief, "bobbob", PASSWORD).await;
+        thief.see("will be deleted in 3 days");
+        site.stop().await;
+    });
+}
+
+#[test]
+fn two_instances_delete_an_account_once() {
+    for world in World::ALL.iter().filter(|world| **world != World::Redis) {
+        let Some(sandbox) = world.sandbox() else { continue };
+        run_alone(async || {
+            let (one, other) = (sandbox.site().await, sandbox.site().await);
+            for name in ["annalee", "bobbob", "charlie"] {
+                let mut visitor = one.member(name).await;
+                leave(&mut visitor, name, PASSWORD).await;
+            }
+            one.wait(days(8)).await;
+            other.wait(days(8)).await;
+            let (first, second) = futures_util::join!(sweep(&one.app), sweep(&other.app));
+            first.unwrap();
+            second.unwrap();
+            assert_eq!(one.count("SELECT COUNT(*) FROM users").await, 0);
+            assert_eq!(one.count("SELECT COUNT(*) FROM events WHERE kind = 'account-left'").await, 3);
+            one.wait(minutes(1)).await;
+            one.stop().await;
+            other.stop().await;
+        });
+    }
+}
