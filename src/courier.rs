@@ -37,6 +37,7 @@ use crate::language::Language;
 use crate::mail::{Mail, MailWriter, RecoveryRequest};
 use crate::records::events::{self, Kind, Source};
 use crate::records::outbox::{self, OutboxMail, PutOff, State};
+use crate::records::users;
 
 /// Mails under way at once, so that one slow recipient does not hold up the next.
 pub const WORKERS: usize = 3;
@@ -333,7 +334,14 @@ impl Courier {
                 // Another worker may have ended it, where a lease ran out too early.
                 let has_ended = outbox::finish(conn, &id, state, trouble.as_deref(), now)?;
                 if let Some(why) = trouble.as_ref().filter(|_| has_ended && state != State::Sent) {
-                    events::note(conn, Kind::MailGivenUp, user.as_ref(), &Source::Program, why, now)?;
+                    let user = match &user {
+                        Some(user) => users::by_id(conn, user)?,
+                        None => None,
+                    };
+                    // What a server says names its recipient, who may be gone.
+                    let why = if user.is_some() { why.as_str() } else { "" };
+                    let user = user.as_ref().map(|user| &user.id);
+                    events::note(conn, Kind::MailGivenUp, user, &Source::Program, why, now)?;
                 }
                 Ok(())
             })

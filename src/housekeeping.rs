@@ -6,11 +6,11 @@ use std::time::Duration;
 use diesel::QueryResult;
 
 use crate::accounts::dormancy;
-use crate::accounts::leaving::{self, LeaveRules, Removed};
+use crate::accounts::leaving::{self, LeaveRules, RemovalRules, Removed};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::db::{self, Connection};
-use crate::identity::Moment;
+use crate::identity::{Id, Moment};
 use crate::pictures;
 use crate::records::retention::Kept;
 use crate::records::{events, users};
@@ -118,34 +118,56 @@ async fn settle_accounts(app: &App) -> Result<(), db::Error> {
     let rules = LeaveRules::new(&app.config, &app.keys).removal;
     let now = app.clock.now();
     for user in app.db.read(move |conn| users::leaving::due(conn, now, BATCH)).await? {
-        remove(app, move |conn| leaving::finish(conn, &user, rules, now)).await?;
+        forget_events(app, user.clone(), rules, now).await;
+        remove(app, move |conn| leaving::finish(conn, &user, rules, now)).await;
     }
+    app.db.write(move |conn| Ok::<_, db::Error>(leaving::forget_sign_ups(conn, rules, BATCH, now)?)).await?;
     let Some(dormant) = app.config.lifecycle.dormancy else {
         // What people were told holds no more.
-        app.db.write(|conn| users::dormancy::call_off(conn).map_err(db::Error::from)).await?;
+        app.db.write(|conn| users::dormancy::call_all_off(conn).map_err(db::Error::from)).await?;
         return Ok(());
     };
     for user in app.db.read(move |conn| dormancy::due(conn, BATCH, now)).await? {
-        remove(app, move |conn| dormancy::end(conn, &user, dormant.action, rules, now)).await?;
+        remove(app, move |conn| dormancy::end(conn, &user, dormant, rules, now)).await;
     }
     for user in app.db.read(move |conn| dormancy::to_tell(conn, dormant, BATCH, now)).await? {
-        let tell = move |conn: &mut Connection| dormancy::tell(conn, &user, dormant, now);
-        app.db.write(move |conn| tell(conn).map_err(db::Error::from)).await?;
+        let told = app.db.write(move |conn| Ok::<_, db::Error>(dormancy::tell(conn, &user, dormant, now)?));
+        told.await.unwrap_or_else(|error| unsettled(&error));
     }
     app.wakeup.wake();
     Ok(())
 }
 
-/// Removes an account, and then its picture.
+/// Forgets whose the events of an account were, some at a time.
+async fn forget_events(app: &App, user: Id, rules: RemovalRules, now: Moment) {
+    loop {
+        let whose = user.clone();
+        let forgotten =
+            app.db.write(move |conn| Ok::<_, db::Error>(leaving::forget_some(conn, &whose, rules, now)?));
+        match forgotten.await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => return unsettled(&error),
+        }
+    }
+}
+
+/// Removes an account, and then its picture. One that cannot be removed keeps nobody else from it.
 async fn remove(
     app: &App,
     removal: impl Fn(&mut Connection) -> QueryResult<Option<Removed>> + Send + Sync + 'static,
-) -> Result<(), db::Error> {
-    let removed = app.db.write(move |conn| removal(conn).map_err(db::Error::from)).await?;
-    if let Some(picture) = removed.and_then(|removed| removed.picture) {
-        app.pictures.remove(pictures::Kept::Picture, &picture).await;
+) {
+    match app.db.write(move |conn| removal(conn).map_err(db::Error::from)).await {
+        Ok(Some(Removed { picture: Some(picture), .. })) => {
+            app.pictures.remove(pictures::Kept::Picture, &picture).await;
+        }
+        Ok(_) => {}
+        Err(error) => unsettled(&error),
     }
-    Ok(())
+}
+
+fn unsettled(error: &db::Error) {
+    log::warn!("an account could not be settled, and will be tried again: {error}");
 }
 
 /// A crash between writing a picture and writing its row, or after the row and before the old file's end,

@@ -174,17 +174,28 @@ impl Act {
         if actor.id.as_ref() == Some(user) {
             return Err(not_now(t("This is your own account. You can change it on your profile page.")));
         }
-        let seen = users::by_id(conn, user)?.ok_or(ActError::Gone)?;
-        // Before anything is locked, so that of two who act at once neither waits for the other indefinitely.
-        if seen.role == Role::Superuser
-            && matches!(self, Self::Block | Self::SetRole(_) | Self::BeginDeletion | Self::Delete)
-            && users::lock_superusers_and_count_others(conn, user)? == 0
-        {
+        // Before anything else is locked, so that of two who act at once neither waits for the other indefinitely, and whoever it is:
+        // they may just be becoming one.
+        let other_superusers = match self {
+            Self::Block | Self::SetRole(_) | Self::BeginDeletion | Self::Delete => {
+                Some(users::lock_superusers_and_count_others(conn, user)?)
+            }
+            Self::Unblock
+            | Self::Verify
+            | Self::SendCode
+            | Self::SendReset
+            | Self::EndSessions
+            | Self::EndSession(_)
+            | Self::RemovePicture
+            | Self::Edit(_)
+            | Self::Keep => None,
+        };
+        let user = users::lock(conn, user)?.ok_or(ActError::Gone)?;
+        if user.role == Role::Superuser && other_superusers == Some(0) {
             return Err(not_now(t(
                 "This is the last superuser who can sign in. Add another superuser first.",
             )));
         }
-        let user = users::lock(conn, user)?.ok_or(ActError::Gone)?;
         let context = ActContext { conn, user: &user, actor, now };
         match self {
             Self::Block => context.block(),

@@ -11,9 +11,9 @@ use crate::identity::{Id, LinkPurpose, Moment};
 use crate::keys::{Keys, SealKey};
 use crate::mail::{self, AccountKept, AccountLeft, Envelope, Farewell};
 use crate::records::events::{self, Kind, NewEvent, Source};
-use crate::records::users::leaving;
-use crate::records::users::{self, User};
-use crate::records::{links, mail_budgets, outbox, sessions};
+use crate::records::users::{self, UNVERIFIED_LIFETIME, User};
+use crate::records::users::{dormancy, leaving};
+use crate::records::{links, mail_budgets, sessions};
 
 /// How accounts leave this site.
 #[derive(Clone, Copy)]
@@ -39,11 +39,11 @@ impl LeaveRules {
     }
 }
 
-/// What became of an account that somebody wants to leave.
-pub enum Leave {
-    /// It is deleted then, unless it is kept.
-    At(Moment),
-    Gone(Removed),
+/// Who wants an account to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    OfItsPerson,
+    OfStaff,
 }
 
 /// An account that is gone.
@@ -55,66 +55,88 @@ pub struct Removed {
     pub picture: Option<String>,
 }
 
-/// Says when an account would be deleted if its person left now; `None` for at once. While a change of its address can be undone
-/// it stays: whoever changed the address must not be able to delete what its owner can still take back.
+/// Says when an account would be deleted if its person left now; `None` for at once. While a link works that takes it back it stays:
+/// whoever signed in, or changed its address, must not be able to delete what its owner can still have again.
 pub fn leaves_at(
     conn: &mut Connection,
     user: &User,
     rules: LeaveRules,
     now: Moment,
 ) -> QueryResult<Option<Moment>> {
-    let undo_links = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?;
-    let undone_until = undo_links.iter().map(|link| link.expires_at).max();
-    let at = undone_until.unwrap_or(now).max(now.plus(rules.grace));
+    let mut ways_back = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?;
+    ways_back.extend(links::open(conn, &user.id, LinkPurpose::SecureAccount, now)?);
+    let taken_back_until = ways_back.iter().map(|link| link.expires_at).max();
+    let at = taken_back_until.unwrap_or(now).max(now.plus(rules.grace));
     Ok((at > now).then_some(at))
 }
 
-/// Begins the deletion of an account: every session and pending change ends, and its person is mailed the way back. Without days
-/// of grace it is gone at once.
+/// Begins the days of grace of an account: every session and pending change ends, and its person is mailed the way back.
 pub fn begin(
     conn: &mut Connection,
     user: &User,
-    by_staff: bool,
+    at: Moment,
+    whose: Wish,
     rules: LeaveRules,
     now: Moment,
-) -> QueryResult<Leave> {
-    let name = user.display_name().to_owned();
-    let Some(at) = leaves_at(conn, user, rules, now)? else {
-        let removed = remove(conn, user, rules.removal)?;
-        bury(conn, user, rules.removal, now)?;
-        if let Some(email) = user.confirmed_email() {
-            // Outlives the account until it is sent.
-            mail::queue(conn, AccountLeft { name }, &Envelope::to(&user.id, email), now)?;
-        }
-        return Ok(Leave::Gone(removed));
-    };
+) -> QueryResult<()> {
     leaving::set(conn, &user.id, Some(at))?;
     sessions::end_all(conn, &user.id, None, now)?;
     passwords::revoke_pending(conn, &user.id, now)?;
+    let Some(email) = user.confirmed_email() else { return Ok(()) };
+    let lifetime = at.since(now);
     links::revoke(conn, &user.id, LinkPurpose::KeepAccount, now)?;
-    if let Some(email) = user.confirmed_email() {
-        let lifetime = at.since(now);
-        let (link, token) = links::issue(conn, &user.id, LinkPurpose::KeepAccount, email, lifetime, now)?;
-        let zone = user.time_zone.clone();
-        let mail = Farewell { name, at, zone, by_staff, link: link.as_str().to_owned() };
-        let envelope = Envelope::to(&user.id, email).with_secret(&token.expose(), lifetime, &rules.seal);
-        mail::queue(conn, mail, &envelope, now)?;
-    }
-    Ok(Leave::At(at))
+    let (link, token) = links::issue(conn, &user.id, LinkPurpose::KeepAccount, email, lifetime, now)?;
+    let mail = Farewell {
+        name: user.display_name().to_owned(),
+        at,
+        zone: user.time_zone.clone(),
+        by_staff: whose == Wish::OfStaff,
+        link: link.as_str().to_owned(),
+    };
+    let envelope = Envelope::to(&user.id, email).with_secret(&token.expose(), lifetime, &rules.seal);
+    mail::queue(conn, mail, &envelope, now)
 }
 
-/// Keeps an account that was about to be deleted, and tells its person; returns whether it was.
+/// Deletes an account at once, at its person's wish, and tells them.
+pub fn leave_at_once(
+    conn: &mut Connection,
+    user: &User,
+    rules: RemovalRules,
+    now: Moment,
+) -> QueryResult<Removed> {
+    let removed = remove(conn, user, rules)?;
+    bury(conn, user, rules, now)?;
+    if let Some(email) = user.confirmed_email() {
+        // Outlives the account until it is sent.
+        let mail = AccountLeft { name: user.display_name().to_owned() };
+        mail::queue(conn, mail, &Envelope::to(&user.id, email), now)?;
+    }
+    Ok(removed)
+}
+
+/// Keeps an account that was about to be deleted, and tells its person; returns whether it was. The link of the farewell mail goes on
+/// working: its owner may have to take the account back from who asked for the deletion, and then kept it.
 pub fn keep(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<bool> {
     if user.leaves_at.is_none() {
         return Ok(false);
     }
     leaving::set(conn, &user.id, None)?;
-    links::revoke(conn, &user.id, LinkPurpose::KeepAccount, now)?;
+    dormancy::end(conn, &user.id, now)?;
     if let Some(email) = user.confirmed_email() {
         let mail = AccountKept { name: user.display_name().to_owned() };
         mail::queue(conn, mail, &Envelope::to(&user.id, email), now)?;
     }
     Ok(true)
+}
+
+/// With `PRIVACY=strict`, forgets whose some of the events of an account were whose days of grace are over; returns of how many. Done
+/// before [`finish`], so that a long history is no long transaction.
+pub fn forget_some(conn: &mut Connection, user: &Id, rules: RemovalRules, now: Moment) -> QueryResult<usize> {
+    let is_over = users::by_id(conn, user)?.is_some_and(|user| user.leaves_at.is_some_and(|at| at <= now));
+    if rules.privacy == Privacy::Usual || !is_over {
+        return Ok(0);
+    }
+    events::forget_some(conn, user, &user.pseudonym(&rules.pseudonym))
 }
 
 /// Deletes an account whose days of grace are over; `None` when they are not, or when another instance was first.
@@ -136,17 +158,33 @@ pub fn finish(
 /// Removes an account with everything that belongs to it. With `PRIVACY=strict` the audit log forgets whose its events were.
 pub fn remove(conn: &mut Connection, user: &User, rules: RemovalRules) -> QueryResult<Removed> {
     users::remove(conn, &user.id)?;
-    outbox::forget_all_of(conn, &user.id)?;
     mail_budgets::forget_account(conn, &user.id, user.email.as_ref())?;
     let name = match rules.privacy {
         Privacy::Usual => user.id.clone(),
         Privacy::Strict => {
             let pseudonym = user.id.pseudonym(&rules.pseudonym);
-            events::forget_account(conn, &user.id, &pseudonym)?;
+            while events::forget_some(conn, &user.id, &pseudonym)? > 0 {}
             pseudonym
         }
     };
     Ok(Removed { name, picture: user.picture.clone() })
+}
+
+/// With `PRIVACY=strict`, forgets whose the events of some sign-ups were that nobody confirmed and that are gone.
+pub fn forget_sign_ups(
+    conn: &mut Connection,
+    rules: RemovalRules,
+    limit: i64,
+    now: Moment,
+) -> QueryResult<()> {
+    if rules.privacy == Privacy::Usual {
+        return Ok(());
+    }
+    // Housekeeping comes by every ten minutes, or did not for a while.
+    for user in events::sign_ups_gone(conn, now.minus(10 * UNVERIFIED_LIFETIME), now, limit)? {
+        while events::forget_some(conn, &user, &user.pseudonym(&rules.pseudonym))? > 0 {}
+    }
+    Ok(())
 }
 
 /// Writes the tombstone of an account that its person left: it names nobody.

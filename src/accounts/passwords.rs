@@ -24,6 +24,7 @@ pub fn change(
     now: Moment,
 ) -> QueryResult<()> {
     users::set_password(conn, &user.id, hash, now)?;
+    users::dormancy::end(conn, &user.id, now)?;
     sessions::end_all(conn, &user.id, keep, now)?;
     revoke_pending(conn, &user.id, now)?;
     let Some(email) = &user.email else { return Ok(()) };

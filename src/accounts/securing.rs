@@ -9,10 +9,10 @@ use super::passwords;
 use crate::db::Connection;
 use crate::identity::{Email, LinkPurpose, Moment, PasswordHash};
 use crate::keys::SealKey;
-use crate::mail::{self, EmailTakenAway, Envelope, NewSignIn};
+use crate::mail::{self, EmailTakenAway, Envelope, Mail, NewSignIn};
 use crate::records::mail_budgets::{self, Asker, Budget};
-use crate::records::users::leaving;
 use crate::records::users::{self, UNDO_LINK_LIFETIME, User};
+use crate::records::users::{dormancy, leaving};
 use crate::records::{events, links, sessions};
 
 /// So many wrong passwords before the right one are worth an alarm (OWASP ASVS 5.0, 6.3.5).
@@ -25,15 +25,12 @@ pub struct SignIn<'a> {
     pub ip: IpAddr,
     /// Where that is, roughly.
     pub place: Option<String>,
-    /// Whether the account signed in on that device before.
-    pub is_known_device: bool,
+    /// The lane of the device, if the account signed in on it before.
+    pub known_device: Option<String>,
 }
 
-/// Mails the owner of an account about a sign-in on a device that is not known, or after five wrong passwords: at most once an
+/// Mails the owner of an account about a sign-in on a device that is not known, or after five wrong passwords: each at most once an
 /// hour, three times a day. Asked before the sign-in is noted.
-///
-/// The link in it takes the account back. An address that has been the account's only for a short while gets none: it may be that
-/// of whoever has just taken it away.
 pub fn alarm(
     conn: &mut Connection,
     user: &User,
@@ -42,31 +39,50 @@ pub fn alarm(
     now: Moment,
 ) -> QueryResult<()> {
     let failures = events::failures_before(conn, &user.id, FAILURES, now)?;
-    if sign_in.is_known_device && failures < FAILURES {
-        return Ok(());
-    }
-    let Some(email) = user.confirmed_email() else { return Ok(()) };
-    if mail_budgets::take(conn, email, Budget::NewSignIn, &Asker::Anybody, now)?.is_err() {
-        return Ok(());
-    }
-    let mail = NewSignIn {
-        name: user.display_name().to_owned(),
-        at: now,
-        zone: user.time_zone.clone(),
-        ip: sign_in.ip.to_string(),
-        place: sign_in.place.clone(),
-        agent: sign_in.agent.to_owned(),
-        is_known_device: sign_in.is_known_device,
-        link: None,
+    let asker = match &sign_in.known_device {
+        Some(_) if failures < FAILURES => return Ok(()),
+        // Counts for itself: a stranger's guesses before the owner's sign-in must not silence the alarm about their own.
+        Some(lane) => Asker::KnownDevice(lane.clone()),
+        None => Asker::Anybody,
     };
+    let Some(email) = user.confirmed_email() else { return Ok(()) };
+    if mail_budgets::take(conn, email, Budget::NewSignIn, &asker, now)?.is_err() {
+        return Ok(());
+    }
+    let mail = |link| {
+        NewSignIn {
+            name: user.display_name().to_owned(),
+            at: now,
+            zone: user.time_zone.clone(),
+            ip: sign_in.ip.to_string(),
+            place: sign_in.place.clone(),
+            agent: sign_in.agent.to_owned(),
+            is_known_device: sign_in.known_device.is_some(),
+            link,
+        }
+        .into()
+    };
+    queue_alarm(conn, user, email, seal, now, mail)
+}
+
+/// Queues a mail that tells of something done in an owner's name, with the link that takes the account back. An address that has been
+/// the account's only for a short while gets none: it may be that of whoever has just taken it away.
+pub fn queue_alarm(
+    conn: &mut Connection,
+    user: &User,
+    email: &Email,
+    seal: &SealKey,
+    now: Moment,
+    mail: impl FnOnce(Option<String>) -> Mail,
+) -> QueryResult<()> {
     let envelope = Envelope::to(&user.id, email);
     if !user.has_established_email(now) {
-        return mail::queue(conn, mail, &envelope, now);
+        return mail::queue(conn, mail(None), &envelope, now);
     }
     let purpose = LinkPurpose::SecureAccount;
     let (link, token) = links::issue(conn, &user.id, purpose, email, UNDO_LINK_LIFETIME, now)?;
-    let mail = NewSignIn { link: Some(link.as_str().to_owned()), ..mail };
-    mail::queue(conn, mail, &envelope.with_secret(&token.expose(), UNDO_LINK_LIFETIME, seal), now)
+    let envelope = envelope.with_secret(&token.expose(), UNDO_LINK_LIFETIME, seal);
+    mail::queue(conn, mail(Some(link.as_str().to_owned())), &envelope, now)
 }
 
 /// Whose an account is, as far as can be told from inside it: the address before all changes that can still be undone, and since
@@ -97,6 +113,9 @@ pub fn secure(
     users::set_password(conn, &user.id, &PasswordHash::unusable(), now)?;
     users::forget_devices(conn, &user.id)?;
     leaving::set(conn, &user.id, None)?;
+    dormancy::end(conn, &user.id, now)?;
+    // The next stranger is told of at once.
+    mail_budgets::renew(conn, owner, Budget::NewSignIn)?;
     links::revoke_since(conn, &user.id, since, now)?;
     sessions::end_all(conn, &user.id, None, now)?;
     passwords::revoke_pending(conn, &user.id, now)?;

@@ -40,13 +40,27 @@ pub enum DormantAction {
     Delete,
 }
 
+impl DormantAction {
+    /// The word in the settings and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 impl LifecycleConfig {
     pub(super) fn read(read: &mut Reader<'_>) -> Self {
         let action = read.one_of(
             "DORMANT_ACTION",
             DormantAction::Block,
-            &[("block", DormantAction::Block), ("delete", DormantAction::Delete)],
+            &[DormantAction::Block, DormantAction::Delete].map(|action| (action.as_str(), action)),
         );
+        let dormant_after = dormant_after(read);
+        if dormant_after.is_none() && action == DormantAction::Delete {
+            read.warn("DORMANT_ACTION has no effect while DORMANT_AFTER_DAYS is off");
+        }
         Self {
             grace: DAY * read.number("DELETE_GRACE_DAYS", 7, 0..=365),
             privacy: read.one_of(
@@ -54,7 +68,7 @@ impl LifecycleConfig {
                 Privacy::Usual,
                 &[("usual", Privacy::Usual), ("strict", Privacy::Strict)],
             ),
-            dormancy: dormant_after(read).map(|after| Dormancy { after, action }),
+            dormancy: dormant_after.map(|after| Dormancy { after, action }),
         }
     }
 }

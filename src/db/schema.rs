@@ -102,6 +102,7 @@ diesel::table! {
         last_used_at -> Timestamp,
         dormant_at -> Nullable<Timestamp>,
         dormancy_notices -> Integer,
+        dormant_action -> Nullable<Text>,
     }
 }
 

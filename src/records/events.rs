@@ -4,7 +4,7 @@
 mod looking_back;
 mod yours;
 
-pub use looking_back::{failures_before, forget_account, is_newest};
+pub use looking_back::{failures_before, forget_some, is_newest, sign_ups_gone};
 
 use std::net::IpAddr;
 
@@ -96,7 +96,7 @@ kinds! {
     /// They ended, and the account stays.
     DeletionCancelled: "deletion-cancelled", t("Deletion cancelled"), t("{user} kept their account"), t("{actor} cancelled the deletion of {user}'s account");
     /// They are over: the tombstone of an account.
-    AccountLeft: "account-left", t("Account gone"), t("An account was deleted for good");
+    AccountLeft: "account-left", t("Account deleted for good"), t("An account was deleted for good");
     /// Its person was told that nobody uses the account.
     DormancyTold: "dormancy-told", t("Told that the account is unused"), t("{user} was told that their account is unused");
     /// A mail expired or was refused for good.
@@ -151,6 +151,8 @@ pub enum Source {
 
 /// The detail of a picture that its person removed.
 pub const PICTURE_REMOVED: &str = "removed";
+/// The detail of a change that puts back what was before.
+pub const UNDONE: &str = "undone";
 
 const COMMAND_LINE: &str = "command-line";
 const PROGRAM: &str = "program";
@@ -280,6 +282,10 @@ impl Event {
         let sentence = match new_role {
             _ if kind == Kind::PictureChanged && self.detail == PICTURE_REMOVED => {
                 t("{user} removed their picture")
+            }
+            _ if kind == Kind::PictureChanged && self.detail == UNDONE => t("{user} put their picture back"),
+            _ if kind == Kind::DetailsChanged && self.detail == UNDONE => {
+                t("{user} undid a change to their details")
             }
             Some(Role::User) => t("{actor} changed {user}'s role to User"),
             Some(Role::Merchant) => t("{actor} made {user} a merchant"),

@@ -106,6 +106,7 @@ pub fn open(conn: &mut Connection, user: &Id, purpose: LinkPurpose, now: Moment)
         .order((links::created_at.asc(), links::id.asc()))
         .select(Link::as_select())
         .load(conn)
+        .map(|links: Vec<Link>| links.into_iter().filter(|link| link.state(now) == LinkState::Open).collect())
 }
 
 /// Uses a link up; returns whether it was this call that did.

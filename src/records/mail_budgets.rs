@@ -248,6 +248,12 @@ pub fn of(conn: &mut Connection, email: &Email) -> QueryResult<Vec<Asked>> {
     Ok(rows.into_iter().map(asked).collect())
 }
 
+/// Renews what all askers together may have of a kind.
+pub fn renew(conn: &mut Connection, email: &Email, budget: Budget) -> QueryResult<()> {
+    let total = mail_budgets::table.find((email.mailbox(), budget.as_str(), EVERYBODY));
+    diesel::delete(total).execute(conn).map(drop)
+}
+
 /// Forgets what was mailed to the address of an account that goes, and at the wish of its devices.
 pub fn forget_account(conn: &mut Connection, user: &Id, email: Option<&Email>) -> QueryResult<()> {
     // A lane begins with the account's identifier.

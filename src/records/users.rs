@@ -69,14 +69,16 @@ pub struct User {
     pub email_since: Moment,
     /// Which devices are known: those of an earlier epoch have been forgotten.
     pub device_epoch: i32,
-    /// When it is deleted, at its person's wish.
+    /// When it is deleted, unless its person keeps it.
     pub leaves_at: Option<Moment>,
-    /// When its person last signed in.
+    /// When its person last signed in, or was let in again.
     pub last_used_at: Moment,
     /// See [`dormancy`].
     pub dormant_at: Option<Moment>,
     /// See [`dormancy`].
     pub dormancy_notices: i32,
+    /// See [`dormancy`].
+    pub dormant_action: Option<String>,
 }
 
 impl User {
@@ -114,6 +116,7 @@ impl User {
             last_used_at: now,
             dormant_at: None,
             dormancy_notices: 0,
+            dormant_action: None,
         }
     }
 
@@ -229,11 +232,11 @@ pub fn lock(conn: &mut Connection, id: &Id) -> QueryResult<Option<User>> {
     by_id(conn, id)
 }
 
-/// Locks an account until the end of this transaction; returns whether it is still as it was read, as far as it
+/// Locks an account until the end of this transaction; returns it as it is now, if that is still as it was read, as far as it
 /// says who may sign in: same password, role and status. For what was checked before the transaction.
-pub fn lock_if_unchanged(conn: &mut Connection, user: &User) -> QueryResult<bool> {
+pub fn lock_if_unchanged(conn: &mut Connection, user: &User) -> QueryResult<Option<User>> {
     let now = lock(conn, &user.id)?;
-    Ok(now.is_some_and(|now| {
+    Ok(now.filter(|now| {
         now.password_changed_at == user.password_changed_at
             && now.role == user.role
             && now.status() == user.status()
@@ -355,7 +358,7 @@ pub fn set_role(conn: &mut Connection, id: &Id, role: Role) -> QueryResult<()> {
 /// Removes an account, with everything that belongs to it but the audit log.
 pub fn remove(conn: &mut Connection, id: &Id) -> QueryResult<()> {
     diesel::delete(users::table.find(id)).execute(conn)?;
-    outbox::forget_account(conn, id)
+    outbox::forget_all_of(conn, id)
 }
 
 /// Locks every superuser until the end of this transaction, so that of two who remove each other at once one remains;

@@ -7,6 +7,7 @@ use crate::identity::{AccountStatus, CodePurpose, Id, Message, Moment, Role, bro
 use crate::mail::Mail;
 use crate::records::events::{self, Event, Filter, Kind, Source, Whose};
 use crate::records::outbox::State;
+use crate::records::users::User;
 use crate::site::listing::{ROWS, one_more};
 
 /// Something that happened to an account, as its person is told.
@@ -54,15 +55,21 @@ const IN_THEIR_NAME: &[Kind] = &[
 ];
 
 /// Tells what was done in somebody's name since then, the newest first.
-pub fn since(conn: &mut Connection, user: &Id, from: Moment) -> QueryResult<Vec<Happened>> {
+pub fn since(conn: &mut Connection, user: &User, from: Moment) -> QueryResult<Vec<Happened>> {
     let filter = Filter {
-        user: Whose::One(user.clone()),
+        user: Whose::One(user.id.clone()),
         among: IN_THEIR_NAME,
         from: Some(from),
         ..Filter::default()
     };
     let events = events::list(conn, &filter, None, one_more())?;
-    Ok(events.iter().filter(|event| event.actor_id.is_none()).take(ROWS).map(Happened::of).collect())
+    let own = events.iter().filter(|event| event.actor_id.is_none()).take(ROWS);
+    // By name, and not as "you": it may have been somebody else.
+    let by_name = |event| Happened {
+        told: Event::told(event).with("user", user.username.as_str()),
+        ..Happened::of(event)
+    };
+    Ok(own.map(by_name).collect())
 }
 
 /// One thing that changed; the same before and after where the audit log holds its name alone.
@@ -116,7 +123,7 @@ pub fn detail(event: &Event) -> Message {
         },
         Some(Kind::MailRetried | Kind::MailCancelled) => Mail::kind_name(word),
         // The sentence says it.
-        Some(Kind::PictureChanged) => Message::verbatim(""),
+        Some(Kind::PictureChanged | Kind::DetailsChanged) => Message::verbatim(""),
         _ => Message::verbatim(word),
     }
 }

@@ -9,6 +9,8 @@ use crate::records::users::User;
 pub struct SignedInAs {
     pub name: String,
     pub face: Face,
+    /// Whether the account is about to be deleted: then there is nothing else to do.
+    pub is_leaving: bool,
     /// Whether there is a way to the admin pages.
     pub sees_admin: bool,
     pub theme: Theme,
@@ -23,6 +25,7 @@ impl SignedInAs {
         Self {
             name: user.display_name().to_owned(),
             face: Face::of(user),
+            is_leaving: user.leaves_at.is_some(),
             sees_admin: user.role.sees_admin(),
             theme: Theme::parse(&user.theme).unwrap_or_default(),
             zone: Zone::parse(&user.time_zone).unwrap_or_else(Zone::utc),

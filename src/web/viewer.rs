@@ -243,19 +243,19 @@ impl By {
         self.client.source()
     }
 
-    /// Refuses when the session ended, or the account changed hands, since this request began. Asked inside the
-    /// transaction of what a password was given for: hashing takes its time.
+    /// Locks the account and returns it as it is now; refuses when the session ended, or the account changed hands, since this
+    /// request began. Asked inside the transaction of what a password was given for: hashing takes its time.
     ///
     /// # Errors
     /// Sign in again.
-    pub fn still_may(&self, conn: &mut Connection) -> Result<(), FormError> {
+    pub fn still_may(&self, conn: &mut Connection) -> Result<User, FormError> {
         // The account first: whoever holds its lock may be ending this very session.
-        let is_unchanged = users::lock_if_unchanged(conn, self.user())?;
+        let current = users::lock_if_unchanged(conn, self.user())?;
         let ours = &self.viewer.session;
         let session = sessions::by_id(conn, &ours.id)?.map(|(session, _)| session);
         let is_live =
             session.is_some_and(|session| session.generation == ours.generation && session.is_live(self.now));
-        if is_live && is_unchanged { Ok(()) } else { Err(self.signed_out().into()) }
+        current.filter(|_| is_live).ok_or_else(|| self.signed_out().into())
     }
 
     /// Gives the session a new generation, for those who are signed in and stay so; the caller points the browser to it once

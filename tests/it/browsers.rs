@@ -125,12 +125,12 @@ fn one_s_account_is_in_one_s_own_hands_without_a_script() {
         page.goto("/user-profile/activity/").await;
         sees("You signed in").await;
         page.goto("/privacy/data/").await;
-        sees("If you delete your account, it waits for 7 days").await;
+        sees("If you delete your account, we keep it for 7 days").await;
         page.goto("/user-profile/update/").await;
         page.fill("Name", "Ann Lee").await.press("Save").await;
         sees("You can undo this until").await;
         page.press("Undo").await;
-        sees("Undone").await;
+        sees("Your change has been undone.").await;
         page.goto("/user-profile/").await;
         page.follow("Download your data").await;
         // It is no page.
@@ -149,9 +149,9 @@ fn one_s_account_is_in_one_s_own_hands_without_a_script() {
         page.press("Keep my account").await;
         sees("Your account won't be deleted.").await;
         page.goto(&alarm).await;
-        sees("Done in your name since then").await;
+        sees("What's happened in your account since then").await;
         page.press("This wasn't me").await;
-        sees("Your account is yours again").await;
+        sees("Now choose a new password that you don't use anywhere else.").await;
         page.fill("New password", OTHER_PASSWORD).await.fill("Repeat the new password", OTHER_PASSWORD).await;
         page.press("Change password").await;
         sign_in(page, "user", "annalee", OTHER_PASSWORD).await;

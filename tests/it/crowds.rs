@@ -146,7 +146,7 @@ fn ask_everything(conn: &mut Connection) -> QueryResult<()> {
     users::leaving::due(conn, now, 50)?;
     users::dormancy::unused(conn, now.minus(Duration::from_secs(400 * 86_400)), 50)?;
     users::dormancy::due(conn, 1, now, 50)?;
-    users::dormancy::call_off(conn)?;
+    users::dormancy::call_all_off(conn)?;
     links::open(conn, &id, LinkPurpose::UndoEmail, now)?;
     links::all_of(conn, &id)?;
     sessions::all_of(conn, &id)?;

@@ -25,10 +25,11 @@ CREATE TABLE IF NOT EXISTS users (
     time_zone VARCHAR(64) NOT NULL,           -- a name of the IANA database
     email_since DATETIME(6) NOT NULL,     -- when the email address became the account's
     device_epoch INTEGER NOT NULL,        -- raised when every known device is forgotten
-    leaves_at DATETIME(6),                -- when it is deleted, at its person's wish
-    last_used_at DATETIME(6) NOT NULL,    -- when its person last signed in
+    leaves_at DATETIME(6),                -- when it is deleted, unless it is kept
+    last_used_at DATETIME(6) NOT NULL,    -- when its person last signed in, or was let in again
     dormant_at DATETIME(6),               -- when it counts as dormant, as its person has been told
     dormancy_notices INTEGER NOT NULL,    -- how often they have been
+    dormant_action VARCHAR(10),           -- and what becomes of it then
     UNIQUE INDEX users_username_canon (username_canon),
     UNIQUE INDEX users_email_canon (email_canon),
     UNIQUE INDEX users_picture (picture),
@@ -64,7 +65,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     INDEX verifications_user_id (user_id, purpose)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
--- Secrets that are links and no codes: reset a password, undo a change of email.
+-- Secrets that are links and no codes: reset a password, undo a change of email, take an account back or keep it.
 CREATE TABLE IF NOT EXISTS links (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
     user_id VARCHAR(36) NOT NULL,

@@ -23,10 +23,11 @@ CREATE TABLE users (
     time_zone TEXT COLLATE "C" NOT NULL,           -- a name of the IANA database
     email_since TIMESTAMP NOT NULL,       -- when the email address became the account's
     device_epoch INTEGER NOT NULL,        -- raised when every known device is forgotten
-    leaves_at TIMESTAMP,                  -- when it is deleted, at its person's wish
-    last_used_at TIMESTAMP NOT NULL,      -- when its person last signed in
+    leaves_at TIMESTAMP,                  -- when it is deleted, unless it is kept
+    last_used_at TIMESTAMP NOT NULL,      -- when its person last signed in, or was let in again
     dormant_at TIMESTAMP,                 -- when it counts as dormant, as its person has been told
-    dormancy_notices INTEGER NOT NULL     -- how often they have been
+    dormancy_notices INTEGER NOT NULL,    -- how often they have been
+    dormant_action TEXT COLLATE "C"       -- and what becomes of it then
 );
 CREATE UNIQUE INDEX users_username_canon ON users (username_canon);
 CREATE UNIQUE INDEX users_email_canon ON users (email_canon);
@@ -61,7 +62,7 @@ CREATE UNIQUE INDEX verifications_claim ON verifications (claim);
 CREATE INDEX verifications_created_at ON verifications (created_at);
 CREATE INDEX verifications_user_id ON verifications (user_id, purpose);
 
--- Secrets that are links and no codes: reset a password, undo a change of email.
+-- Secrets that are links and no codes: reset a password, undo a change of email, take an account back or keep it.
 CREATE TABLE links (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,

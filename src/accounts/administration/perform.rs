@@ -6,7 +6,7 @@ use super::{ActError, Actor, Done, not_now};
 use crate::accounts::codes::{self, CodeRules};
 use crate::accounts::details;
 use crate::accounts::email;
-use crate::accounts::leaving::{self, LeaveRules, RemovalRules};
+use crate::accounts::leaving::{self, LeaveRules, RemovalRules, Wish};
 use crate::accounts::passwords::{self, LinkRules};
 use crate::accounts::usernames::free_username;
 use crate::db::Connection;
@@ -105,7 +105,7 @@ impl ActContext<'_> {
     }
 
     pub fn send_reset(self, rules: LinkRules) -> Result<Done, ActError> {
-        if self.user.status() != AccountStatus::Active {
+        if !matches!(self.user.status(), AccountStatus::Active | AccountStatus::Leaving) {
             return Err(not_now(t(
                 "Password links are only for accounts that are confirmed and not blocked.",
             )));
@@ -167,17 +167,23 @@ impl ActContext<'_> {
 
     pub fn begin_deletion(self, rules: LeaveRules) -> Result<Done, ActError> {
         match self.user.status() {
-            AccountStatus::Active | AccountStatus::Blocked(_) => {}
+            AccountStatus::Active => {}
+            // Its person could not keep it without getting around the block.
+            AccountStatus::Blocked(_) => {
+                return Err(not_now(t(
+                    "This account is blocked. Unblock it first, or delete it straight away.",
+                )));
+            }
             AccountStatus::Leaving => return Err(not_now(t("This account is already going to be deleted."))),
             // Nobody could keep it.
             AccountStatus::Unverified => return self.delete(rules.removal),
         }
-        if leaving::leaves_at(self.conn, self.user, rules, self.now)?.is_none() {
-            return self.delete(rules.removal);
+        match leaving::leaves_at(self.conn, self.user, rules, self.now)? {
+            Some(at) => leaving::begin(self.conn, self.user, at, Wish::OfStaff, rules, self.now)?,
+            None => return self.delete(rules.removal),
         }
-        leaving::begin(self.conn, self.user, true, rules, self.now)?;
         let was = self.user.status();
-        self.note(Kind::DeletionAsked, was.as_str(), "leaving")
+        self.note(Kind::DeletionAsked, was.as_str(), AccountStatus::Leaving.as_str())
     }
 
     pub fn keep(self) -> Result<Done, ActError> {

@@ -18,9 +18,12 @@ impl Write for Farewell {
             .say(if self.by_staff {
                 t("An administrator has asked for your account to be deleted.")
             } else {
-                t("You asked us to delete your account.")
+                t("We've had a request to delete your account.")
             })
-            .say(t("It will be deleted on {when}, with everything in it. Until then you can change your mind.").with("when", self.at))
+            .say(
+                t("It will be deleted on {when}. Until then, you can change your mind.")
+                    .with("when", self.at),
+            )
             .button(t("Keep my account"), writer.url(&KEEP.to([&self.link, secret])))
             .note(t("Didn't ask for this? Open the link and choose “This wasn't me”."));
         Some(content)

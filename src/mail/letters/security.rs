@@ -43,22 +43,32 @@ impl NewSignIn {
 }
 
 impl Write for NewSignIn {
-    fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
         let content = writer
             .content(&self.name, t("New sign-in to your account"))
             .in_zone(&self.zone)
             .say(self.happened())
-            .say(self.from())
-            .say(t("If this was you, you don't need to do anything."));
-        Some(match &self.link {
-            Some(link) => content
-                .say(t("Not you? Take your account back now. This signs out every device, and you choose a new password."))
-                .button(t("This wasn't me"), writer.url(&SECURE.to([link, secret])))
-                .note(t("The link works for {lifetime}.").with("lifetime", left)),
-            None => content
-                .say(t("Not you? Choose a new password now. This signs you out everywhere."))
-                .button(t("Choose a new password"), writer.url(FORGOT.path())),
-        })
+            .say(self.from());
+        Some(not_you(content, writer, self.link.as_deref(), enclosed))
+    }
+}
+
+/// What whoever it was not does now.
+fn not_you(
+    content: Content,
+    writer: &MailWriter,
+    link: Option<&str>,
+    Enclosed { secret, left }: Enclosed<'_>,
+) -> Content {
+    let content = content.say(t("If this was you, you don't need to do anything."));
+    match link {
+        Some(link) => content
+            .say(t("Not you? Secure your account now. We'll sign out every device and ask you to choose a new password."))
+            .button(t("This wasn't me"), writer.url(&SECURE.to([link, secret])))
+            .note(t("The link works for {lifetime}.").with("lifetime", left)),
+        None => content
+            .say(t("Not you? Choose a new password now. This signs you out everywhere."))
+            .button(t("Choose a new password"), writer.url(FORGOT.path())),
     }
 }
 
@@ -79,20 +89,24 @@ impl Write for AccountSecured {
 }
 
 letter! {
-    /// Everything that is kept about the person has been downloaded.
-    DataDownloaded("data-downloaded", t("Data downloaded")) { name: String, at: Moment, zone: String, ip: String }
+    /// Everything that is kept about the person has been downloaded. Its secret is the token of the link that takes the account back, as
+    /// in [`NewSignIn`].
+    DataDownloaded("data-downloaded", t("Data downloaded")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        ip: String,
+        link: Option<String>,
+    }
 }
 
 impl Write for DataDownloaded {
-    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
         let downloaded = t("A copy of your data was downloaded on {when} from IP address {ip}.");
         let content = writer
             .content(&self.name, t("Your data has been downloaded"))
             .in_zone(&self.zone)
-            .say(downloaded.with("when", self.at).with("ip", &self.ip))
-            .say(t("If this was you, you don't need to do anything."))
-            .say(t("Not you? Choose a new password now. This signs you out everywhere."))
-            .button(t("Choose a new password"), writer.url(FORGOT.path()));
-        Some(content)
+            .say(downloaded.with("when", self.at).with("ip", &self.ip));
+        Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 
 use super::{Kind, Source};
 use crate::db::Connection;
-use crate::db::schema::events;
+use crate::db::schema::{events, users};
 use crate::identity::{Id, Moment};
 
 /// For how long a wrong password is remembered against the sign-in that follows.
@@ -38,25 +39,52 @@ pub fn is_newest(conn: &mut Connection, user: &Id, kind: Kind, event: &Id) -> Qu
     Ok(newest.as_ref() == Some(event))
 }
 
-/// Forgets whose the events of an account were: they stay under its pseudonym, without addresses, and without whatever else might
-/// name its person.
-pub fn forget_account(conn: &mut Connection, user: &Id, pseudonym: &Id) -> QueryResult<()> {
+/// Lists some of the accounts that signed up between then and then, and are gone without a trace but their events.
+pub fn sign_ups_gone(
+    conn: &mut Connection,
+    from: Moment,
+    before: Moment,
+    limit: i64,
+) -> QueryResult<Vec<Id>> {
+    let account = users::table.filter(users::id.nullable().eq(events::user_id));
+    let gone: Vec<Option<Id>> = events::table
+        .filter(events::kind.eq(Kind::SignedUp.as_str()))
+        .filter(events::at.ge(from))
+        .filter(events::at.lt(before))
+        .filter(events::source.ne(Source::Forgotten.stored()))
+        .filter(not(exists(account)))
+        .limit(limit)
+        .select(events::user_id)
+        .load(conn)?;
+    Ok(gone.into_iter().flatten().collect())
+}
+
+/// So many events are forgotten with one statement.
+const BATCH: i64 = 1000;
+
+/// Forgets whose some of the events of an account were: they stay under its pseudonym, without addresses, and without whatever else
+/// might name its person. Returns of how many; of none when it is done.
+pub fn forget_some(conn: &mut Connection, user: &Id, pseudonym: &Id) -> QueryResult<usize> {
     let nowhere = Source::Forgotten.stored();
-    diesel::update(events::table.filter(events::actor_id.eq(user)))
+    let acts = events::table.filter(events::actor_id.eq(user)).limit(BATCH).select(events::id);
+    let acts: Vec<Id> = acts.load(conn)?;
+    diesel::update(events::table.filter(events::id.eq_any(&acts)))
         .set((events::actor_id.eq(pseudonym), events::source.eq(&nowhere)))
         .execute(conn)?;
-    let of_user = events::table.filter(events::user_id.eq(user));
+    let own = events::table.filter(events::user_id.eq(user)).limit(BATCH).select(events::id);
+    let own: Vec<Id> = own.load(conn)?;
+    let of_user = || events::table.filter(events::id.eq_any(&own));
     // Who else did something to it, and from where, is about them.
-    diesel::update(of_user.filter(events::actor_id.is_null()))
+    diesel::update(of_user().filter(events::actor_id.is_null()))
         .set(events::source.eq(&nowhere))
         .execute(conn)?;
-    diesel::update(of_user)
+    diesel::update(of_user())
         .set((
             events::user_id.eq(pseudonym),
             events::detail.eq(""),
             events::was.eq(""),
             events::became.eq(""),
         ))
-        .execute(conn)
-        .map(drop)
+        .execute(conn)?;
+    Ok(acts.len() + own.len())
 }

@@ -1,6 +1,6 @@
 //! What events say to the person whose account they are about.
 
-use super::{Event, Kind, PICTURE_REMOVED};
+use super::{Event, Kind, PICTURE_REMOVED, UNDONE};
 use crate::identity::{Id, Message, Moment, Role, Sentence, t};
 
 /// An event as its person may have it: nothing of who else did it, nor from where.
@@ -52,6 +52,12 @@ impl Event {
             Some(role) => t("An administrator changed your role to {role}").with("role", role.name()),
             None if kind == Kind::PictureChanged && self.detail == PICTURE_REMOVED && !self.is_act() => {
                 t("You removed your picture").into()
+            }
+            None if kind == Kind::PictureChanged && self.detail == UNDONE => {
+                t("You put your picture back").into()
+            }
+            None if kind == Kind::DetailsChanged && self.detail == UNDONE => {
+                t("You undid a change to your details").into()
             }
             None => yours(kind, self.is_act()).into(),
         }

@@ -7,14 +7,10 @@ use crate::db::Connection;
 use crate::db::schema::users;
 use crate::identity::{Id, Moment};
 
-/// Notes that somebody used their account: whatever was on its way because they had not is off.
-pub fn end(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
+/// Notes that somebody used their account then: whatever was on its way because they had not is off.
+pub fn end(conn: &mut Connection, id: &Id, used_at: Moment) -> QueryResult<()> {
     diesel::update(users::table.find(id))
-        .set((
-            users::last_used_at.eq(now),
-            users::dormant_at.eq(None::<Moment>),
-            users::dormancy_notices.eq(0),
-        ))
+        .set((users::last_used_at.eq(used_at), Untold::default()))
         .execute(conn)
         .map(drop)
 }
@@ -46,20 +42,37 @@ pub fn due(conn: &mut Connection, notices: i32, by: Moment, limit: i64) -> Query
         .load(conn)
 }
 
-/// Notes that its person is told once more, and by when the account is dormant; returns whether it was this call that did. Nothing
-/// changes if they have signed in, or if another instance was first.
-pub fn tell(conn: &mut Connection, user: &User, dormant_at: Moment) -> QueryResult<bool> {
+/// Notes that its person is told once more, by when the account is dormant and what becomes of it then; returns whether it was this
+/// call that did. Nothing changes if they have signed in, or if another instance was first.
+pub fn tell(conn: &mut Connection, user: &User, dormant_at: Moment, action: &str) -> QueryResult<bool> {
     let as_read = users::table
         .find(&user.id)
         .filter(users::dormancy_notices.eq(user.dormancy_notices))
         .filter(users::last_used_at.eq(user.last_used_at));
-    let told = (users::dormant_at.eq(dormant_at), users::dormancy_notices.eq(user.dormancy_notices + 1));
+    let told = (
+        users::dormant_at.eq(dormant_at),
+        users::dormancy_notices.eq(user.dormancy_notices + 1),
+        users::dormant_action.eq(action),
+    );
     Ok(diesel::update(as_read).set(told).execute(conn)? == 1)
 }
 
-/// Takes back what people were told; returns of how many accounts.
-pub fn call_off(conn: &mut Connection) -> QueryResult<usize> {
-    diesel::update(users::table.filter(users::dormant_at.is_not_null()))
-        .set((users::dormant_at.eq(None::<Moment>), users::dormancy_notices.eq(0)))
-        .execute(conn)
+/// Takes back what somebody was told.
+pub fn call_off(conn: &mut Connection, id: &Id) -> QueryResult<()> {
+    diesel::update(users::table.find(id)).set(Untold::default()).execute(conn).map(drop)
+}
+
+/// Takes back what everybody was told.
+pub fn call_all_off(conn: &mut Connection) -> QueryResult<usize> {
+    let told = users::table.filter(users::dormant_at.is_not_null());
+    diesel::update(told).set(Untold::default()).execute(conn)
+}
+
+/// An account whose person has been told nothing.
+#[derive(Default, AsChangeset)]
+#[diesel(table_name = users, treat_none_as_null = true)]
+struct Untold {
+    dormant_at: Option<Moment>,
+    dormancy_notices: i32,
+    dormant_action: Option<String>,
 }

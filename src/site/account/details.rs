@@ -11,7 +11,7 @@ use crate::accounts::usernames::{TAKEN, free_username};
 use crate::app::App;
 use crate::identity::{About, Details, FullName, Id, Phone, Username, t};
 use crate::paths::account::{DETAILS, PROFILE, UNDO_DETAILS};
-use crate::records::events::{self, Kind, NewEvent};
+use crate::records::events::{self, Kind, NewEvent, UNDONE};
 use crate::records::users::{self, User};
 use crate::web::carried;
 use crate::web::errors::HttpError;
@@ -61,11 +61,13 @@ async fn show(viewer: Viewer, req: HttpRequest) -> Answer {
 
 async fn submit(app: Data<App>, by: By, Form(form): Form<DetailsForm>) -> Result<Answer, HttpError> {
     match change(&app, &by, &form).await {
-        Ok(event) => {
+        Ok(saved) => {
             let answer = page::see_other(PROFILE.path()).saying(SAVED.post());
-            let was = || serde_json::to_string(&DetailsForm::of(by.user())).unwrap_or_default();
-            Ok(match event {
-                Some(event) => answer.with_cookie(undo::seal(&app, by.user(), What::Details, &event, was())),
+            Ok(match saved {
+                Some((event, before)) => {
+                    let was = serde_json::to_string(&DetailsForm::of(&before)).unwrap_or_default();
+                    answer.with_cookie(undo::seal(&app, &before, What::Details, &event, was))
+                }
                 None => answer,
             })
         }
@@ -76,7 +78,7 @@ async fn submit(app: Data<App>, by: By, Form(form): Form<DetailsForm>) -> Result
     }
 }
 
-async fn change(app: &App, by: &By, form: &DetailsForm) -> Result<Option<Id>, FormError> {
+async fn change(app: &App, by: &By, form: &DetailsForm) -> Result<Option<(Id, User)>, FormError> {
     let details = form.parse(by.user())?;
     save(app, by, details, None).await
 }
@@ -98,13 +100,18 @@ async fn put_back(app: &App, by: &By, event: Id, was: &DetailsForm) -> Result<bo
     Ok(save(app, by, details, Some(event)).await?.is_some())
 }
 
-/// Stores details, with `after` only while that is the newest change; returns the event, none when nothing changed.
-async fn save(app: &App, by: &By, details: Details, after: Option<Id>) -> Result<Option<Id>, FormError> {
+/// Stores details, with `after` only while that is the newest change, which is undone then; returns the event and the account
+/// before, none when nothing changed.
+async fn save(
+    app: &App,
+    by: &By,
+    details: Details,
+    after: Option<Id>,
+) -> Result<Option<(Id, User)>, FormError> {
     let by = by.clone();
     app.db
         .write(move |conn| {
-            by.still_may(conn)?;
-            let user = by.user();
+            let user = by.still_may(conn)?;
             let kind = Kind::DetailsChanged;
             if let Some(after) = &after
                 && !events::is_newest(conn, &user.id, kind, after)?
@@ -115,17 +122,18 @@ async fn save(app: &App, by: &By, details: Details, after: Option<Id>) -> Result
                 return Err(FormError::at("username", TAKEN));
             }
             users::set_details(conn, &user.id, &details)?;
-            let Some((was, became)) = changed(user, &details) else { return Ok(None) };
+            let Some((was, became)) = changed(&user, &details) else { return Ok(None) };
             let event = NewEvent {
                 kind,
                 user: Some(&user.id),
                 actor: None,
                 source: &by.source(),
-                detail: "",
+                detail: if after.is_some() { UNDONE } else { "" },
                 was: &was,
                 became: &became,
             };
-            Ok(Some(events::insert(conn, &event, by.now)?))
+            let event = events::insert(conn, &event, by.now)?;
+            Ok(Some((event, user)))
         })
         .await
 }

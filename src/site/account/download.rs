@@ -17,12 +17,13 @@ use zip::ZipWriter;
 use zip::write::{SimpleFileOptions, StreamWriter};
 
 use super::activity::{Part, csv_head, csv_lines};
+use crate::accounts::securing::queue_alarm;
 use crate::app::App;
 use crate::db;
 use crate::identity::{Id, Moment, Sentence, t};
 use crate::language::Language;
 use crate::limits::Limit;
-use crate::mail::{self, DataDownloaded, Envelope, TO_WANTED_ADDRESS};
+use crate::mail::{DataDownloaded, TO_WANTED_ADDRESS};
 use crate::paths::account::DOWNLOAD;
 use crate::pictures::Kept;
 use crate::records::events::{self, Event, Filter, Kind, Whose};
@@ -76,13 +77,8 @@ const FILES: &[(&str, Sentence)] = &[
     (PICTURE, t("your picture, if you have one")),
     (ACTIVITY, t("what happened to your account in the last 90 days, in sentences, for a spreadsheet")),
     (EVENTS, t("everything that happened to your account, as it is stored")),
-    (
-        ACTS,
-        t(
-            "what you did to other people's accounts, if you're one of this site's staff, but not whose accounts they were",
-        ),
-    ),
-    (EMAILS, t("the emails that we sent you, and what became of them")),
+    (ACTS, t("for staff only: what you did to other accounts (not whose)")),
+    (EMAILS, t("the emails we sent you, and whether they were delivered")),
 ];
 
 async fn show(_: Viewer) -> Answer {
@@ -96,17 +92,17 @@ async fn show(_: Viewer) -> Answer {
 pub async fn submit(app: Data<App>, by: By, req: HttpRequest) -> Result<Answer, HttpError> {
     by.require_recent_password(DOWNLOAD.path())?;
     app.limits.take([Limit::Download.of(by.user().id.as_str())]).await?.spend();
-    let (doer, source) = (by.clone(), by.source());
+    let (doer, source, seal) = (by.clone(), by.source(), app.keys.outbox);
     app.db
         .write(move |conn| {
-            doer.still_may(conn)?;
-            let User { id, email, time_zone, .. } = doer.user();
+            let user = doer.still_may(conn)?;
+            let User { id, email, time_zone, .. } = &user;
             events::note(conn, Kind::DataDownloaded, Some(id), &source, "", doer.now)?;
             let Some(email) = email else { return Ok(()) };
-            let name = doer.user().display_name().to_owned();
+            let name = user.display_name().to_owned();
             let (zone, ip) = (time_zone.clone(), source.stored());
-            let mail = DataDownloaded { name, at: doer.now, zone, ip };
-            Ok::<_, FormError>(mail::queue(conn, mail, &Envelope::to(id, email), doer.now)?)
+            let mail = |link| DataDownloaded { name, at: doer.now, zone, ip, link }.into();
+            Ok::<_, FormError>(queue_alarm(conn, &user, email, &seal, doer.now, mail)?)
         })
         .await?;
     app.wakeup.wake();

@@ -172,8 +172,7 @@ async fn begin(app: &App, by: &By, form: &ChangeEmailForm) -> Result<(), FormErr
     let by = by.clone();
     app.db
         .write(move |conn| {
-            by.still_may(conn)?;
-            let user = by.user();
+            let user = &by.still_may(conn)?;
             begin_change(conn, user, &email, &rules, &asker, by.now)?;
             let masked = email.masked();
             let noted =
@@ -201,8 +200,7 @@ async fn confirm(app: &App, by: &By, flow: Verification, form: &CodeForm) -> Res
         .db
         .write(move |conn| {
             // Nobody changes the address of an account that has just been taken back from them.
-            by.still_may(conn)?;
-            let user = by.user();
+            let user = &by.still_may(conn)?;
             let source = by.source();
             let attempt = verifications::attempt(conn, &flow, &code, &keys, by.now)?;
             match attempt {

@@ -8,14 +8,14 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::picture;
-use crate::accounts::leaving::{self, Leave, LeaveRules};
+use crate::accounts::leaving::{self, LeaveRules, Removed, Wish};
 use crate::app::App;
 use crate::config::Privacy;
 use crate::identity::{AccountStatus, Message, Moment, Role, Username, t, tn};
 use crate::paths::account::{LEAVE, PROFILE, STAY};
 use crate::paths::auth::SIGN_IN;
 use crate::pictures::Kept;
-use crate::records::events::{self, Kind};
+use crate::records::events::{self, Kind, NewEvent};
 use crate::records::users;
 use crate::site::auth::keep_account::KEPT;
 use crate::site::auth::password_check::require_current_password;
@@ -82,8 +82,8 @@ async fn submit(
     Form(form): Form<LeaveForm>,
 ) -> Result<Answer, HttpError> {
     let notice = match leave(&app, &by, &form).await {
-        Ok(Leave::At(at)) => LEAVES.of(days(at.since(by.now))),
-        Ok(Leave::Gone(removed)) => {
+        Ok(Left::WillBeGone(at)) => LEAVES.of(days(at.since(by.now))),
+        Ok(Left::Gone(removed)) => {
             picture::forget_source(&app, &req, by.user()).await;
             if let Some(picture) = removed.picture {
                 app.pictures.remove(Kept::Picture, &picture).await;
@@ -100,7 +100,14 @@ async fn submit(
     Ok(page::see_other(SIGN_IN.to([by.user().role.as_str()])).saying(notice))
 }
 
-async fn leave(app: &App, by: &By, form: &LeaveForm) -> Result<Leave, FormError> {
+/// What became of an account whose person leaves.
+enum Left {
+    /// It is deleted then, unless it is kept.
+    WillBeGone(Moment),
+    Gone(Removed),
+}
+
+async fn leave(app: &App, by: &By, form: &LeaveForm) -> Result<Left, FormError> {
     form.check(&by.user().username)?;
     require_current_password(app, by, &form.current_password).await?;
     let rules = LeaveRules::new(&app.config, &app.keys);
@@ -111,26 +118,25 @@ async fn leave(app: &App, by: &By, form: &LeaveForm) -> Result<Leave, FormError>
             // Before anything else is locked, as everywhere.
             if by.user().role == Role::Superuser && users::lock_superusers_and_count_others(conn, id)? == 0 {
                 let message =
-                    t("You're the last superuser who can sign in. Make somebody else a superuser first.");
+                    t("You're the last superuser who can sign in. Make someone else a superuser first.");
                 return Err(FormError::at("username", message));
             }
-            by.still_may(conn)?;
-            let user = users::by_id(conn, id)?.ok_or(HttpError::NotFound)?;
-            let left = leaving::begin(conn, &user, false, rules, by.now)?;
-            if let Leave::At(_) = left {
-                let (was, became) = (AccountStatus::Active.as_str(), AccountStatus::Leaving.as_str());
-                let event = events::NewEvent {
-                    kind: Kind::DeletionAsked,
-                    user: Some(id),
-                    actor: None,
-                    source: &by.source(),
-                    detail: "",
-                    was,
-                    became,
-                };
-                events::insert(conn, &event, by.now)?;
-            }
-            Ok(left)
+            let user = by.still_may(conn)?;
+            let Some(at) = leaving::leaves_at(conn, &user, rules, by.now)? else {
+                return Ok(Left::Gone(leaving::leave_at_once(conn, &user, rules.removal, by.now)?));
+            };
+            leaving::begin(conn, &user, at, Wish::OfItsPerson, rules, by.now)?;
+            let event = NewEvent {
+                kind: Kind::DeletionAsked,
+                user: Some(id),
+                actor: None,
+                source: &by.source(),
+                detail: "",
+                was: AccountStatus::Active.as_str(),
+                became: AccountStatus::Leaving.as_str(),
+            };
+            events::insert(conn, &event, by.now)?;
+            Ok(Left::WillBeGone(at))
         })
         .await
 }
@@ -139,8 +145,7 @@ async fn stay(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpEr
     let is_kept = app
         .db
         .write(move |conn| {
-            by.still_may(conn)?;
-            let user = users::by_id(conn, &by.user().id)?.ok_or(HttpError::NotFound)?;
+            let user = by.still_may(conn)?;
             if !leaving::keep(conn, &user, by.now)? {
                 return Ok(false);
             }

@@ -85,8 +85,7 @@ async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, Form
     let session = app
         .db
         .write(move |conn| {
-            by.still_may(conn)?;
-            let user = by.user();
+            let user = &by.still_may(conn)?;
             passwords::change(conn, user, &hash, Some(&by.viewer.session.id), &by.source(), by.now)?;
             events::note(conn, Kind::PasswordChanged, Some(&user.id), &by.source(), "", by.now)?;
             by.rotate(conn, Rotation::PasswordGiven, config)

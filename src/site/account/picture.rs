@@ -27,7 +27,7 @@ use crate::identity::{Id, Sentence, t};
 use crate::limits::Limit;
 use crate::paths::account::{CHANGE_PICTURE, CROP, PICTURE, PROFILE};
 use crate::pictures::{self, DrawError, Kept, MAX_BYTES};
-use crate::records::events::{self, Kind, NewEvent, PICTURE_REMOVED};
+use crate::records::events::{self, Kind, NewEvent, PICTURE_REMOVED, UNDONE};
 use crate::records::users::{self, User};
 use crate::web::carried::Owner;
 use crate::web::errors::HttpError;
@@ -214,7 +214,11 @@ async fn set(app: &App, by: &By, new: Option<String>, after: Option<Id>) -> Resu
             {
                 return Ok((picture.clone(), None));
             }
-            let detail = if picture.is_some() { "" } else { PICTURE_REMOVED };
+            let detail = match &picture {
+                Some(_) if after.is_some() => UNDONE,
+                Some(_) => "",
+                None => PICTURE_REMOVED,
+            };
             let event = NewEvent {
                 kind: Kind::PictureChanged,
                 user: Some(user),

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::identity::{Email, t};
 use crate::mail::AccountSecured;
 use crate::paths::account::SECURE_OWN;
-use crate::paths::auth::SIGN_IN;
+use crate::paths::auth::FORGOT;
 use crate::records::events::{self, Kind};
 use crate::records::users;
 use crate::site::telling::{Happened, since};
@@ -22,9 +22,9 @@ use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
 use crate::web::view::filters;
-use crate::web::viewer::{By, SignInRequest, Viewer};
+use crate::web::viewer::{By, Remaining, SignInRequest};
 
-/// On the sign-in page.
+/// On the page where links are requested.
 pub const LINK_SENT: Notice = Notice::new(
     "secured-link-sent",
     t(
@@ -36,7 +36,7 @@ pub const LINK_SENT: Notice = Notice::new(
 const LOOKED_BACK: Duration = users::UNDO_LINK_LIFETIME;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(SECURE_OWN, show, submit));
+    config.service(routes::form(SECURE_OWN, show, submit_form));
 }
 
 #[derive(Template)]
@@ -49,19 +49,27 @@ struct SecurePage {
     done: Vec<Happened>,
 }
 
-async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
-    let (user, now) = (viewer.user, app.clock.now());
+async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpError> {
+    let (user, now) = (by.viewer.user, by.now);
     let current = user.email.clone();
     let (owner, done) = app
         .db
         .read(move |conn| {
             let owner = owner_of(conn, &user, now)?;
-            Ok((owner, since(conn, &user.id, now.minus(LOOKED_BACK))?))
+            Ok((owner, since(conn, &user, now.minus(LOOKED_BACK))?))
         })
         .await?;
     let mailbox = owner.map(|(email, _)| email);
     let is_other = mailbox != current;
     Ok(page::ok(SecurePage { mailbox, is_other, done }))
+}
+
+async fn submit_form(
+    app: Data<App>,
+    Remaining(by): Remaining,
+    browser: SignInRequest,
+) -> Result<Answer, HttpError> {
+    submit(app, by, browser).await
 }
 
 /// Takes the account back; everybody is signed out, here too.
@@ -70,14 +78,12 @@ async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
 /// Confirm the password, when it was last given more than ten minutes ago: a passer-by must not do this.
 pub async fn submit(app: Data<App>, by: By, browser: SignInRequest) -> Result<Answer, HttpError> {
     by.require_recent_password(SECURE_OWN.path())?;
-    let role = by.user().role;
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
     app.db
         .write(move |conn| {
-            by.still_may(conn)?;
-            let Some(user) = users::lock(conn, &by.user().id)? else { return Ok(()) };
+            let user = by.still_may(conn)?;
             let owner = owner_of(conn, &user, by.now)?;
-            let Some((owner, since)) = owner else { return Ok(()) };
+            let (owner, since) = owner.ok_or(HttpError::NotFound)?;
             let is_back = secure(conn, &user, &owner, since, by.now)?;
             let owner = match &user.email {
                 // Somebody else has confirmed it since: it cannot come back, and everything else must end all the same.
@@ -96,5 +102,5 @@ pub async fn submit(app: Data<App>, by: By, browser: SignInRequest) -> Result<An
         .await?;
     app.wakeup.wake();
     browser.cookie_session.purge();
-    Ok(page::see_other(SIGN_IN.to([role.as_str()])).saying(LINK_SENT.post()))
+    Ok(page::see_other(FORGOT.path()).saying(LINK_SENT.post()))
 }

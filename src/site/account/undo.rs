@@ -10,7 +10,7 @@ use actix_web::cookie::Cookie;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::identity::{Id, Message, Moment, t};
+use crate::identity::{Argument, Id, Message, Moment, t};
 use crate::paths::Route;
 use crate::paths::account::{PROFILE, UNDO_DETAILS, UNDO_PICTURE};
 use crate::records::users::User;
@@ -23,7 +23,7 @@ use crate::web::page::{self, Answer};
 const LIFETIME: Duration = Duration::from_secs(600);
 
 /// On the profile page.
-pub const UNDONE: Notice = Notice::new("undone", t("Undone: everything is as it was before."));
+pub const UNDONE: Notice = Notice::new("undone", t("Your change has been undone."));
 /// On the profile page.
 pub const TOO_LATE: Notice = Notice::new(
     "undo-too-late",
@@ -103,7 +103,7 @@ pub fn offers(app: &App, req: &HttpRequest, user: &User) -> Vec<Offer> {
             What::Details => t("You've changed your details. You can undo this until {when}."),
             What::Picture => t("You've removed your picture. You can undo this until {when}."),
         };
-        let text = text.with("when", Moment::from_micros(before.until)?);
+        let text = text.with("when", Argument::Clock(Moment::from_micros(before.until)?));
         Some(Offer { path: what.path().path(), text })
     };
     What::ALL.into_iter().filter_map(offer).collect()

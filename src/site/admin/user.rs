@@ -7,6 +7,8 @@ mod forms;
 mod known;
 mod tab;
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
@@ -15,7 +17,7 @@ use super::acting::{NOTICES, OnError, Request, act_on, notice};
 use super::new_user::CREATED;
 use crate::accounts::administration::{Act, ActKind};
 use crate::app::App;
-use crate::identity::{Id, Message, Role, Sentence, Username, t};
+use crate::identity::{AccountStatus, Id, Message, Role, Sentence, Username, t};
 use crate::paths::admin::{DELETE_USER, EVENTS, MAILS, USER, USER_ACT, USERS};
 use crate::paths::with_query;
 use crate::records::users::{self, User};
@@ -47,6 +49,8 @@ struct UserPage {
     known: Known,
     may_act: bool,
     is_self: bool,
+    /// How long a deletion can wait.
+    grace: Duration,
     /// The act that was just refused.
     tried: Option<ActKind>,
     form: ActForm,
@@ -182,10 +186,20 @@ impl UserPage {
             known,
             may_act: viewer.user.role == Role::Superuser && !is_self,
             is_self,
+            grace: app.config.lifecycle.grace,
             tried: None,
             user,
             problems,
         })
+    }
+
+    /// What the days of grace mean; none where there are none, or where the account waits already.
+    fn grace(&self) -> Option<Message> {
+        let may_wait = self.user.status() == AccountStatus::Active && !self.grace.is_zero();
+        let told = t(
+            "The person is signed out and told by email. For {span} they can change their mind; then the account is deleted.",
+        );
+        may_wait.then(|| told.with("span", self.grace))
     }
 
     fn at(&self, kind: ActKind) -> String {

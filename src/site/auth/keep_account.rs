@@ -33,7 +33,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[template(path = "auth/keep_account.html")]
 struct KeepPage {
     username: Username,
-    leaves_at: Moment,
+    /// None when somebody has kept it already.
+    leaves_at: Option<Moment>,
 }
 
 #[derive(Default, Deserialize)]
@@ -44,9 +45,8 @@ struct KeepForm {
 }
 
 async fn show(app: Data<App>, at: Path<(String, String)>) -> Result<Answer, HttpError> {
-    let (link, user) = open_link(&app, &at, LinkPurpose::KeepAccount).await?;
-    let leaves_at = user.leaves_at.unwrap_or(link.expires_at);
-    Ok(page::ok(KeepPage { username: user.username, leaves_at }))
+    let (_, user) = open_link(&app, &at, LinkPurpose::KeepAccount).await?;
+    Ok(page::ok(KeepPage { username: user.username, leaves_at: user.leaves_at }))
 }
 
 async fn submit(

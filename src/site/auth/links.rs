@@ -19,21 +19,35 @@ pub async fn open_link(
     let (id, token) = Id::parse(uid).zip(LinkToken::parse(token)).ok_or_else(unknown)?;
     let found = app.db.find(move |conn| links::find(conn, &id, &token, purpose)).await?;
     let (link, user) = found.ok_or_else(unknown)?;
+    let now = app.clock.now();
     let is_usable = match purpose {
         LinkPurpose::ResetPassword => {
             matches!(user.status(), AccountStatus::Active | AccountStatus::Leaving)
         }
         // For its owner also while the account is blocked; it unblocks nothing.
         LinkPurpose::UndoEmail | LinkPurpose::SecureAccount => true,
-        LinkPurpose::KeepAccount => user.leaves_at.is_some(),
+        // Its owner may take back what somebody else has kept; an address that the account has left may not.
+        LinkPurpose::KeepAccount => user.email.as_ref().is_some_and(|email| email.is_same_as(&link.email)),
     };
-    match link.state(app.clock.now()) {
+    if purpose == LinkPurpose::KeepAccount && user.leaves_at.is_some() && link.state(now) != LinkState::Open {
+        return Err(still_leaving().into());
+    }
+    match link.state(now) {
         LinkState::Open if is_usable => Ok((link, user)),
         LinkState::Open => Err(dead_link(LinkState::Revoked, purpose).into()),
         state @ (LinkState::Used | LinkState::Revoked | LinkState::Expired) => {
             Err(dead_link(state, purpose).into())
         }
     }
+}
+
+/// The page of a link that kept an account which is about to be deleted again, or whose time is over.
+fn still_leaving() -> ErrorPage {
+    let text = t(
+        "This link no longer works, and your account is still going to be deleted. To keep it, sign in now.",
+    );
+    ErrorPage::new(StatusCode::GONE, t("Your account will be deleted"), text)
+        .way_on(t("Sign in"), SIGN_IN_ANY.path())
 }
 
 fn unknown_link(purpose: LinkPurpose) -> ErrorPage {
@@ -72,7 +86,7 @@ pub fn dead_link(state: LinkState, purpose: LinkPurpose) -> ErrorPage {
             }
         }
         LinkPurpose::KeepAccount => {
-            let text = t("Your account isn't going to be deleted any more. You can sign in as before.");
+            let text = t("Your account won't be deleted. You can sign in as before.");
             ErrorPage::new(StatusCode::GONE, title, text).way_on(t("Sign in"), SIGN_IN_ANY.path())
         }
     }
@@ -93,9 +107,9 @@ fn why_no_reset(state: LinkState) -> Sentence {
 /// Nobody can request another link of this kind.
 fn why_not_taken_back(state: LinkState, purpose: LinkPurpose) -> Sentence {
     match state {
-        LinkState::Used if purpose == LinkPurpose::SecureAccount => t(
-            "Your account has already been secured. Request a password link if you haven't chosen a new password yet.",
-        ),
+        LinkState::Used if purpose == LinkPurpose::SecureAccount => {
+            t("You've already secured your account. If you still need a new password, request a link.")
+        }
         LinkState::Used => t(
             "Your email address has already been restored. Request a password link if you haven't chosen a new password yet.",
         ),

@@ -22,6 +22,7 @@ use crate::paths::auth::{FORGOT, RESET, SIGN_IN};
 use crate::records::events::{self, Kind};
 use crate::records::links::{self, Link, LinkState};
 use crate::records::users::User;
+use crate::site::account::secure::LINK_SENT;
 use crate::web::client::Client;
 use crate::web::device_cookie;
 use crate::web::errors::HttpError;
@@ -77,7 +78,7 @@ struct RequestForm {
 }
 
 async fn show_request(req: HttpRequest) -> Answer {
-    if let Some(text) = notice::read(&req, &[&REQUESTED]) {
+    if let Some(text) = notice::read(&req, &[&REQUESTED, &LINK_SENT]) {
         return page::ok(CheckInboxPage { text });
     }
     page::ok(RequestPage { form: RequestForm::default(), problems: Problems::default() })

@@ -8,9 +8,11 @@ use actix_web::web::{Data, Path, ServiceConfig};
 use askama::Template;
 
 use super::links::{dead_link, open_link};
+use crate::accounts::passwords::{LinkRules, queue_link};
 use crate::accounts::securing::secure;
 use crate::app::App;
 use crate::identity::{AccountStatus, Email, LinkPurpose, Username, t};
+use crate::mail::AccountSecured;
 use crate::paths::auth::{RESET, SECURE, SIGN_IN_ANY, UNDO_EMAIL};
 use crate::records::events::{self, Kind};
 use crate::records::links::{self, LinkState};
@@ -34,9 +36,7 @@ pub const EMAIL_RESTORED: Notice = Notice::new(
 /// On the page where a new password is chosen.
 pub const SECURED: Notice = Notice::new(
     "account-secured",
-    t(
-        "Your account is yours again, and every device has been signed out. Now choose a new password, one that you use nowhere else.",
-    ),
+    t("Every device has been signed out. Now choose a new password that you don't use anywhere else."),
 );
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -75,8 +75,8 @@ async fn undo(app: Data<App>, client: Client, at: Path<(String, String)>) -> Res
 
 async fn show_secure(app: Data<App>, at: Path<(String, String)>) -> Result<Answer, HttpError> {
     let (link, user) = open_link(&app, &at, LinkPurpose::SecureAccount).await?;
-    let (id, from) = (user.id.clone(), link.created_at);
-    let done = app.db.read(move |conn| since(conn, &id, from)).await?;
+    let (whose, from) = (user.clone(), link.created_at);
+    let done = app.db.read(move |conn| since(conn, &whose, from)).await?;
     let is_other = user.email.as_ref().is_none_or(|email| !email.is_same_as(&link.email));
     Ok(page::ok(SecurePage { username: user.username, restored: is_other.then_some(link.email), done }))
 }
@@ -110,7 +110,7 @@ pub async fn take_back(
     };
     let source = client.source();
     let now = app.clock.now();
-    let lifetime = app.config.reset_lifetime;
+    let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
     let (reset, token) = app
         .db
         .write(move |conn| {
@@ -125,8 +125,14 @@ pub async fn take_back(
                 return Err(belongs_to_another().into());
             }
             events::note(conn, kind, Some(&user.id), &source, "", now)?;
+            if !is_blocked {
+                // For whoever closes the page before they have chosen one.
+                let name = user.display_name().to_owned();
+                let mail = |link| AccountSecured { name, link }.into();
+                queue_link(conn, &user.id, &link.email, rules, now, mail)?;
+            }
             let purpose = LinkPurpose::ResetPassword;
-            Ok::<_, FormError>(links::issue(conn, &user.id, purpose, &link.email, lifetime, now)?)
+            Ok::<_, FormError>(links::issue(conn, &user.id, purpose, &link.email, rules.lifetime, now)?)
         })
         .await?;
     app.wakeup.wake();

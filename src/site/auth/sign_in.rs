@@ -36,7 +36,6 @@ use crate::records::sessions::{self, Remember, Session, SessionKind, SignedInBy}
 use crate::records::users::{self, User};
 use crate::records::verifications;
 use crate::site::account::leave::{LEAVES, LEFT};
-use crate::site::account::secure::LINK_SENT;
 use crate::web::carried::{self, Carried, TOO_LONG, Why};
 use crate::web::client::Client;
 use crate::web::device_cookie;
@@ -91,7 +90,7 @@ async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> 
     let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
     let keeps_no_cookies = !form.next.is_empty() && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
-    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT, &LINK_SENT]))
+    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT]))
 }
 
 /// Where somebody who gave the right password goes.
@@ -264,7 +263,7 @@ async fn begin_session(
     let device = browser.device(SignedInBy::Password);
     let source = browser.client.source();
     let place = app.places.as_ref().and_then(|places| places.of(&browser.client.ip.to_string()));
-    let is_known_device = device_cookie::lane(app, &browser.req, &user).is_some();
+    let known_device = device_cookie::lane(app, &browser.req, &user);
     let seal = app.keys.outbox;
     let config = app.config.sessions;
     let now = app.clock.now();
@@ -272,11 +271,11 @@ async fn begin_session(
         .db
         .write(move |conn| {
             // Hashing took its time: what was checked must still be so, or an old password outlives its change.
-            if !users::lock_if_unchanged(conn, &user)? {
+            if users::lock_if_unchanged(conn, &user)?.is_none() {
                 return Err(wrong());
             }
-            let place = place.clone();
-            let sign_in = SignIn { agent: &device.agent, ip: device.ip, place, is_known_device };
+            let (place, known_device) = (place.clone(), known_device.clone());
+            let sign_in = SignIn { agent: &device.agent, ip: device.ip, place, known_device };
             securing::alarm(conn, &user, &sign_in, &seal, now)?;
             events::note(conn, Kind::SignedIn, Some(&user.id), &source, &device.agent, now)?;
             let kind = SessionKind::of(user.role, remember);
@@ -292,7 +291,14 @@ async fn note(app: &App, kind: Kind, user: Option<&User>, client: &Client) -> Re
     let source = client.source();
     let now = app.clock.now();
     app.db
-        .write(move |conn| events::note(conn, kind, user.as_ref(), &source, "", now).map_err(db::Error::from))
+        .write(move |conn| {
+            // Hashing took its time: of an account that is gone by now nothing more is noted.
+            let user = match &user {
+                Some(user) => users::by_id(conn, user)?.map(|user| user.id),
+                None => None,
+            };
+            events::note(conn, kind, user.as_ref(), &source, "", now).map_err(db::Error::from)
+        })
         .await
 }
 

@@ -253,7 +253,7 @@ async fn try_code(
     app.db
         .write(move |conn| {
             // Blocked, or given another role, since the password was checked: its page says so.
-            if !users::lock_if_unchanged(conn, &user)? {
+            if users::lock_if_unchanged(conn, &user)?.is_none() {
                 return Ok(Tried::No(Attempt::NotTried(CodeState::Ended)));
             }
             let attempt = verifications::attempt(conn, &flow, &code, &keys, now)?;

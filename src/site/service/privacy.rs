@@ -15,6 +15,7 @@ use crate::web::cookies;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
 use crate::web::view::filters;
+use crate::web::viewer::Anyone;
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(PRIVACY, show));
@@ -44,7 +45,7 @@ impl Row {
     }
 }
 
-async fn show(app: Data<App>) -> Answer {
+async fn show(app: Data<App>, _: Anyone) -> Answer {
     let mut rows: Vec<Row> = Kept::ALL.iter().map(|kept| Row::of(*kept, kept.span(&app.config))).collect();
     rows.push(Row {
         what: t("The whole of a picture that you upload, not just the part you keep"),
@@ -68,7 +69,7 @@ async fn show(app: Data<App>) -> Answer {
 fn ends(config: LifecycleConfig) -> Vec<Message> {
     let mut ends = Vec::new();
     if !config.grace.is_zero() {
-        let waits = t("If you delete your account, it waits for {span}, so that you can change your mind.");
+        let waits = t("If you delete your account, we keep it for {span} in case you change your mind.");
         ends.push(waits.with("span", config.grace));
     }
     ends.push(match config.privacy {

@@ -137,6 +137,52 @@ fn whoever_turns_it_on_for_old_accounts_gives_them_the_whole_notice() {
 }
 
 #[test]
+fn nobody_is_deleted_who_was_told_of_a_block_nor_sooner_than_the_settings_say_by_now() {
+    everywhere("block", async |site: &Site, sandbox: &Sandbox| {
+        site.member("annalee").await;
+        for wait in [371, 24] {
+            live(site, wait).await;
+        }
+        site.mail_to(MINE).await;
+        site.mail_to(MINE).await;
+        for changed in [("DORMANT_ACTION", "delete"), ("DORMANT_AFTER_DAYS", "500")] {
+            let usual = [("DORMANT_AFTER_DAYS", "400"), ("DORMANT_ACTION", "block")];
+            let settings = usual.map(|(name, value)| if name == changed.0 { changed } else { (name, value) });
+            let other = start(sandbox, &settings).await;
+            other.wait(days(404)).await;
+            sweep(&other.app).await.unwrap();
+            let stays = "SELECT COUNT(*) FROM users WHERE blocked_at IS NULL AND leaves_at IS NULL";
+            assert_eq!(other.count(stays).await, 1, "{changed:?}");
+            assert_eq!(
+                other.count("SELECT COUNT(*) FROM users WHERE dormancy_notices > 1").await,
+                0,
+                "{changed:?}"
+            );
+            other.stop().await;
+            site.sql("UPDATE users SET dormancy_notices = 2, dormant_action = 'block', dormant_at = (SELECT MAX(at) FROM events)").await;
+        }
+    });
+}
+
+#[test]
+fn a_device_that_stays_signed_in_and_is_used_counts() {
+    let long = [("SESSION_IDLE_SECONDS", "31536000"), ("SESSION_ABSOLUTE_SECONDS", "31536000")];
+    let settings = [("DORMANT_AFTER_DAYS", "60"), ("DORMANT_ACTION", "delete"), long[0], long[1]];
+    run_alone(async || {
+        let Some(sandbox) = World::Embedded.sandbox() else { return };
+        let site = start(&sandbox, &settings).await;
+        let mut ann = site.member("annalee").await;
+        for _ in 0..10 {
+            live(&site, 20).await;
+            assert!(ann.is_signed_in().await);
+            site.until_seen().await;
+        }
+        assert_eq!(site.count("SELECT COUNT(*) FROM outbox WHERE kind = 'unused-account'").await, 0);
+        site.stop().await;
+    });
+}
+
+#[test]
 fn the_last_superuser_who_can_sign_in_stays() {
     everywhere("delete", async |site: &Site, _: &Sandbox| {
         for name in ["keeper", "second"] {

@@ -15,6 +15,7 @@ stories! {
     for_seven_days_a_sign_in_leads_to_the_way_back,
     the_farewell_mail_has_a_way_back,
     whoever_did_not_ask_for_it_takes_the_account_back_by_the_farewell_mail,
+    whoever_asked_for_it_and_kept_it_has_not_shut_the_owner_out,
     after_seven_days_the_account_is_gone_and_its_names_are_free,
     the_last_superuser_cannot_leave,
     an_address_that_can_be_undone_keeps_the_account_for_as_long,
@@ -38,8 +39,8 @@ async fn whoever_leaves_is_told_before_and_types_who_they_are(site: &Site) {
     let mut ann = site.member("annalee").await;
     ann.visit("/user-profile/").await;
     ann.follow("Delete your account").await;
-    ann.status(200).see("the account waits for 7 days").see("Others can then use your username");
-    ann.see("names you for up to 400 days");
+    ann.status(200).see("You then have 7 days to change your mind").see("Someone else can then sign up");
+    ann.see("will still show your username for up to 400 days");
     leave(&mut ann, "annalie", PASSWORD).await;
     ann.status(422).see("The username doesn't match");
     leave(&mut ann, "annalee", "not the password").await;
@@ -86,7 +87,7 @@ async fn the_farewell_mail_has_a_way_back(site: &Site) {
     let mut ann = site.member("annalee").await;
     leave(&mut ann, "annalee", PASSWORD).await;
     let mail = site.mail_to(MINE).await;
-    assert!(mail.text.contains("You asked us to delete your account"), "{}", mail.text);
+    assert!(mail.text.contains("a request to delete your account"), "{}", mail.text);
     let link = mail.link("/auth/keep-account/");
     site.wait(days(6)).await;
     ann.visit(&link).await;
@@ -108,13 +109,39 @@ async fn whoever_did_not_ask_for_it_takes_the_account_back_by_the_farewell_mail(
     let mut ann = site.visitor();
     ann.visit(&link).await;
     ann.press("This wasn't me").await;
-    ann.status(200).see("Your account is yours again");
+    ann.status(200).see("Now choose a new password that you don't use anywhere else.");
     ann.fill("New password", OTHER_PASSWORD).fill("Repeat the new password", OTHER_PASSWORD);
     ann.press("Change password").await;
     thief.sign_in("annalee", PASSWORD).await;
     thief.status(422);
     ann.sign_in("annalee", OTHER_PASSWORD).await;
     ann.status(200).see("@annalee");
+}
+
+/// A thief who lets the owner's farewell mail go stale.
+async fn whoever_asked_for_it_and_kept_it_has_not_shut_the_owner_out(site: &Site) {
+    site.member("annalee").await;
+    let mut thief = site.visitor();
+    thief.sign_in("annalee", PASSWORD).await;
+    leave(&mut thief, "annalee", PASSWORD).await;
+    let first = site.mail_to(MINE).await.link("/auth/keep-account/");
+    thief.sign_in("annalee", PASSWORD).await;
+    thief.press("Keep my account").await;
+    thief.see("@annalee");
+    let mut ann = site.visitor();
+    ann.visit(&first).await;
+    ann.status(200).see("Your account won't be deleted");
+    leave(&mut thief, "annalee", PASSWORD).await;
+    ann.visit(&first).await;
+    ann.status(410).see("your account is still going to be deleted");
+    site.mail_to(MINE).await;
+    let second = site.mail_to(MINE).await.link("/auth/keep-account/");
+    thief.sign_in("annalee", PASSWORD).await;
+    thief.press("Keep my account").await;
+    ann.visit(&second).await;
+    ann.press("This wasn't me").await;
+    ann.status(200).see("Now choose a new password");
+    assert!(!thief.is_signed_in().await);
 }
 
 async fn after_seven_days_the_account_is_gone_and_its_names_are_free(site: &Site) {
@@ -300,7 +327,13 @@ fn with_strict_privacy_nothing_names_whoever_has_gone_and_otherwise_the_audit_lo
                 ann.post("/auth/forgot-password/", &[("username", "annalee")]).await;
                 leave(&mut ann, "annalee", PASSWORD).await;
                 site.wait(days(8)).await;
-                let marks = ["annalee".to_owned(), id, ip, picture];
+                // Nor of a sign-up that nobody confirmed.
+                let mut bert = site.visitor();
+                bert.sign_up("bertrand", "bertrand@example.org", PASSWORD).await;
+                let sign_up = "SELECT user_id AS text FROM events WHERE kind = 'signed-up' ORDER BY at DESC";
+                let bertrand = site.texts(sign_up).await.remove(0);
+                site.wait(days(4)).await;
+                let marks = ["annalee".to_owned(), id, ip, picture, "bertrand".to_owned(), bertrand];
                 assert!(!traces(&site, *world, &marks).await.is_empty());
                 sweep(&site.app).await.unwrap();
                 let mut left = traces(&site, *world, &marks).await;
@@ -328,13 +361,18 @@ fn without_days_of_grace_the_account_is_gone_at_once() {
         let site = Site::start(HashMap::from([("DELETE_GRACE_DAYS", "0".to_owned())])).await;
         let mut ann = site.member("annalee").await;
         ann.visit("/user-profile/delete/").await;
-        ann.see("Your account is deleted at once");
+        ann.see("Your account is deleted straight away");
         leave(&mut ann, "annalee", PASSWORD).await;
         ann.status(200).see("Your account has been deleted.");
         assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 0);
         assert!(site.mail_to(MINE).await.text.contains("This is our last email"));
         site.until("SELECT COUNT(*) FROM outbox", 0).await;
-        // Not while somebody else's hand may be in it.
+        // Not while somebody else's hand may be in it: on a new device, or after a change of address.
+        site.member("charlie").await;
+        let mut thief = site.visitor();
+        thief.sign_in("charlie", PASSWORD).await;
+        leave(&mut thief, "charlie", PASSWORD).await;
+        thief.see("will be deleted in 3 days");
         site.member("bobbob").await;
         let mut thief = site.visitor();
         thief.sign_in("bobbob", PASSWORD).await;

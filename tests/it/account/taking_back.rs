@@ -9,6 +9,7 @@ stories! {
     a_sign_in_on_a_new_device_is_mailed_to_its_owner,
     a_sign_in_after_five_wrong_passwords_is_mailed_to_its_owner,
     at_most_one_alarm_an_hour_and_three_a_day,
+    guesses_before_the_owner_signs_in_silence_no_alarm,
     the_link_of_an_alarm_only_shows_until_it_is_pressed,
     an_account_taken_over_comes_back_by_one_link_and_one_form,
     thief_and_owner_act_at_the_same_moment,
@@ -102,6 +103,28 @@ async fn at_most_one_alarm_an_hour_and_three_a_day(site: &Site) {
     assert!(sent.len() == 3 && sent.windows(2).all(|pair| pair[1] - pair[0] >= 2), "{sent:?}");
 }
 
+/// A thief who knows the password first makes the owner's own sign-in an alarm.
+async fn guesses_before_the_owner_signs_in_silence_no_alarm(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/").await;
+    ann.press("Sign out").await;
+    for _ in 0..5 {
+        site.visitor().sign_in(MINE, "wrong password here").await;
+    }
+    ann.sign_in("annalee", PASSWORD).await;
+    assert!(site.mail.alarm_to(MINE).await.text.contains("after several wrong passwords"));
+    site.wait(minutes(5)).await;
+    thief(site).await;
+    let alarm = site.mail.alarm_to(MINE).await;
+    assert!(alarm.text.contains("from a new device"), "{}", alarm.text);
+    // And the next thief, once the account has been taken back, is told of within the hour.
+    ann.visit(&alarm.link("/auth/secure-account/")).await;
+    ann.press("This wasn't me").await;
+    choose_password(&mut ann, PASSWORD).await;
+    thief(site).await;
+    site.mail.alarm_to(MINE).await;
+}
+
 async fn the_link_of_an_alarm_only_shows_until_it_is_pressed(site: &Site) {
     let mut ann = site.member("annalee").await;
     let mut thief = thief(site).await;
@@ -111,12 +134,12 @@ async fn the_link_of_an_alarm_only_shows_until_it_is_pressed(site: &Site) {
     let mut owner = site.visitor();
     for _ in 0..3 {
         owner.visit(&link).await;
-        owner.status(200).see("Take your account back").see("sign out every device");
+        owner.status(200).see("Secure your account").see("sign out every device");
     }
-    owner.see("You signed in").see("You changed your details").see("annastolen");
+    owner.see("annastolen signed in").see("annastolen changed their details").see("annalee");
     assert!(thief.is_signed_in().await && ann.is_signed_in().await);
     owner.press("This wasn't me").await;
-    owner.status(200).see("Your account is yours again");
+    owner.status(200).see("Now choose a new password that you don't use anywhere else.");
     assert!(!thief.is_signed_in().await && !ann.is_signed_in().await);
     choose_password(&mut owner, NEW_PASSWORD).await;
     owner.visit(&link).await;
@@ -167,7 +190,11 @@ async fn an_account_taken_over_comes_back_by_one_link_and_one_form(site: &Site) 
 
     let mut owner = site.visitor();
     owner.visit(&alarm.link("/auth/secure-account/")).await;
-    owner.status(200).see(MINE).see("You changed your email address").see("You changed your password");
+    owner
+        .status(200)
+        .see(MINE)
+        .see("annalee changed their email address")
+        .see("annalee changed their password");
     owner.press("This wasn't me").await;
     owner.status(200);
     choose_password(&mut owner, NEW_PASSWORD).await;
@@ -273,7 +300,7 @@ async fn an_owner_who_is_still_signed_in_takes_the_account_back_from_inside(site
     site.mail_to(MINE).await;
     ann.visit("/user-profile/activity/").await;
     ann.follow("This wasn't me").await;
-    ann.status(200).see("a•••@example.org").see("You changed your email address");
+    ann.status(200).see("a•••@example.org").see("annalee changed their email address");
     ann.press("This wasn't me").await;
     ann.status(200).see("We've emailed you a link");
     assert!(!ann.is_signed_in().await && !thief.is_signed_in().await);

@@ -23,7 +23,7 @@ async fn a_change_of_details_is_undone_once(site: &Site) {
     ann.visit("/user-profile/").await;
     let before = ann.twin();
     ann.press("Undo").await;
-    ann.status(200).see("Undone").see("@annalee").see("Ann Lee").see("Likes tea");
+    ann.status(200).see("Your change has been undone.").see("@annalee").see("Ann Lee").see("Likes tea");
     assert!(!ann.page().sees("You can undo this"));
     let mut again = before;
     again.press("Undo").await;
@@ -84,7 +84,7 @@ async fn a_picture_that_was_removed_comes_back(site: &Site) {
     ann.status(200).see("Your picture has been removed.").see("You can undo this until");
     assert!(!shown(&ann.page().body));
     ann.press("Undo").await;
-    ann.status(200).see("Undone");
+    ann.status(200).see("Your change has been undone.");
     assert!(shown(&ann.page().body), "{}", ann.page().body);
     // Removed for good, nothing of it is left: also when it was the only picture of the site.
     ann.visit("/user-profile/change-picture/").await;

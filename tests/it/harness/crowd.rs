@@ -106,6 +106,10 @@ pub fn fill(world: World, sandbox: &Sandbox, count: u32) {
 /// Adds so many events of so many people to their database.
 pub fn fill_events(world: World, sandbox: &Sandbox, count: u32, people: u32) {
     let mut conn = sandbox.connection();
+    if world == World::Embedded {
+        // Whoever is stopping may be writing still.
+        conn.batch_execute("PRAGMA busy_timeout = 60000").expect("patience");
+    }
     conn.batch_execute(&chronicle(world, count, people)).expect("events");
     settle(world, &mut conn);
 }
