@@ -74,6 +74,7 @@ mails! {
     AccountSecured,
     DataDownloaded,
     Farewell,
+    FarewellToOldAddress,
     AccountKept,
     AccountLeft,
     UnusedAccount,

@@ -9,11 +9,12 @@ use crate::config::{Config, Privacy};
 use crate::db::Connection;
 use crate::identity::{Id, LinkPurpose, Moment};
 use crate::keys::{Keys, SealKey};
-use crate::mail::{self, AccountKept, AccountLeft, Envelope, Farewell};
+use crate::mail::{self, AccountKept, AccountLeft, Envelope, Farewell, FarewellToOldAddress};
 use crate::records::events::{self, Kind, NewEvent, Source};
+use crate::records::links::{self, Link};
 use crate::records::users::{self, UNVERIFIED_LIFETIME, User};
 use crate::records::users::{dormancy, leaving};
-use crate::records::{links, mail_budgets, sessions};
+use crate::records::{mail_budgets, sessions};
 
 /// How accounts leave this site.
 #[derive(Clone, Copy)]
@@ -84,7 +85,6 @@ pub fn begin(
     passwords::revoke_pending(conn, &user.id, now)?;
     let Some(email) = user.confirmed_email() else { return Ok(()) };
     let lifetime = at.since(now);
-    links::revoke(conn, &user.id, LinkPurpose::KeepAccount, now)?;
     let (link, token) = links::issue(conn, &user.id, LinkPurpose::KeepAccount, email, lifetime, now)?;
     let mail = Farewell {
         name: user.display_name().to_owned(),
@@ -94,6 +94,30 @@ pub fn begin(
         link: link.as_str().to_owned(),
     };
     let envelope = Envelope::to(&user.id, email).with_secret(&token.expose(), lifetime, &rules.seal);
+    mail::queue(conn, mail, &envelope, now)?;
+    tell_old_address(conn, user, at, rules, now)
+}
+
+/// Tells the address that the account had before all changes that can still be undone, with a link that works for as long as the
+/// account waits.
+fn tell_old_address(
+    conn: &mut Connection,
+    user: &User,
+    at: Moment,
+    rules: LeaveRules,
+    now: Moment,
+) -> QueryResult<()> {
+    let changes = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?;
+    let Some(Link { email, .. }) = changes.into_iter().next() else { return Ok(()) };
+    let lifetime = at.since(now);
+    let (link, token) = links::issue(conn, &user.id, LinkPurpose::UndoEmail, &email, lifetime, now)?;
+    let mail = FarewellToOldAddress {
+        name: user.display_name().to_owned(),
+        at,
+        zone: user.time_zone.clone(),
+        link: link.as_str().to_owned(),
+    };
+    let envelope = Envelope::to(&user.id, &email).with_secret(&token.expose(), lifetime, &rules.seal);
     mail::queue(conn, mail, &envelope, now)
 }
 

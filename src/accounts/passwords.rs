@@ -13,8 +13,8 @@ use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::{self, User};
 use crate::records::{links, sessions, verifications};
 
-/// Sets a new password. Every session but `keep` ends, pending changes and links stop working, and the person is notified by
-/// mail.
+/// Sets a new password. Every session but `keep` ends, pending changes and links stop working, every known device is forgotten, and
+/// the person is notified by mail. Returns the account in its new epoch of devices: the one in front of its person may be known again.
 pub fn change(
     conn: &mut Connection,
     user: &User,
@@ -22,19 +22,21 @@ pub fn change(
     keep: Option<&Id>,
     source: &Source,
     now: Moment,
-) -> QueryResult<()> {
+) -> QueryResult<User> {
     users::set_password(conn, &user.id, hash, now)?;
     users::dormancy::end(conn, &user.id, now)?;
     sessions::end_all(conn, &user.id, keep, now)?;
     revoke_pending(conn, &user.id, now)?;
-    let Some(email) = &user.email else { return Ok(()) };
+    let changed = User { device_epoch: users::forget_devices(conn, &user.id)?, ..user.clone() };
+    let Some(email) = &user.email else { return Ok(changed) };
     let mail = PasswordChanged {
         name: user.display_name().to_owned(),
         at: now,
         zone: user.time_zone.clone(),
         ip: source.stored(),
     };
-    mail::queue(conn, mail, &Envelope::to(&user.id, email), now)
+    mail::queue(conn, mail, &Envelope::to(&user.id, email), now)?;
+    Ok(changed)
 }
 
 /// Revokes pending changes and links of an account: somebody else may have begun them.

@@ -10,10 +10,11 @@ use crate::db::Connection;
 use crate::identity::{Email, LinkPurpose, Moment, PasswordHash};
 use crate::keys::SealKey;
 use crate::mail::{self, EmailTakenAway, Envelope, Mail, NewSignIn};
+use crate::records::links::{self, Link};
 use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::{self, UNDO_LINK_LIFETIME, User};
 use crate::records::users::{dormancy, leaving};
-use crate::records::{events, links, sessions};
+use crate::records::{events, sessions};
 
 /// So many wrong passwords before the right one are worth an alarm (OWASP ASVS 5.0, 6.3.5).
 const FAILURES: usize = 5;
@@ -88,9 +89,15 @@ pub fn queue_alarm(
 /// Whose an account is, as far as can be told from inside it: the address before all changes that can still be undone, and since
 /// when they may be somebody else's.
 pub fn owner_of(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<Option<(Email, Moment)>> {
-    let changes = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?;
-    let before = changes.into_iter().next().map(|first| (first.email, first.created_at));
-    Ok(before.or_else(|| Some((user.confirmed_email()?.clone(), now))))
+    let first_change = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?.into_iter().next();
+    if let Some(Link { email, created_at, .. }) = first_change {
+        let holder = users::by_confirmed_email(conn, &email.canonical())?;
+        // Unless somebody else has confirmed it since.
+        if holder.is_none_or(|holder| holder.id == user.id) {
+            return Ok(Some((email, created_at)));
+        }
+    }
+    Ok(user.confirmed_email().map(|current| (current.clone(), now)))
 }
 
 /// Takes an account back for the owner of a mailbox, against whoever else has it in hand: its address is `owner` again, every

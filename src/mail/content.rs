@@ -106,7 +106,7 @@ impl MailWriter {
     pub(super) fn content(&self, greeting: &str, subject: impl Into<Message>) -> Content {
         Content {
             subject: subject.into(),
-            greeting: greeting.to_owned(),
+            greeting: if is_plain(greeting) { greeting.to_owned() } else { String::new() },
             paragraphs: Vec::new(),
             reason: None,
             code: None,
@@ -122,6 +122,13 @@ impl MailWriter {
     pub(super) fn url(&self, path: &str) -> String {
         paths::absolute(&self.public_url, path)
     }
+}
+
+/// Whether mail programs will take no part of a name for a link: whoever has an account in hand must not put one into its owner's
+/// mails.
+fn is_plain(name: &str) -> bool {
+    let is_host = |word: &str| word.split('.').filter(|part| part.chars().count() > 1).count() > 1;
+    !name.contains(['/', ':', '@', '\\']) && !name.split_whitespace().any(is_host)
 }
 
 impl Content {
@@ -193,5 +200,28 @@ impl Content {
     /// When the template fails, which is a mistake of ours.
     pub fn html(&self, language: Language) -> askama::Result<String> {
         Html { content: self }.render_with_values(&Reading { language, zone: &self.zone })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_be_a_link_is_no_greeting() {
+        for name in ["Ann Lee", "J. R. R. Tolkien", "J.R.R. Tolkien", "annalee", "فاطمة", "O'Neil-Smith Jr."]
+        {
+            assert!(is_plain(name), "{name}");
+        }
+        for name in [
+            "Eve https://evil.example",
+            "evil.example",
+            "Ann www.evil.example",
+            "a@b.example",
+            "Ann //x",
+            "mailto:x",
+        ] {
+            assert!(!is_plain(name), "{name}");
+        }
     }
 }

@@ -237,14 +237,17 @@ pub struct Asked {
     touched_at: Moment,
 }
 
-/// Lists what was last asked for to an address. Who asked is not its owner's business.
-pub fn of(conn: &mut Connection, email: &Email) -> QueryResult<Vec<Asked>> {
+/// Lists what was asked for to an address since it became somebody's. Who asked is not its owner's business, nor what was before.
+pub fn of(conn: &mut Connection, email: &Email, since: Moment) -> QueryResult<Vec<Asked>> {
     let rows: Vec<MailBudget> = mail_budgets::table
         .filter(mail_budgets::email.eq(email.mailbox()))
+        .filter(mail_budgets::touched_at.ge(since))
         .select(MailBudget::as_select())
         .load(conn)?;
-    let asked =
-        |row: MailBudget| Asked { recent: parse(&row.recent), kind: row.kind, touched_at: row.touched_at };
+    let asked = |row: MailBudget| {
+        let recent = parse(&row.recent).into_iter().filter(|at| *at >= since).collect();
+        Asked { recent, kind: row.kind, touched_at: row.touched_at }
+    };
     Ok(rows.into_iter().map(asked).collect())
 }
 

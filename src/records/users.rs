@@ -344,10 +344,11 @@ pub fn release_email(conn: &mut Connection, id: &Id) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Forgets every device that an account is known on.
-pub fn forget_devices(conn: &mut Connection, id: &Id) -> QueryResult<()> {
+/// Forgets every device that an account is known on; returns the epoch that begins.
+pub fn forget_devices(conn: &mut Connection, id: &Id) -> QueryResult<i32> {
     let raised = users::device_epoch.eq(users::device_epoch + 1);
-    diesel::update(users::table.find(id)).set(raised).execute(conn).map(drop)
+    diesel::update(users::table.find(id)).set(raised).execute(conn)?;
+    users::table.find(id).select(users::device_epoch).get_result(conn)
 }
 
 /// Sets the role.

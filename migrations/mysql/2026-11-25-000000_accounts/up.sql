@@ -138,7 +138,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     trouble TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
     INDEX outbox_state (state, due_at),
     INDEX outbox_created_at (created_at),
-    INDEX outbox_user_id (user_id, created_at),
+    INDEX outbox_user_id (user_id, state, created_at),
     INDEX outbox_state_created_at (state, created_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 

@@ -134,7 +134,7 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_state ON outbox (state, due_at);
 CREATE INDEX outbox_created_at ON outbox (created_at);
-CREATE INDEX outbox_user_id ON outbox (user_id, created_at);
+CREATE INDEX outbox_user_id ON outbox (user_id, state, created_at);
 CREATE INDEX outbox_state_created_at ON outbox (state, created_at);
 
 -- When mail of a kind was last asked for to an email, a few times back.

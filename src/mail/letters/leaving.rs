@@ -3,7 +3,7 @@
 use super::{Letter, Write};
 use crate::identity::{Moment, t};
 use crate::mail::content::{Content, Enclosed, MailWriter};
-use crate::paths::auth::{KEEP, SIGN_IN_ANY};
+use crate::paths::auth::{KEEP, SIGN_IN_ANY, UNDO_EMAIL};
 
 letter! {
     /// The account is going to be deleted. Its secret is the token of the link that keeps it.
@@ -26,6 +26,30 @@ impl Write for Farewell {
             )
             .button(t("Keep my account"), writer.url(&KEEP.to([&self.link, secret])))
             .note(t("Didn't ask for this? Open the link and choose “This wasn't me”."));
+        Some(content)
+    }
+}
+
+letter! {
+    /// The account is going to be deleted, as its address before the last changes is told. Its secret is the token of the link that
+    /// restores that.
+    FarewellToOldAddress("farewell-old-address", t("Account deletion, to the old address")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        link: String,
+    }
+}
+
+impl Write for FarewellToOldAddress {
+    fn write(&self, writer: &MailWriter, Enclosed { secret, .. }: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.name, t("Your account will be deleted"))
+            .in_zone(&self.zone)
+            .say(t("Your account, which used this email address until recently, will be deleted on {when}.").with("when", self.at))
+            .say(t("If this was you, you don't need to do anything."))
+            .say(t("Not you? Restore this address now. This keeps your account, signs out every device, and you'll need to choose a new password."))
+            .button(t("Restore this address"), writer.url(&UNDO_EMAIL.to([&self.link, secret])));
         Some(content)
     }
 }

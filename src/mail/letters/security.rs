@@ -25,7 +25,7 @@ impl NewSignIn {
         let sentence = if self.is_known_device {
             t("Someone signed in to your account on {when}, after several wrong passwords.")
         } else {
-            t("Someone signed in to your account on {when}, from a new device.")
+            t("Someone signed in to your account on {when}, from a device we don't recognise.")
         };
         sentence.with("when", self.at)
     }

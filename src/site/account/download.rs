@@ -201,7 +201,7 @@ async fn account(app: &App, user: &User, has_picture: bool, now: Moment) -> Resu
                 codes: verifications::all_of(conn, &user.id)?,
                 links: links::all_of(conn, &user.id)?,
                 recent_emails: match &user.email {
-                    Some(email) => mail_budgets::of(conn, email)?,
+                    Some(email) => mail_budgets::of(conn, email, user.email_since)?,
                     None => Vec::new(),
                 },
                 account: user.clone(),

@@ -10,8 +10,10 @@ use crate::identity::{Username, t};
 use crate::paths::account::{PASSWORD, PROFILE};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
+use crate::records::users::User;
 use crate::site::auth::password_check::{hash_new, own_words, require_current_password};
 use crate::site::auth::typing::{NewPasswordForm, Typing};
+use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
@@ -60,15 +62,16 @@ async fn submit(
         return Ok(page::ok(PasswordPage::new(&app, &by.viewer, &form.new, Problems::default())));
     }
     match change(&app, &by, &form).await {
-        Ok(session) => {
+        Ok((session, user)) => {
             browser.point_to(&session, by.now)?;
-            Ok(page::see_other(PROFILE.path()).saying(CHANGED.post()))
+            let device = device_cookie::remember(&app, &browser.req, &user);
+            Ok(page::see_other(PROFILE.path()).saying(CHANGED.post()).with_cookie(device))
         }
         Err(error) => Ok(page::form_again(PasswordPage::new(&app, &by.viewer, &form.new, error.problems()?))),
     }
 }
 
-async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, FormError> {
+async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<(Session, User), FormError> {
     let mut problems = Problems::default();
     if form.current_password.is_empty() {
         problems.add("current_password", t("Enter your current password."));
@@ -82,17 +85,18 @@ async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<Session, Form
     let hash = hash_new(app, &by.client, password, own_words(by.user())).await?;
     let by = by.clone();
     let config = app.config.sessions;
-    let session = app
+    let changed = app
         .db
         .write(move |conn| {
             let user = &by.still_may(conn)?;
-            passwords::change(conn, user, &hash, Some(&by.viewer.session.id), &by.source(), by.now)?;
+            let changed =
+                passwords::change(conn, user, &hash, Some(&by.viewer.session.id), &by.source(), by.now)?;
             events::note(conn, Kind::PasswordChanged, Some(&user.id), &by.source(), "", by.now)?;
-            by.rotate(conn, Rotation::PasswordGiven, config)
+            Ok::<_, FormError>((by.rotate(conn, Rotation::PasswordGiven, config)?, changed))
         })
         .await?;
     app.wakeup.wake();
-    Ok(session)
+    Ok(changed)
 }
 
 impl PasswordPage {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
+use serde::Deserialize;
 
 use crate::accounts::passwords::{LinkRules, queue_link};
 use crate::accounts::securing::{owner_of, secure};
@@ -17,7 +18,7 @@ use crate::records::events::{self, Kind};
 use crate::records::users;
 use crate::site::telling::{Happened, since};
 use crate::web::errors::HttpError;
-use crate::web::forms::FormError;
+use crate::web::forms::{Form, FormError};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
@@ -44,9 +45,16 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 struct SecurePage {
     /// Where the link goes.
     mailbox: Option<Email>,
-    /// Whether that is another address than the account has now.
-    is_other: bool,
+    /// The address that the account has now, where that is another one.
+    changed_to: Option<Email>,
     done: Vec<Happened>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct SecureForm {
+    /// On, when whoever asks changed the address themselves.
+    keep_email: String,
 }
 
 async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpError> {
@@ -60,39 +68,43 @@ async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpEr
         })
         .await?;
     let mailbox = owner.map(|(email, _)| email);
-    let is_other = mailbox != current;
-    Ok(page::ok(SecurePage { mailbox, is_other, done }))
+    let changed_to = current.filter(|current| mailbox.as_ref() != Some(current));
+    Ok(page::ok(SecurePage { mailbox, changed_to, done }))
 }
 
 async fn submit_form(
     app: Data<App>,
     Remaining(by): Remaining,
     browser: SignInRequest,
+    Form(form): Form<SecureForm>,
 ) -> Result<Answer, HttpError> {
-    submit(app, by, browser).await
+    submit(app, by, browser, &form).await
 }
 
 /// Takes the account back; everybody is signed out, here too.
 ///
 /// # Errors
 /// Confirm the password, when it was last given more than ten minutes ago: a passer-by must not do this.
-pub async fn submit(app: Data<App>, by: By, browser: SignInRequest) -> Result<Answer, HttpError> {
+pub async fn submit(
+    app: Data<App>,
+    by: By,
+    browser: SignInRequest,
+    form: &SecureForm,
+) -> Result<Answer, HttpError> {
     by.require_recent_password(SECURE_OWN.path())?;
+    let keeps_email = !form.keep_email.is_empty();
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
     app.db
         .write(move |conn| {
             let user = by.still_may(conn)?;
-            let owner = owner_of(conn, &user, by.now)?;
+            let current = || user.confirmed_email().map(|email| (email.clone(), by.now));
+            let owner = if keeps_email { current() } else { owner_of(conn, &user, by.now)? };
             let (owner, since) = owner.ok_or(HttpError::NotFound)?;
-            let is_back = secure(conn, &user, &owner, since, by.now)?;
-            let owner = match &user.email {
-                // Somebody else has confirmed it since: it cannot come back, and everything else must end all the same.
-                Some(current) if !is_back => {
-                    secure(conn, &user, current, since, by.now)?;
-                    current.clone()
-                }
-                Some(_) | None => owner,
-            };
+            if !secure(conn, &user, &owner, since, by.now)? {
+                return Err(
+                    HttpError::Unavailable("an address was confirmed by somebody else".to_owned()).into()
+                );
+            }
             let id = &user.id;
             events::note(conn, Kind::AccountSecured, Some(id), &by.source(), "", by.now)?;
             let name = user.display_name().to_owned();

@@ -96,7 +96,9 @@ async fn perform_carried(
 ) -> Result<Answer, HttpError> {
     match carried.path.as_str() {
         path if path == DOWNLOAD.path() => download::submit(app, by, browser.req).await,
-        path if path == SECURE_OWN.path() => secure::submit(app, by, browser).await,
+        path if path == SECURE_OWN.path() => {
+            secure::submit(app, by, browser, &carried.form().unwrap_or_default()).await
+        }
         _ => admin::perform_carried(app, by, carried).await,
     }
 }

@@ -139,7 +139,7 @@ async fn reset(
     // Of this link alone: what neighbours ask for must not keep anybody from using theirs.
     app.limits.take([Limit::Link.of(link.id.as_str())]).await?.spend();
     match set_password(&app, &client, link, &user, &form).await {
-        Ok(()) => {
+        Ok(user) => {
             // Who chose the password is its owner: what strangers guessed before counts no more, and later guesses have a
             // lane beside this device's.
             let logins = user.email.iter().map(Email::canonical).chain([user.username_canon.clone()]);
@@ -158,24 +158,26 @@ async fn set_password(
     link: Link,
     user: &User,
     form: &NewPasswordForm,
-) -> Result<(), FormError> {
+) -> Result<User, FormError> {
     let mut problems = Problems::default();
     let password = form.parse(app, &mut problems).ok_or(problems)?;
     let hash = hash_new(app, client, password, own_words(user)).await?;
     let user = user.clone();
     let source = client.source();
     let now = app.clock.now();
-    app.db
+    let changed = app
+        .db
         .write(move |conn| {
             if !links::consume(conn, &link.id, now)? {
                 return Err(dead_link(LinkState::Used, LinkPurpose::ResetPassword).into());
             }
-            passwords::change(conn, &user, &hash, None, &source, now)?;
-            Ok::<_, FormError>(events::note(conn, Kind::PasswordReset, Some(&user.id), &source, "", now)?)
+            let changed = passwords::change(conn, &user, &hash, None, &source, now)?;
+            events::note(conn, Kind::PasswordReset, Some(&user.id), &source, "", now)?;
+            Ok::<_, FormError>(changed)
         })
         .await?;
     app.wakeup.wake();
-    Ok(())
+    Ok(changed)
 }
 
 impl ResetPage {

@@ -14,6 +14,8 @@ stories! {
     an_account_taken_over_comes_back_by_one_link_and_one_form,
     thief_and_owner_act_at_the_same_moment,
     an_owner_who_is_still_signed_in_takes_the_account_back_from_inside,
+    an_owner_who_changed_the_address_themselves_keeps_it,
+    a_new_password_forgets_the_devices_that_others_may_have,
     whoever_has_just_changed_the_address_gets_no_link_that_takes_the_account,
     a_passer_by_cannot_take_the_account_back,
 }
@@ -52,7 +54,7 @@ async fn a_sign_in_on_a_new_device_is_mailed_to_its_owner(site: &Site) {
     let mut ann = site.member("annalee").await;
     let mut thief = thief(site).await;
     let alarm = site.mail.alarm_to(MINE).await;
-    for said in ["from a new device", "Firefox on Linux", "IP address 10.", "This wasn't me"] {
+    for said in ["from a device we don't recognise", "Firefox on Linux", "IP address 10.", "This wasn't me"] {
         assert!(alarm.text.contains(said), "“{said}” in {}", alarm.text);
     }
     // Once known, a device alarms nobody any more; nor did the one that signed up.
@@ -116,7 +118,7 @@ async fn guesses_before_the_owner_signs_in_silence_no_alarm(site: &Site) {
     site.wait(minutes(5)).await;
     thief(site).await;
     let alarm = site.mail.alarm_to(MINE).await;
-    assert!(alarm.text.contains("from a new device"), "{}", alarm.text);
+    assert!(alarm.text.contains("from a device we don't recognise"), "{}", alarm.text);
     // And the next thief, once the account has been taken back, is told of within the hour.
     ann.visit(&alarm.link("/auth/secure-account/")).await;
     ann.press("This wasn't me").await;
@@ -144,7 +146,9 @@ async fn the_link_of_an_alarm_only_shows_until_it_is_pressed(site: &Site) {
     choose_password(&mut owner, NEW_PASSWORD).await;
     owner.visit(&link).await;
     owner.status(410).see("already been used");
-    owner.visit(&format!("{}A/", &link[..link.len() - 2])).await;
+    let backwards: String = link.split('/').nth(4).unwrap().chars().rev().collect();
+    let (before, _) = link.trim_end_matches('/').rsplit_once('/').unwrap();
+    owner.visit(&format!("{before}/{backwards}/")).await;
     owner.status(404);
     let mut staff = site.visitor();
     site.appoint(Role::Superuser, "keeper").await;
@@ -241,12 +245,7 @@ async fn thief_and_owner_act_at_the_same_moment(site: &Site) {
         if round % 20 == 0 {
             let fields = [("email", THIEFS), ("current_password", PASSWORD)];
             thief.post("/user-profile/change-email/", &fields).await;
-            code = loop {
-                let mail = site.mail_to(THIEFS).await;
-                if mail.subject.contains("code") {
-                    break mail.code();
-                }
-            };
+            code = code_to(site, THIEFS).await;
         }
         let attack = match round % 5 {
             0 if !code.is_empty() => thief.posting("/user-profile/change-email/verify/", &[("otp", &code)]),
@@ -312,6 +311,76 @@ async fn an_owner_who_is_still_signed_in_takes_the_account_back_from_inside(site
     ann.sign_in(MINE, NEW_PASSWORD).await;
     ann.status(200).see("@annalee").see(MINE);
     assert_eq!(site.count("SELECT COUNT(*) FROM events WHERE kind = 'account-secured'").await, 1);
+}
+
+async fn an_owner_who_changed_the_address_themselves_keeps_it(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    change_email(site, &mut ann, PASSWORD, "new@example.org").await;
+    let mut thief = thief(site).await;
+    ann.visit("/user-profile/secure-account/").await;
+    ann.tick("I changed my email address myself. Keep new@example.org and send the link there.");
+    ann.press("This wasn't me").await;
+    ann.status(200).see("We've emailed you a link");
+    assert!(!thief.is_signed_in().await);
+    let link = loop {
+        let mail = site.mail_to("new@example.org").await;
+        if mail.text.contains("/auth/reset-password/") {
+            break mail.link("/auth/reset-password/");
+        }
+    };
+    ann.visit(&link).await;
+    choose_password(&mut ann, NEW_PASSWORD).await;
+    ann.sign_in("new@example.org", NEW_PASSWORD).await;
+    ann.see("@annalee");
+    // Once somebody else has the old address, it is not brought back.
+    let mut bob = site.visitor();
+    bob.sign_up("bobbob", MINE, PASSWORD).await;
+    let code = code_to(site, MINE).await;
+    bob.fill("Code", &code).press("Confirm").await;
+    bob.status(200).see("@bobbob");
+    ann.visit("/user-profile/secure-account/").await;
+    ann.see("new@example.org");
+    assert!(!ann.page().sees("undo the latest change"), "{}", ann.page());
+}
+
+/// The code in the next mail to that address that has one.
+async fn code_to(site: &Site, address: &str) -> String {
+    loop {
+        let mail = site.mail_to(address).await;
+        if mail.subject.contains("code") {
+            return mail.code();
+        }
+    }
+}
+
+async fn a_new_password_forgets_the_devices_that_others_may_have(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let stolen = ann.cookie("latchkey-device").expect("a cookie").to_owned();
+    for (how, password) in [("a reset", NEW_PASSWORD), ("a change", PASSWORD)] {
+        if how == "a reset" {
+            ann.press("Sign out").await;
+            ann.post("/auth/forgot-password/", &[("username", "annalee")]).await;
+            let link = site.mail_to(MINE).await.link("/auth/reset-password/");
+            ann.visit(&link).await;
+            choose_password(&mut ann, password).await;
+            ann.sign_in("annalee", password).await;
+        } else {
+            ann.change_password(NEW_PASSWORD, password).await;
+        }
+        ann.status(200);
+        let before = site.mail.alarms_to(MINE);
+        let mut thief = site.visitor();
+        thief.set_cookie("latchkey-device", &stolen);
+        thief.sign_in("annalee", password).await;
+        site.mail.alarm_to(MINE).await;
+        assert_eq!(site.mail.alarms_to(MINE), before + 1, "after {how}");
+        site.wait(hours(2)).await;
+        // Their own is known.
+        ann.sign_in("annalee", password).await;
+        ann.see("@annalee");
+        site.wait(minutes(1)).await;
+        assert_eq!(site.mail.alarms_to(MINE), before + 1, "after {how}");
+    }
 }
 
 async fn whoever_has_just_changed_the_address_gets_no_link_that_takes_the_account(site: &Site) {
