@@ -12,8 +12,7 @@ use crate::keys::{Keys, SealKey};
 use crate::mail::{self, AccountKept, AccountLeft, Envelope, Farewell, FarewellToOldAddress};
 use crate::records::events::{self, Kind, NewEvent, Source};
 use crate::records::links::{self, Link};
-use crate::records::users::{self, UNVERIFIED_LIFETIME, User};
-use crate::records::users::{dormancy, leaving};
+use crate::records::users::{self, UNDO_LINK_LIFETIME, UNVERIFIED_LIFETIME, User, dormancy, leaving};
 use crate::records::{mail_budgets, sessions};
 
 /// How accounts leave this site.
@@ -146,6 +145,12 @@ pub fn keep(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<bool
     }
     leaving::set(conn, &user.id, None)?;
     dormancy::end(conn, &user.id, now)?;
+    for link in links::open(conn, &user.id, LinkPurpose::UndoEmail, now)? {
+        // Was to work for as long as the account waited; of the change itself the old address has its own.
+        if link.expires_at > link.created_at.plus(UNDO_LINK_LIFETIME) {
+            links::cancel(conn, &link.id, LinkPurpose::UndoEmail, now)?;
+        }
+    }
     if let Some(email) = user.confirmed_email() {
         let mail = AccountKept { name: user.display_name().to_owned() };
         mail::queue(conn, mail, &Envelope::to(&user.id, email), now)?;

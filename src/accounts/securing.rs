@@ -12,8 +12,7 @@ use crate::keys::SealKey;
 use crate::mail::{self, EmailTakenAway, Envelope, Mail, NewSignIn};
 use crate::records::links::{self, Link};
 use crate::records::mail_budgets::{self, Asker, Budget};
-use crate::records::users::{self, UNDO_LINK_LIFETIME, User};
-use crate::records::users::{dormancy, leaving};
+use crate::records::users::{self, UNDO_LINK_LIFETIME, User, dormancy, leaving};
 use crate::records::{events, sessions};
 
 /// So many wrong passwords before the right one are worth an alarm (OWASP ASVS 5.0, 6.3.5).

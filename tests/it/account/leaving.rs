@@ -19,6 +19,7 @@ stories! {
     after_seven_days_the_account_is_gone_and_its_names_are_free,
     the_last_superuser_cannot_leave,
     an_address_that_can_be_undone_keeps_the_account_for_as_long,
+    an_old_address_has_no_longer_way_back_than_its_own_once_the_account_is_kept,
     administrators_see_who_leaves_and_keep_them_on_their_word,
     a_block_ends_the_leaving,
 }
@@ -201,6 +202,29 @@ async fn an_address_that_can_be_undone_keeps_the_account_for_as_long(site: &Site
     sweep(&site.app).await.unwrap();
     ann.sign_in(MINE, OTHER_PASSWORD).await;
     ann.status(200).see("@annalee");
+}
+
+async fn an_old_address_has_no_longer_way_back_than_its_own_once_the_account_is_kept(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/change-email/").await;
+    ann.fill("New email address", "new@example.org").fill("Current password", PASSWORD);
+    ann.press("Send the code").await;
+    let code = site.code_to("new@example.org").await;
+    ann.fill("Code", &code).press("Confirm").await;
+    let own = site.mail_to(MINE).await.link("/auth/undo-email/");
+    leave(&mut ann, "annalee", PASSWORD).await;
+    let longer = site.mail_to(MINE).await.link("/auth/undo-email/");
+    ann.visit(&longer).await;
+    ann.status(200);
+    ann.sign_in("annalee", PASSWORD).await;
+    ann.press("Keep my account").await;
+    ann.visit(&own).await;
+    ann.status(200);
+    site.wait(days(4)).await;
+    for link in [&own, &longer] {
+        ann.visit(link).await;
+        ann.status(410);
+    }
 }
 
 async fn administrators_see_who_leaves_and_keep_them_on_their_word(site: &Site) {
