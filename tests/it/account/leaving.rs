@@ -347,6 +347,13 @@ fn with_strict_privacy_nothing_names_whoever_has_gone_and_otherwise_the_audit_lo
                 let picture =
                     site.texts("SELECT picture AS text FROM users WHERE picture IS NOT NULL").await.remove(0);
                 ann.post("/auth/forgot-password/", &[("username", "annalee")]).await;
+                // Her name is in what events tell, and in how her browser calls itself.
+                for name in ["annabell", "annalee"] {
+                    ann.post("/user-profile/update/", &[("username", name)]).await;
+                }
+                let again = [("username", "annalee"), ("password", PASSWORD)];
+                let again = ann.other_browser().posting("/auth/sign-in/user/", &again);
+                again.header("User-Agent", "annalee Firefox").send().await.unwrap();
                 leave(&mut ann, "annalee", PASSWORD).await;
                 site.wait(days(8)).await;
                 // Nor of a sign-up that nobody confirmed.
@@ -387,6 +394,7 @@ fn without_days_of_grace_the_account_is_gone_at_once() {
         leave(&mut ann, "annalee", PASSWORD).await;
         ann.status(200).see("Your account has been deleted.");
         assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 0);
+        assert_eq!(site.count("SELECT COUNT(*) FROM mail_budgets").await, 0);
         assert!(site.mail_to(MINE).await.text.contains("This is our last email"));
         site.until("SELECT COUNT(*) FROM outbox", 0).await;
         // Not while somebody else's hand may be in it: on a new device, or after a change of address.
