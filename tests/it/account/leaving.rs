@@ -7,7 +7,8 @@ use latchkey::identity::Role;
 use secrecy::ExposeSecret as _;
 
 use crate::harness::{
-    OTHER_PASSWORD, PASSWORD, Sandbox, Site, Visitor, World, hours, minutes, pictures, run_alone, stories,
+    MailServer, OTHER_PASSWORD, PASSWORD, Program, Sandbox, Site, Visitor, World, free_port, hours, minutes,
+    pictures, run_alone, stories,
 };
 
 stories! {
@@ -414,6 +415,44 @@ fn without_days_of_grace_the_account_is_gone_at_once() {
         leave(&mut thief, "bobbob", PASSWORD).await;
         thief.see("will be deleted in 3 days");
         site.stop().await;
+    });
+}
+
+#[test]
+fn no_line_of_the_log_names_whoever_has_gone_once_they_have() {
+    run_alone(async || {
+        let (mail, folder, port) = (MailServer::start().await, tempfile::tempdir().unwrap(), free_port());
+        let settings = [
+            ("PUBLIC_URL", format!("http://localhost:{port}")),
+            ("DELETE_GRACE_DAYS", "0".to_owned()),
+            ("PRIVACY", "strict".to_owned()),
+            ("RUST_LOG", "info".to_owned()),
+        ];
+        let mut program = Program::serve(folder.path(), port, &mail, &HashMap::from(settings));
+        let mut ann = Visitor::new(format!("http://localhost:{port}"), "10.20.30.40".to_owned());
+        ann.sign_up("annalee", MINE, PASSWORD).await;
+        let code = mail.next_to(MINE).await.code();
+        ann.fill("Code", &code).press("Confirm").await;
+        let lines = || {
+            let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+            log.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let before = lines();
+        let id = before.iter().find_map(|line| line.split("\"user\":\"").nth(1)).expect("an event");
+        let id = id.split('"').next().unwrap().to_owned();
+        leave(&mut ann, "annalee", PASSWORD).await;
+        ann.status(200).see("Your account has been deleted.");
+        assert!(mail.next_to(MINE).await.text.contains("This is our last email"));
+        program.kill();
+        let after = lines().split_off(before.len());
+        assert!(after.iter().any(|line| line.contains("account-left")), "{after:#?}");
+        for mark in ["annalee", &id, "10.20.30.40"] {
+            assert!(!after.iter().any(|line| line.contains(mark)), "{mark} in {after:#?}");
+            assert!(
+                mark == "annalee" || before.iter().any(|line| line.contains(mark)),
+                "{mark} is looked for"
+            );
+        }
     });
 }
 
