@@ -3,8 +3,7 @@
 //! Rows are written as the database has them, through the types that read them, so that a new column is in it by itself; what
 //! is left out is said at the type (`serde(skip)`) and in the file's own README.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+mod archive;
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data, ServiceConfig};
@@ -13,8 +12,6 @@ use askama::Template;
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use zip::ZipWriter;
-use zip::write::{SimpleFileOptions, StreamWriter};
 
 use super::activity::{Part, csv_head, csv_lines};
 use crate::accounts::securing::queue_alarm;
@@ -40,6 +37,7 @@ use crate::web::page::{self, Answer};
 use crate::web::routes;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer};
+use archive::{Archive, internal};
 
 /// What programs recognise the form of `account.json` by; `docs/data.md` describes it.
 const FORMAT: &str = "latchkey-account-1";
@@ -124,8 +122,8 @@ fn pieces(
 ) -> impl stream::Stream<Item = Result<Bytes, HttpError>> {
     let (to, from) = mpsc::channel(2);
     actix_web::rt::spawn(async move {
-        let mut archive = Archive::new(to.clone());
-        if let Err(error) = pack(&app, &user, now, language, &mut archive).await {
+        let archive = Archive::new(to.clone());
+        if let Err(error) = pack(&app, &user, now, language, archive).await {
             // Whoever has gone is not told.
             to.send(Err(error)).await.unwrap_or_default();
         }
@@ -152,7 +150,7 @@ async fn pack(
     user: &User,
     now: Moment,
     language: Language,
-    archive: &mut Archive,
+    mut archive: Archive,
 ) -> Result<(), HttpError> {
     let (username, site) = (user.username.as_str(), app.config.brand.name.as_str());
     let readme = Readme { username, site, files: FILES };
@@ -183,9 +181,9 @@ async fn pack(
     let whose = Whose::One(user.id.clone());
     let own = Filter { user: whose.clone(), ..Filter::default() };
     let acts = Filter { actor: whose, ..Filter::default() };
-    pack_events(app, archive, EVENTS, own, |event| serde_json::to_string(&event.for_owner())).await?;
-    pack_events(app, archive, ACTS, acts, |event| serde_json::to_string(&event.for_actor())).await?;
-    pack_mails(app, archive, &user.id).await?;
+    pack_events(app, &mut archive, EVENTS, own, |event| serde_json::to_string(&event.for_owner())).await?;
+    pack_events(app, &mut archive, ACTS, acts, |event| serde_json::to_string(&event.for_actor())).await?;
+    pack_mails(app, &mut archive, &user.id).await?;
     archive.finish().await
 }
 
@@ -275,61 +273,4 @@ impl List {
         archive.write(text.as_bytes()).await?;
         Ok(is_last)
     }
-}
-
-/// A ZIP that is sent while it is written.
-struct Archive {
-    zip: ZipWriter<StreamWriter<Buffer>>,
-    buffer: Buffer,
-    to: mpsc::Sender<Result<Bytes, HttpError>>,
-}
-
-/// What the ZIP has written and nobody has sent yet.
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Archive {
-    fn new(to: mpsc::Sender<Result<Bytes, HttpError>>) -> Self {
-        let buffer = Buffer::default();
-        Self { zip: ZipWriter::new_stream(buffer.clone()), buffer, to }
-    }
-
-    /// Begins the next file.
-    fn begin(&mut self, name: &str) -> Result<(), HttpError> {
-        self.zip.start_file(name, SimpleFileOptions::default()).map_err(internal)
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), HttpError> {
-        self.zip.write_all(bytes).map_err(internal)?;
-        self.send().await
-    }
-
-    async fn finish(&mut self) -> Result<(), HttpError> {
-        let Self { zip, .. } = self;
-        std::mem::replace(zip, ZipWriter::new_stream(Buffer::default())).finish().map_err(internal)?;
-        self.send().await
-    }
-
-    async fn send(&mut self) -> Result<(), HttpError> {
-        let written = std::mem::take(&mut *self.buffer.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if written.is_empty() {
-            return Ok(());
-        }
-        self.to.send(Ok(Bytes::from(written))).await.map_err(internal)
-    }
-}
-
-fn internal(error: impl std::fmt::Display) -> HttpError {
-    HttpError::Internal(format!("a download broke off: {error}"))
 }

@@ -1,6 +1,5 @@
 //! Accounts that nobody uses: told twice, then blocked or deleted, and whoever signs in is left alone.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use latchkey::housekeeping::sweep;
@@ -20,18 +19,11 @@ fn everywhere(action: &str, story: impl AsyncFn(&Site, &Sandbox)) {
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
         let Some(sandbox) = world.sandbox() else { continue };
         run_alone(async || {
-            let site = start(&sandbox, &[("DORMANT_AFTER_DAYS", "400"), ("DORMANT_ACTION", action)]).await;
+            let site = sandbox.site_with(&[("DORMANT_AFTER_DAYS", "400"), ("DORMANT_ACTION", action)]).await;
             story(&site, &sandbox).await;
             site.stop().await;
         });
     }
-}
-
-async fn start(sandbox: &Sandbox, more: &[(&'static str, &str)]) -> Site {
-    let mut settings: HashMap<&'static str, String> = sandbox.settings.clone();
-    settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    settings.insert("DATABASE_URL", sandbox.url());
-    Site::start(settings).await
 }
 
 /// Lets days pass, one after the other, with what housekeeping does on each.
@@ -101,7 +93,7 @@ fn two_instances_tell_people_once() {
         for name in ["annalee", "bobbob", "charlie"] {
             site.member(name).await;
         }
-        let other = start(sandbox, &[("DORMANT_AFTER_DAYS", "400")]).await;
+        let other = sandbox.site_with(&[("DORMANT_AFTER_DAYS", "400")]).await;
         site.wait(days(371)).await;
         other.wait(days(371)).await;
         let (first, second) = futures_util::join!(sweep(&site.app), sweep(&other.app));
@@ -121,7 +113,7 @@ fn whoever_turns_it_on_for_old_accounts_gives_them_the_whole_notice() {
         sweep(&site.app).await.unwrap();
         site.mail_to(MINE).await;
         // Off for a while: what was said holds no more.
-        let off = start(sandbox, &[]).await;
+        let off = sandbox.site_with(&[]).await;
         off.wait(days(800)).await;
         sweep(&off.app).await.unwrap();
         assert_eq!(off.count("SELECT COUNT(*) FROM users WHERE dormancy_notices = 0").await, 1);
@@ -148,7 +140,7 @@ fn nobody_is_deleted_who_was_told_of_a_block_nor_sooner_than_the_settings_say_by
         for changed in [("DORMANT_ACTION", "delete"), ("DORMANT_AFTER_DAYS", "500")] {
             let usual = [("DORMANT_AFTER_DAYS", "400"), ("DORMANT_ACTION", "block")];
             let settings = usual.map(|(name, value)| if name == changed.0 { changed } else { (name, value) });
-            let other = start(sandbox, &settings).await;
+            let other = sandbox.site_with(&settings).await;
             other.wait(days(404)).await;
             sweep(&other.app).await.unwrap();
             let stays = "SELECT COUNT(*) FROM users WHERE blocked_at IS NULL AND leaves_at IS NULL";
@@ -170,7 +162,7 @@ fn a_device_that_stays_signed_in_and_is_used_counts() {
     let settings = [("DORMANT_AFTER_DAYS", "60"), ("DORMANT_ACTION", "delete"), long[0], long[1]];
     run_alone(async || {
         let Some(sandbox) = World::Embedded.sandbox() else { return };
-        let site = start(&sandbox, &settings).await;
+        let site = sandbox.site_with(&settings).await;
         let mut ann = site.member("annalee").await;
         for _ in 0..10 {
             live(&site, 20).await;

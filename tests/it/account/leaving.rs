@@ -6,9 +6,10 @@ use latchkey::housekeeping::sweep;
 use latchkey::identity::Role;
 use secrecy::ExposeSecret as _;
 
+use super::change_email;
 use crate::harness::{
-    MailServer, OTHER_PASSWORD, PASSWORD, Program, Sandbox, Site, Visitor, World, free_port, hours, minutes,
-    pictures, run_alone, stories,
+    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, World, free_port, hours, minutes, pictures,
+    run_alone, stories,
 };
 
 stories! {
@@ -182,11 +183,7 @@ async fn an_address_that_can_be_undone_keeps_the_account_for_as_long(site: &Site
     site.member("annalee").await;
     let mut thief = site.visitor();
     thief.sign_in("annalee", PASSWORD).await;
-    thief.visit("/user-profile/change-email/").await;
-    thief.fill("New email address", "thief@example.org").fill("Current password", PASSWORD);
-    thief.press("Send the code").await;
-    let code = site.code_to("thief@example.org").await;
-    thief.fill("Code", &code).press("Confirm").await;
+    change_email(site, &mut thief, PASSWORD, "thief@example.org").await;
     leave(&mut thief, "annalee", PASSWORD).await;
     thief.see("will be deleted in 7 days");
     site.mail_to(MINE).await;
@@ -207,11 +204,7 @@ async fn an_address_that_can_be_undone_keeps_the_account_for_as_long(site: &Site
 
 async fn an_old_address_has_no_longer_way_back_than_its_own_once_the_account_is_kept(site: &Site) {
     let mut ann = site.member("annalee").await;
-    ann.visit("/user-profile/change-email/").await;
-    ann.fill("New email address", "new@example.org").fill("Current password", PASSWORD);
-    ann.press("Send the code").await;
-    let code = site.code_to("new@example.org").await;
-    ann.fill("Code", &code).press("Confirm").await;
+    change_email(site, &mut ann, PASSWORD, "new@example.org").await;
     let own = site.mail_to(MINE).await.link("/auth/undo-email/");
     leave(&mut ann, "annalee", PASSWORD).await;
     let longer = site.mail_to(MINE).await.link("/auth/undo-email/");
@@ -267,14 +260,6 @@ async fn a_block_ends_the_leaving(site: &Site) {
     again.sign_up("annalee2", MINE, PASSWORD).await;
     ann.sign_in("annalee", PASSWORD).await;
     ann.status(403).see("spam");
-}
-
-/// A site in that world, with more settings.
-async fn site_with(sandbox: &Sandbox, more: &[(&'static str, &str)]) -> Site {
-    let mut settings: HashMap<&'static str, String> = sandbox.settings.clone();
-    settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    settings.insert("DATABASE_URL", sandbox.url());
-    Site::start(settings).await
 }
 
 /// Every text in every table, by table.
@@ -336,7 +321,7 @@ fn with_strict_privacy_nothing_names_whoever_has_gone_and_otherwise_the_audit_lo
         let Some(sandbox) = world.sandbox() else { continue };
         for privacy in ["strict", "usual"] {
             run_alone(async || {
-                let site = site_with(&sandbox, &[("PRIVACY", privacy)]).await;
+                let site = sandbox.site_with(&[("PRIVACY", privacy)]).await;
                 let mut bob = site.member("bobbob").await;
                 let mut ann = site.member("annalee").await;
                 let id =
@@ -407,11 +392,7 @@ fn without_days_of_grace_the_account_is_gone_at_once() {
         site.member("bobbob").await;
         let mut thief = site.visitor();
         thief.sign_in("bobbob", PASSWORD).await;
-        thief.visit("/user-profile/change-email/").await;
-        thief.fill("New email address", "thief@example.org").fill("Current password", PASSWORD);
-        thief.press("Send the code").await;
-        let code = site.code_to("thief@example.org").await;
-        thief.fill("Code", &code).press("Confirm").await;
+        change_email(&site, &mut thief, PASSWORD, "thief@example.org").await;
         leave(&mut thief, "bobbob", PASSWORD).await;
         thief.see("will be deleted in 3 days");
         site.stop().await;

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use latchkey::identity::Role;
 
+use super::change_email;
 use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, stories};
 
 stories! {
@@ -33,15 +34,6 @@ async fn thief(site: &Site) -> Visitor {
     thief.send(request, "/auth/sign-in/user/").await;
     thief.status(200).see("@annalee");
     thief
-}
-
-async fn change_email(site: &Site, visitor: &mut Visitor, password: &str, address: &str) {
-    visitor.visit("/user-profile/change-email/").await;
-    visitor.fill("New email address", address).fill("Current password", password);
-    visitor.press("Send the code").await;
-    let code = site.code_to(address).await;
-    visitor.fill("Code", &code).press("Confirm").await;
-    visitor.status(200).see("Your email address has been changed.");
 }
 
 async fn choose_password(visitor: &mut Visitor, password: &str) {

@@ -110,8 +110,14 @@ impl Sandbox {
 
     /// A site there.
     pub async fn site(&self) -> Site {
+        self.site_with(&[]).await
+    }
+
+    /// A site there with more settings.
+    pub async fn site_with(&self, more: &[(&'static str, &str)]) -> Site {
         let mut settings = self.settings.clone();
         settings.insert("DATABASE_URL", self.url());
+        settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         Site::start(settings).await
     }
 }
