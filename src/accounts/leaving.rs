@@ -41,9 +41,10 @@ impl LeaveRules {
 
 /// Who wants an account to be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Wish<'a> {
     OfItsPerson,
-    OfStaff,
+    /// For that reason, which the person is told.
+    OfStaff(&'a str),
 }
 
 /// An account that is gone.
@@ -75,7 +76,7 @@ pub fn begin(
     conn: &mut Connection,
     user: &User,
     at: Moment,
-    whose: Wish,
+    whose: Wish<'_>,
     rules: LeaveRules,
     now: Moment,
 ) -> QueryResult<()> {
@@ -89,7 +90,10 @@ pub fn begin(
         name: user.display_name().to_owned(),
         at,
         zone: user.time_zone.clone(),
-        by_staff: whose == Wish::OfStaff,
+        reason: match whose {
+            Wish::OfItsPerson => None,
+            Wish::OfStaff(reason) => Some(reason.to_owned()),
+        },
         link: link.as_str().to_owned(),
     };
     let envelope = Envelope::to(&user.id, email).with_secret(&token.expose(), lifetime, &rules.seal);

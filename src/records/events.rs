@@ -84,7 +84,7 @@ kinds! {
     /// A change of email was undone.
     EmailRestored: "email-restored", t("Email change undone"), t("{user} undid a change to their email address");
     /// The account was taken back from whoever else had it in hand.
-    AccountSecured: "account-secured", t("Account secured (“This wasn't me”)"), t("{user} said “This wasn't me” and took the account back");
+    AccountSecured: "account-secured", t("Account secured (“This wasn't me”)"), t("{user} chose “This wasn't me” and secured the account");
     /// Details were changed.
     DetailsChanged: "details-changed", t("Details changed"), t("{user} changed their details"), t("{actor} changed {user}'s details");
     /// The picture was changed or removed.

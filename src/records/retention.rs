@@ -66,7 +66,7 @@ impl Kept {
                 "Links in emails, for example to choose a new password: the address each was sent to, and when. Their secrets are kept only as hashes.",
             ),
             Self::Sessions => t(
-                "Devices that are signed in: the browser's name for itself, the IP address, and when each was used",
+                "Devices that are signed in: the browser and operating system, the IP address, and when each was used",
             ),
             Self::Mails => t(
                 "Emails that we sent: what kind, to which address, and what the mail server said. Their codes and links are erased.",

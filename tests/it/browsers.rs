@@ -149,7 +149,7 @@ fn one_s_account_is_in_one_s_own_hands_without_a_script() {
         page.press("Keep my account").await;
         sees("Your account won't be deleted.").await;
         page.goto(&alarm).await;
-        sees("What's happened in your account since then").await;
+        sees("Activity since that sign-in").await;
         page.press("This wasn't me").await;
         sees("Now choose a new password that you don't use anywhere else.").await;
         page.fill("New password", OTHER_PASSWORD).await.fill("Repeat the new password", OTHER_PASSWORD).await;

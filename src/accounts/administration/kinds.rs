@@ -55,7 +55,7 @@ kinds! {
     /// See [`super::Act::Edit`].
     Edit: "edit", t("Save details"), Helps;
     /// See [`super::Act::BeginDeletion`].
-    BeginDeletion: "begin-deletion", t("Delete after the days of grace"), Against;
+    BeginDeletion: "begin-deletion", t("Delete later"), Against;
     /// See [`super::Act::Keep`].
     Keep: "keep", t("Cancel the deletion"), Helps;
     /// See [`super::Act::Delete`].

@@ -178,8 +178,9 @@ impl ActContext<'_> {
             // Nobody could keep it.
             AccountStatus::Unverified => return self.delete(rules.removal),
         }
+        let wish = Wish::OfStaff(&self.actor.reason);
         match leaving::leaves_at(self.conn, self.user, rules, self.now)? {
-            Some(at) => leaving::begin(self.conn, self.user, at, Wish::OfStaff, rules, self.now)?,
+            Some(at) => leaving::begin(self.conn, self.user, at, wish, rules, self.now)?,
             None => return self.delete(rules.removal),
         }
         let was = self.user.status();

@@ -18,7 +18,7 @@ letter! {
 
 impl Write for PasswordChanged {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
-        let changed = t("Your password was changed on {when} from IP address {ip}.");
+        let changed = t("Your password was changed on {when}, from IP address {ip}.");
         let content = writer
             .content(&self.name, t("Your password has been changed"))
             .in_zone(&self.zone)

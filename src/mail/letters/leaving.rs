@@ -7,7 +7,14 @@ use crate::paths::auth::{KEEP, SIGN_IN_ANY, UNDO_EMAIL};
 
 letter! {
     /// The account is going to be deleted. Its secret is the token of the link that keeps it.
-    Farewell("farewell", t("Account deletion")) { name: String, at: Moment, zone: String, by_staff: bool, link: String }
+    Farewell("farewell", t("Account deletion")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        // Of whoever of the staff wants it.
+        reason: Option<String>,
+        link: String,
+    }
 }
 
 impl Write for Farewell {
@@ -15,18 +22,20 @@ impl Write for Farewell {
         let content = writer
             .content(&self.name, t("Your account will be deleted"))
             .in_zone(&self.zone)
-            .say(if self.by_staff {
-                t("An administrator has asked for your account to be deleted.")
-            } else {
-                t("We've had a request to delete your account.")
+            .say(match &self.reason {
+                Some(_) => t("An administrator has scheduled your account for deletion."),
+                None => t("We've had a request to delete your account."),
             })
             .say(
-                t("It will be deleted on {when}. Until then, you can change your mind.")
+                t("It will be deleted on {when}. Until then, you can choose to keep it.")
                     .with("when", self.at),
             )
-            .button(t("Keep my account"), writer.url(&KEEP.to([&self.link, secret])))
-            .note(t("Didn't ask for this? Open the link and choose “This wasn't me”."));
-        Some(content)
+            .because(self.reason.as_deref().unwrap_or_default())
+            .button(t("Keep my account"), writer.url(&KEEP.to([&self.link, secret])));
+        Some(match self.reason {
+            Some(_) => content,
+            None => content.note(t("Didn't ask for this? Open the link and choose “This wasn't me”.")),
+        })
     }
 }
 

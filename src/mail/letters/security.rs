@@ -80,7 +80,7 @@ letter! {
 impl Write for AccountSecured {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let content = writer
-            .content(&self.name, t("Your account is secured"))
+            .content(&self.name, t("Your account is now secure"))
             .say(t("Every device has been signed out, and the old password no longer works. Choose a new one to sign in again:"))
             .button(t("Choose a new password"), writer.url(&RESET.to([&self.link, secret])))
             .note(t("You can use the link once. It works for {lifetime}. After that, choose “Forgot your password?” on the sign-in page to get a new one.").with("lifetime", left));
@@ -102,7 +102,7 @@ letter! {
 
 impl Write for DataDownloaded {
     fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
-        let downloaded = t("A copy of your data was downloaded on {when} from IP address {ip}.");
+        let downloaded = t("A copy of your data was downloaded on {when}, from IP address {ip}.");
         let content = writer
             .content(&self.name, t("Your data has been downloaded"))
             .in_zone(&self.zone)

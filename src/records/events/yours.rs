@@ -84,7 +84,7 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::EmailChangeAsked, _) => t("You asked to change your email address"),
         (Kind::EmailChanged, _) => t("You changed your email address"),
         (Kind::EmailRestored, _) => t("A change to your email address was undone"),
-        (Kind::AccountSecured, _) => t("You said “This wasn't me” and took your account back"),
+        (Kind::AccountSecured, _) => t("You chose “This wasn't me” and secured your account"),
         (Kind::DataDownloaded, _) => t("You downloaded a copy of your data"),
         (Kind::DeletionAsked, false) => t("You asked for your account to be deleted"),
         (Kind::DeletionAsked, true) => t("An administrator asked for your account to be deleted"),

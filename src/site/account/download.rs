@@ -36,14 +36,14 @@ use crate::web::forms::FormError;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
 use crate::web::view::filters;
-use crate::web::viewer::{By, Viewer};
+use crate::web::viewer::{By, Remaining};
 use archive::{Archive, internal};
 
 /// What programs recognise the form of `account.json` by; `docs/data.md` describes it.
 const FORMAT: &str = "latchkey-account-1";
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(DOWNLOAD, show, submit));
+    config.service(routes::form(DOWNLOAD, show, submit_form));
 }
 
 #[derive(Template)]
@@ -79,8 +79,16 @@ const FILES: &[(&str, Sentence)] = &[
     (EMAILS, t("the emails we sent you, and whether they were delivered")),
 ];
 
-async fn show(_: Viewer) -> Answer {
+async fn show(_: Remaining) -> Answer {
     page::ok(DownloadPage)
+}
+
+async fn submit_form(
+    app: Data<App>,
+    Remaining(by): Remaining,
+    req: HttpRequest,
+) -> Result<Answer, HttpError> {
+    submit(app, by, req).await
 }
 
 /// Notes the download, tells its person by mail, and begins to send.

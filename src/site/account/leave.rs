@@ -30,8 +30,8 @@ use crate::web::viewer::{By, Remaining, SignInRequest};
 /// On the sign-in page.
 pub const LEAVES: Notice = Notice::counted(
     "leaves",
-    "You've been signed out, and your account will be deleted in 1 day. Changed your mind? Sign in before then, or use the link in our email.",
-    "You've been signed out, and your account will be deleted in {count} days. Changed your mind? Sign in before then, or use the link in our email.",
+    "You've been signed out, and your account will be deleted in 1 day. Changed your mind? Sign in before then and choose “Keep my account”, or use the link in our email.",
+    "You've been signed out, and your account will be deleted in {count} days. Changed your mind? Sign in before then and choose “Keep my account”, or use the link in our email.",
 );
 /// On the sign-in page.
 pub const LEFT: Notice = Notice::new("left", t("Your account has been deleted."));

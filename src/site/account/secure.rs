@@ -47,6 +47,8 @@ struct SecurePage {
     mailbox: Option<Email>,
     /// The address that the account has now, where that is another one.
     changed_to: Option<Email>,
+    /// Whether the account is about to be deleted.
+    is_leaving: bool,
     done: Vec<Happened>,
 }
 
@@ -60,6 +62,7 @@ pub struct SecureForm {
 async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpError> {
     let (user, now) = (by.viewer.user, by.now);
     let current = user.email.clone();
+    let is_leaving = user.leaves_at.is_some();
     let (owner, done) = app
         .db
         .read(move |conn| {
@@ -69,7 +72,7 @@ async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpEr
         .await?;
     let mailbox = owner.map(|(email, _)| email);
     let changed_to = current.filter(|current| mailbox.as_ref() != Some(current));
-    Ok(page::ok(SecurePage { mailbox, changed_to, done }))
+    Ok(page::ok(SecurePage { mailbox, changed_to, is_leaving, done }))
 }
 
 async fn submit_form(

@@ -53,7 +53,7 @@ notices! {
     EndSessions: "The person has been signed out.";
     RemovePicture: "Picture removed.";
     Edit: "Details saved.";
-    BeginDeletion: "The account will be deleted after the days of grace.";
+    BeginDeletion: "The account will be deleted when the days of grace are over.";
     Keep: "The account won't be deleted.";
     Delete: "Account deleted.";
 }

@@ -23,7 +23,7 @@ use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes;
 use crate::web::view::filters;
-use crate::web::viewer::{By, SignInRequest, Viewer};
+use crate::web::viewer::{By, Remaining, SignInRequest, Viewer};
 
 /// On the profile page, where nothing else was on the way.
 pub const CONFIRMED: Notice = Notice::new("confirmed", t("Thanks. You can continue now."));
@@ -54,7 +54,12 @@ struct ConfirmForm {
     carried: String,
 }
 
-async fn show(app: Data<App>, viewer: Viewer, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
+async fn show(
+    app: Data<App>,
+    Remaining(By { viewer, .. }): Remaining,
+    next: Next,
+    req: HttpRequest,
+) -> Result<Answer, HttpError> {
     let sealed = carried::take_arriving(&req, Why::Confirm).unwrap_or_default();
     let page = ConfirmPage::new(&app, &viewer, next, sealed, Problems::default()).await?;
     Ok(page::ok(page).showing(&[&TOO_LONG]))
@@ -62,7 +67,7 @@ async fn show(app: Data<App>, viewer: Viewer, next: Next, req: HttpRequest) -> R
 
 async fn submit(
     app: Data<App>,
-    by: By,
+    Remaining(by): Remaining,
     browser: SignInRequest,
     Form(form): Form<ConfirmForm>,
 ) -> Result<Answer, HttpError> {
@@ -99,6 +104,8 @@ async fn perform_carried(
         path if path == SECURE_OWN.path() => {
             secure::submit(app, by, browser, &carried.form().unwrap_or_default()).await
         }
+        // Who leaves does nothing else.
+        _ if by.user().leaves_at.is_some() => Err(HttpError::Forbidden),
         _ => admin::perform_carried(app, by, carried).await,
     }
 }

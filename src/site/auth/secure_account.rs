@@ -16,7 +16,7 @@ use crate::mail::AccountSecured;
 use crate::paths::auth::{RESET, SECURE, SIGN_IN_ANY, UNDO_EMAIL};
 use crate::records::events::{self, Kind};
 use crate::records::links::{self, LinkState};
-use crate::records::users;
+use crate::records::users::{self, User};
 use crate::site::telling::{Happened, since};
 use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
@@ -77,7 +77,7 @@ async fn show_secure(app: Data<App>, at: Path<(String, String)>) -> Result<Answe
     let (link, user) = open_link(&app, &at, LinkPurpose::SecureAccount).await?;
     let (whose, from) = (user.clone(), link.created_at);
     let done = app.db.read(move |conn| since(conn, &whose, from)).await?;
-    let is_other = user.email.as_ref().is_none_or(|email| !email.is_same_as(&link.email));
+    let is_other = has_moved(&user, &link.email);
     Ok(page::ok(SecurePage { username: user.username, restored: is_other.then_some(link.email), done }))
 }
 
@@ -102,16 +102,16 @@ pub async fn take_back(
 ) -> Result<Answer, HttpError> {
     let (link, user) = open_link(app, at, purpose).await?;
     let is_blocked = matches!(user.status(), AccountStatus::Blocked(_));
-    let (kind, notice) = match purpose {
-        LinkPurpose::UndoEmail => (Kind::EmailRestored, &EMAIL_RESTORED),
+    let kind = match purpose {
+        LinkPurpose::UndoEmail => Kind::EmailRestored,
         LinkPurpose::SecureAccount | LinkPurpose::KeepAccount | LinkPurpose::ResetPassword => {
-            (Kind::AccountSecured, &SECURED)
+            Kind::AccountSecured
         }
     };
     let source = client.source();
     let now = app.clock.now();
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
-    let (reset, token) = app
+    let (is_restored, (reset, token)) = app
         .db
         .write(move |conn| {
             // As it is now: it may have moved on since the link was looked at.
@@ -132,12 +132,19 @@ pub async fn take_back(
                 queue_link(conn, &user.id, &link.email, rules, now, mail)?;
             }
             let purpose = LinkPurpose::ResetPassword;
-            Ok::<_, FormError>(links::issue(conn, &user.id, purpose, &link.email, rules.lifetime, now)?)
+            let reset = links::issue(conn, &user.id, purpose, &link.email, rules.lifetime, now)?;
+            Ok::<_, FormError>((has_moved(&user, &link.email), reset))
         })
         .await?;
     app.wakeup.wake();
+    let notice = if is_restored { &EMAIL_RESTORED } else { &SECURED };
     let page = if is_blocked { SIGN_IN_ANY.to_string() } else { RESET.to([reset.as_str(), &token.expose()]) };
     Ok(page::see_other(page).saying(notice.post()))
+}
+
+/// Whether an account has another address than that by now.
+fn has_moved(user: &User, email: &Email) -> bool {
+    user.email.as_ref().is_none_or(|current| !current.is_same_as(email))
 }
 
 fn belongs_to_another() -> ErrorPage {

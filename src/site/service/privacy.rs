@@ -50,17 +50,17 @@ async fn show(app: Data<App>, _: Anyone) -> Answer {
     rows.push(Row {
         what: t("The whole of a picture that you upload, not just the part you keep"),
         why: t("So that you can crop it differently"),
-        how_long: t("{span} at most").with("span", MIN_ORPHAN_AGE + crate::housekeeping::EVERY),
+        how_long: t("Up to {span}").with("span", MIN_ORPHAN_AGE + crate::housekeeping::EVERY),
     });
     rows.push(Row {
         what: t("A cookie in your browser that says who has signed in there. Only your browser keeps it."),
-        why: t("So that strangers who guess at your password can't keep you out"),
+        why: t("So that other people's wrong guesses don't lock you out"),
         how_long: t("{span} after you last signed in there").with("span", cookies::MAX_LIFETIME),
     });
     rows.push(Row {
         what: t("A cookie in your browser that says what your details were before you changed them, or a copy of the picture that you removed"),
         why: t("So that you can undo it"),
-        how_long: t("{span} at most").with("span", MIN_ORPHAN_AGE + crate::housekeeping::EVERY),
+        how_long: t("Up to {span}").with("span", MIN_ORPHAN_AGE + crate::housekeeping::EVERY),
     });
     page::ok(PrivacyPage { rows, ends: ends(app.config.lifecycle) })
 }

@@ -43,7 +43,7 @@ async fn whoever_leaves_is_told_before_and_types_who_they_are(site: &Site) {
     ann.visit("/user-profile/").await;
     ann.follow("Delete your account").await;
     ann.status(200).see("You then have 7 days to change your mind").see("Someone else can then sign up");
-    ann.see("will still show your username for up to 400 days");
+    ann.see("will still show your username and email address for up to 400 days");
     leave(&mut ann, "annalie", PASSWORD).await;
     ann.status(422).see("The username doesn't match");
     leave(&mut ann, "annalee", "not the password").await;
@@ -72,6 +72,15 @@ async fn for_seven_days_a_sign_in_leads_to_the_way_back(site: &Site) {
     }
     phone.post("/user-profile/update/", &[("username", "another1")]).await;
     assert_eq!(phone.path(), "/user-profile/delete/");
+    // But to take their data with them, or to say that it was not them.
+    site.wait(minutes(11)).await;
+    phone.visit("/user-profile/delete/").await;
+    phone.follow("Download your data").await;
+    phone.press("Download your data").await;
+    phone.fill("Current password", PASSWORD);
+    let (request, _) = phone.submission("Confirm");
+    assert_eq!(request.send().await.unwrap().headers()["content-type"], "application/zip");
+    phone.sign_in("annalee", PASSWORD).await;
     phone.press("Sign out and let it be deleted").await;
     phone.see("You've signed out.");
     phone.sign_in("annalee", PASSWORD).await;
@@ -81,7 +90,10 @@ async fn for_seven_days_a_sign_in_leads_to_the_way_back(site: &Site) {
     sweep(&site.app).await.unwrap();
     phone.sign_in("annalee", PASSWORD).await;
     phone.status(200).see("@annalee");
-    site.mail_to(MINE).await;
+    // The farewell and the download come before.
+    for _ in 0..2 {
+        site.mail_to(MINE).await;
+    }
     let kept = site.mail_to(MINE).await;
     assert!(kept.text.contains("has been cancelled"), "{}", kept.text);
 }

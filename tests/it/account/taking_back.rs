@@ -146,7 +146,7 @@ async fn the_link_of_an_alarm_only_shows_until_it_is_pressed(site: &Site) {
     site.appoint(Role::Superuser, "keeper").await;
     staff.sign_in_at("/auth/sign-in/superuser/", "keeper", OTHER_PASSWORD).await;
     staff.visit("/admin/events/").await;
-    staff.see("said “This wasn't me”");
+    staff.see("chose “This wasn't me”");
     // It works for as long as a change of address can be undone.
     site.wait(hours(2)).await;
     owner.sign_in("annastolen", NEW_PASSWORD).await;
@@ -192,7 +192,7 @@ async fn an_account_taken_over_comes_back_by_one_link_and_one_form(site: &Site) 
         .see("annalee changed their email address")
         .see("annalee changed their password");
     owner.press("This wasn't me").await;
-    owner.status(200);
+    owner.status(200).see("Your old email address has been restored");
     choose_password(&mut owner, NEW_PASSWORD).await;
     owner.sign_in(MINE, NEW_PASSWORD).await;
     owner.status(200).see("@annalee").see(MINE);
