@@ -43,10 +43,6 @@ pub struct App {
     pub redis: Option<RedisConnection>,
 }
 
-fn open_places(file: &Path) -> Result<Places, String> {
-    Places::open(file).map_err(|error| format!("GEOIP_DATABASE {} cannot be used: {error}", file.display()))
-}
-
 impl App {
     /// Builds the program; connects to nothing yet.
     ///
@@ -104,4 +100,8 @@ impl App {
             sent: self.sent_mails.clone(),
         }
     }
+}
+
+fn open_places(file: &Path) -> Result<Places, String> {
+    Places::open(file).map_err(|error| format!("GEOIP_DATABASE {} cannot be used: {error}", file.display()))
 }

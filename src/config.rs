@@ -73,6 +73,8 @@ pub struct Config {
     pub sign_up: SignUp,
     /// From where the admin pages and the sign-in pages of staff may be used; empty: from anywhere.
     pub admin_networks: Vec<IpNet>,
+    /// Front ends of other origins that may ask who is signed in.
+    pub cors_allowed_origins: Vec<String>,
     /// What keeps browsers on https, with an https origin.
     pub hsts: Option<String>,
     /// How long the audit log is kept.
@@ -205,6 +207,7 @@ impl Config {
                 &[("open", SignUp::Open), ("closed", SignUp::Closed)],
             ),
             admin_networks: network::networks(read, "ADMIN_NETWORKS"),
+            cors_allowed_origins: network::cors_origins(read, &public_url),
             hsts: network::hsts(read),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
             lifecycle: LifecycleConfig::read(read),

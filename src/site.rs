@@ -19,6 +19,7 @@ pub fn routes(routes: &mut ServiceConfig, config: &Config) {
     auth::routes(routes);
     account::routes(routes);
     service::privacy::routes(routes);
+    service::whoami::routes(routes);
     admin::routes(routes);
     if config.debug {
         dev_mail::routes(routes);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::origin;
+use super::origin::{self, PublicUrl};
 use super::reader::Reader;
 
 /// Where to listen.
@@ -132,6 +132,29 @@ pub(super) fn trusted_proxies(read: &mut Reader<'_>) -> Vec<IpNet> {
         read.warn("TRUSTED_PROXIES covers a large part of all IP addresses: anyone with one of them can fake theirs");
     }
     proxies
+}
+
+/// Front ends that may ask who is signed in, each as browsers send it in `Origin`.
+pub(super) fn cors_origins(read: &mut Reader<'_>, public_url: &PublicUrl) -> Vec<String> {
+    struct FrontEnd(PublicUrl);
+    impl FromStr for FrontEnd {
+        type Err = ();
+
+        fn from_str(text: &str) -> Result<Self, ()> {
+            PublicUrl::parse_front_end(text).map(Self).ok_or(())
+        }
+    }
+    let name = "CORS_ALLOWED_ORIGINS";
+    let form = "a list of origins like https://app.example.org; http only on this machine";
+    let front_ends = read.parsed_list::<FrontEnd>(name, form);
+    for FrontEnd(url) in front_ends.iter().filter(|FrontEnd(url)| !url.is_of_site(public_url)) {
+        // The cookie is SameSite=Lax.
+        read.warn(&format!(
+            "{} in {name} isn't of the same site as PUBLIC_URL: browsers won't say there who is signed in",
+            url.origin()
+        ));
+    }
+    front_ends.into_iter().map(|FrontEnd(url)| url.origin().to_owned()).collect()
 }
 
 /// The header that keeps browsers on https; none for `off`. (RFC 6797. Without `includeSubDomains`: the neighbours of our name

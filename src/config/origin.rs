@@ -61,6 +61,18 @@ impl PublicUrl {
         self.is_origin(&origin.join("/"))
     }
 
+    /// Reads the origin of another program of this house, as a browser sends it: over https, or on this machine.
+    pub(super) fn parse_front_end(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|url| url.https || url.is_local())
+    }
+
+    /// Whether browsers take them for one site, as far as their names tell: the same scheme, and the same two words at the end.
+    /// (Which names are given to strangers, as `co.uk` is, only a list knows.)
+    pub(super) fn is_of_site(&self, other: &Self) -> bool {
+        let site = |host: &str| host.rsplitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
+        self.https == other.https && site(&self.host) == site(&other.host)
+    }
+
     /// As a browser sends it in `Origin`.
     pub fn origin(&self) -> &str {
         &self.origin

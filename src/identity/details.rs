@@ -78,6 +78,14 @@ impl FullName {
 }
 
 impl Phone {
+    /// Writes a stored number as people do: `+49 30 1234567`.
+    pub fn written(stored: &str) -> String {
+        match phonenumber::parse(None, stored) {
+            Ok(number) => number.format().mode(phonenumber::Mode::International).to_string(),
+            Err(_) => stored.to_owned(),
+        }
+    }
+
     /// Blanks, dashes and brackets are ignored, as people write them; so is the zero in brackets that is dialled only inside a
     /// country (ITU-T E.123), but where the number is none without it, as in Italy. `00` in front stands for `+`.
     pub fn parse(typed: &str) -> Result<Self, Message> {
@@ -104,16 +112,6 @@ fn digits_of(typed: &str) -> String {
     let is_filling = |c: char| c.is_whitespace() || is_dash(c) || matches!(c, '(' | ')' | '.' | '/');
     let number: String = typed.chars().filter(|c| !is_filling(*c)).collect();
     number.strip_prefix("00").map_or_else(|| number.clone(), |rest| format!("+{rest}"))
-}
-
-impl Phone {
-    /// Writes a stored number as people do: `+49 30 1234567`.
-    pub fn written(stored: &str) -> String {
-        match phonenumber::parse(None, stored) {
-            Ok(number) => number.format().mode(phonenumber::Mode::International).to_string(),
-            Err(_) => stored.to_owned(),
-        }
-    }
 }
 
 impl About {

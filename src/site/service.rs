@@ -2,3 +2,4 @@
 
 pub mod health;
 pub mod privacy;
+pub mod whoami;

@@ -3,6 +3,7 @@
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::{self, Guard};
+use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 
 use super::errors::{HttpError, Redirect};
@@ -36,6 +37,24 @@ where
         web::resource(path.pattern()).route(reading().to(get)).route(web::post().to(post)),
         "GET, HEAD, POST",
     )
+}
+
+/// What front ends of other origins may read: they ask first, by OPTIONS.
+pub fn shared<const N: usize, F, G, A, B>(
+    path: paths::Route<N>,
+    get: F,
+    preflight: G,
+) -> impl HttpServiceFactory + 'static
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+    G: Handler<B>,
+    B: FromRequest + 'static,
+    G::Output: Responder + 'static,
+{
+    let asking = web::method(Method::OPTIONS).to(preflight);
+    otherwise(web::resource(path.pattern()).route(reading().to(get)).route(asking), "GET, HEAD, OPTIONS")
 }
 
 /// Something that is only done, by a form on another page: whoever comes here by a reload or a bookmark is led to that page.

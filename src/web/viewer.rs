@@ -44,6 +44,9 @@ pub struct Remaining(pub By);
 /// Anybody, signed in or not.
 pub struct Anyone(pub Option<Viewer>);
 
+/// Whoever it is, as far as can be told; refuses while nobody can tell.
+pub struct Known(pub Option<Viewer>);
+
 /// Somebody who is not signed in; whoever is goes to their profile.
 pub struct Stranger;
 
@@ -97,6 +100,12 @@ from_request!(Anyone, |seen, req| match seen {
     Seen::Nobody | Seen::Unknown if Owner::of(req).is_none() => Ok(Self(None)),
     // Whoever sends a form of an account sends it for that account.
     seen => signed_in(seen, req).map(|viewer| Self(Some(viewer))),
+});
+
+from_request!(Known, |seen, _| match seen {
+    Seen::Nobody => Ok(Self(None)),
+    Seen::Somebody(viewer) => Ok(Self(Some(*viewer))),
+    Seen::Unknown => Err(HttpError::Unavailable("the session store is away".to_owned())),
 });
 
 from_request!(Stranger, |seen, _| match seen {

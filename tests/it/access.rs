@@ -91,6 +91,7 @@ const TABLE: &[(&str, For, For)] = &[
     (service::ROBOTS.pattern(), All(200), All(405)),
     (service::PRIVACY.pattern(), All(200), All(405)),
     (service::CHANGE_PASSWORD.pattern(), All(303), All(405)),
+    (auth::WHOAMI.pattern(), All(200), All(405)),
     (auth::PREFERENCES.pattern(), All(200), All(422)),
     // The last: whoever does it needs a new password.
     (account::SECURE_OWN.pattern(), People(200), People(303)),

@@ -51,7 +51,7 @@ fn a_journey_alternates_between_two_instances() {
         ann.go_to(other).fill("Name", "Ann Lee").press("Save").await;
         ann.go_to(one).visit("/user-profile/").await;
         ann.see("Ann Lee");
-        ann.follow("Change picture").await;
+        ann.follow("Add a picture").await;
         ann.choose_file("Picture", "a.png", "image/png", &pictures::png(300, 300)).press("Save").await;
         assert_eq!(pictures::shown(ann.go_to(other)).await.width(), 256, "the folder is shared");
         ann.go_to(other).press("Sign out").await;

@@ -26,7 +26,7 @@ async fn from_sign_up_to_a_new_address_and_password(site: &Site) {
     ann.press("Save").await;
     ann.see("Your changes have been saved.").see("Ann Lee").see("+49 30 1234567").see("Owls & <b>figs</b>.");
 
-    ann.follow("Change picture").await;
+    ann.follow("Add a picture").await;
     ann.choose_file("Picture", "me.png", "image/png", &pictures::png(640, 480)).press("Save").await;
     ann.see("Your picture has been updated.");
     let picture = pictures::shown(&mut ann).await;

@@ -43,6 +43,7 @@ fn a_redis_that_hangs_holds_nobody() {
             let (status, took) = look(&ann, "/user-profile/").await;
             assert_eq!(status, 503);
             assert!(took < Duration::from_secs(8), "{took:?}");
+            assert_eq!(look(&ann, "/auth/whoami/").await.0, 503, "nobody is said to be signed out");
         }
         redis.signal("CONT");
         comes_back(&mut ann).await;

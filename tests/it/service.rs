@@ -3,3 +3,4 @@
 mod connections;
 mod http;
 mod unusual;
+mod whoami;

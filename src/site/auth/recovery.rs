@@ -140,10 +140,11 @@ async fn reset(
     app.limits.take([Limit::Link.of(link.id.as_str())]).await?.spend();
     match set_password(&app, &client, link, &user, &form).await {
         Ok(user) => {
-            // Who chose the password is its owner: what strangers guessed before counts no more, and later guesses have a
-            // lane beside this device's.
+            // Who chose the password is its owner: what strangers guessed before counts no more, nor what whoever had the account
+            // in hand began, and later guesses have a lane beside this device's.
             let logins = user.email.iter().map(Email::canonical).chain([user.username_canon.clone()]);
-            app.limits.refill(logins.map(|login| Limit::SignIn.of(login))).await;
+            let change_email = Limit::ChangeEmail.of(user.id.as_str());
+            app.limits.refill(logins.map(|login| Limit::SignIn.of(login)).chain([change_email])).await;
             Ok(page::see_other(SIGN_IN.to([user.role.as_str()]))
                 .saying(PASSWORD_RESET.post())
                 .with_cookie(device_cookie::remember(&app, &req, &user)))
