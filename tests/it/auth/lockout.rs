@@ -8,6 +8,7 @@ use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, run_alone
 
 stories! {
     strangers_guess_and_who_signed_in_here_before_gets_in_every_time,
+    all_day_from_one_address_and_from_a_thousand_and_the_owner_gets_in,
     a_device_that_is_known_for_one_account_has_no_lane_for_another,
     a_name_that_is_shut_says_nothing_of_its_address,
     neighbours_use_up_no_link_of_a_known_device,
@@ -74,6 +75,35 @@ async fn neighbours_use_up_no_link_of_a_known_device(site: &Site) {
     ann.fill("Username or email address", "annalee").press("Send the link").await;
     ann.status(200);
     site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
+}
+
+async fn all_day_from_one_address_and_from_a_thousand_and_the_owner_gets_in(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    let stranger = site.visitor();
+    let wrong = [("username", "annalee"), ("password", OTHER_PASSWORD)];
+    for hour in 0..24 {
+        for number in 0..42 {
+            let address = format!("198.{}.{number}.1", 18 + hour);
+            let guess = stranger.posting("/auth/sign-in/user/", &wrong).header("X-Forwarded-For", address);
+            guess.send().await.unwrap();
+        }
+        for _ in 0..10 {
+            stranger.posting("/auth/sign-in/user/", &wrong).send().await.unwrap();
+        }
+        ann.press("Sign out").await;
+        ann.sign_in("annalee", PASSWORD).await;
+        ann.status(200).see("@annalee");
+        site.wait(minutes(60)).await;
+    }
+    // And on a device that nobody knows, by a reset.
+    let mut elsewhere = site.visitor();
+    elsewhere.post("/auth/forgot-password/", &[("username", "annalee")]).await;
+    let link = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
+    elsewhere.visit(&link).await;
+    elsewhere.fill("New password", OTHER_PASSWORD).fill("Repeat the new password", OTHER_PASSWORD);
+    elsewhere.press("Change password").await;
+    elsewhere.sign_in("annalee", OTHER_PASSWORD).await;
+    elsewhere.status(200).see("@annalee");
 }
 
 async fn a_device_that_is_known_for_one_account_has_no_lane_for_another(site: &Site) {
