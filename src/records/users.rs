@@ -173,6 +173,12 @@ pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<User>> {
     users::table.find(id).select(User::as_select()).get_result(conn).optional()
 }
 
+/// Says whether there is an account of that identifier, in the same time either way.
+pub fn exists(conn: &mut Connection, id: &Id) -> QueryResult<bool> {
+    let found: i64 = users::table.find(id).count().get_result(conn)?;
+    Ok(found == 1)
+}
+
 /// Finds an account by its username in lower case.
 pub fn by_username(conn: &mut Connection, canonical: &str) -> QueryResult<Option<User>> {
     users::table

@@ -293,10 +293,9 @@ async fn note(app: &App, kind: Kind, user: Option<&User>, client: &Client) -> Re
     app.db
         .write(move |conn| {
             // Hashing took its time: of an account that is gone by now nothing more is noted.
-            let user = match &user {
-                Some(user) => users::by_id(conn, user)?.map(|user| user.id),
-                None => None,
-            };
+            // Asked about nobody, too: the time must not tell that there is somebody.
+            let id = user.clone().unwrap_or_else(Id::new);
+            let user = users::exists(conn, &id)?.then_some(id);
             events::note(conn, kind, user.as_ref(), &source, "", now).map_err(db::Error::from)
         })
         .await
