@@ -335,12 +335,11 @@ impl Courier {
                 let has_ended = outbox::finish(conn, &id, state, trouble.as_deref(), now)?;
                 if let Some(why) = trouble.as_ref().filter(|_| has_ended && state != State::Sent) {
                     let user = match &user {
-                        Some(user) => users::by_id(conn, user)?,
+                        Some(user) => users::exists(conn, user)?.then_some(user),
                         None => None,
                     };
                     // What a server says names its recipient, who may be gone.
                     let why = if user.is_some() { why.as_str() } else { "" };
-                    let user = user.as_ref().map(|user| &user.id);
                     events::note(conn, Kind::MailGivenUp, user, &Source::Program, why, now)?;
                 }
                 Ok(())

@@ -33,7 +33,7 @@ pub fn to_tell(conn: &mut Connection, rules: Dormancy, limit: i64, now: Moment) 
 /// Tells somebody that nobody uses their account, and by when it ends: never sooner than was said. Nothing happens when they have
 /// just signed in, or when another instance was first.
 pub fn tell(conn: &mut Connection, user: &User, rules: Dormancy, now: Moment) -> QueryResult<()> {
-    if is_called_off(conn, user, rules)? {
+    if call_off_if_moot(conn, user, rules)? {
         return Ok(());
     }
     let told = usize::try_from(user.dormancy_notices).unwrap_or_default();
@@ -54,9 +54,9 @@ pub fn tell(conn: &mut Connection, user: &User, rules: Dormancy, now: Moment) ->
     mail::queue(conn, mail, &Envelope::to(&user.id, email), now)
 }
 
-/// Whether the account was used all the same, on a device that had stayed signed in, or its person was told of what the settings
-/// no longer say. Then it begins anew.
-fn is_called_off(conn: &mut Connection, user: &User, rules: Dormancy) -> QueryResult<bool> {
+/// Lets it begin anew where the account was used all the same, on a device that had stayed signed in, or its person was told of
+/// what the settings no longer say; returns whether it did.
+fn call_off_if_moot(conn: &mut Connection, user: &User, rules: Dormancy) -> QueryResult<bool> {
     let seen = sessions::last_seen(conn, std::slice::from_ref(&user.id))?.remove(&user.id);
     if let Some(seen) = seen.filter(|seen| *seen > user.last_used_at) {
         dormancy::end(conn, &user.id, seen)?;
@@ -91,7 +91,7 @@ pub fn end(
     let Some(user) = users::lock(conn, user)? else { return Ok(None) };
     let is_due = user.dormant_at.is_some_and(|at| at <= now) && user.status() == AccountStatus::Active;
     let is_last = user.role == Role::Superuser && other_superusers == 0;
-    if !is_due || is_last || is_called_off(conn, &user, rules)? {
+    if !is_due || is_last || call_off_if_moot(conn, &user, rules)? {
         return Ok(None);
     }
     if rules.action == DormantAction::Delete {

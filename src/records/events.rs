@@ -4,8 +4,6 @@
 mod looking_back;
 mod yours;
 
-pub use looking_back::{failures_before, forget_some, is_newest, sign_ups_gone};
-
 use std::net::IpAddr;
 
 use diesel::prelude::*;
@@ -14,6 +12,8 @@ use super::{Cursor, older_than};
 use crate::db::schema::events;
 use crate::db::{Connection, after_commit};
 use crate::identity::{Id, Message, Moment, Role, Sentence, t};
+
+pub use looking_back::{failures_before, forget_some, is_newest, sign_ups_gone};
 
 /// Each kind of event: its word in the database and in the log, in the words of the OWASP Logging Vocabulary where it has
 /// them; what a page calls it; and the sentence that tells one, and another for what somebody did to somebody else.
