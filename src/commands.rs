@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DatabaseConfig, Given, TransportKind};
 use crate::courier::{self, Transport};
 use crate::db::Db;
-use crate::identity::{Email, Id, Message, Zone};
+use crate::identity::{Email, Id, LinkToken, Message, Zone};
 use crate::keys::Keys;
 use crate::language::Language;
 use crate::logging;
@@ -67,6 +67,11 @@ enum Command {
         /// The empty database to copy to, for example `postgres://user@host/name`, or `file:PATH` of a file that holds its URL
         to: String,
     },
+    /// Show the secret with which an application asks who is signed in (see docs/applications.md)
+    AppSecret {
+        /// The application's host, for example wiki.example.org
+        host: String,
+    },
     /// Manage accounts
     #[command(subcommand)]
     User(user::Command),
@@ -102,6 +107,7 @@ fn execute(command: Command) -> Outcome {
         Command::CreateSuperuser(given) => superuser::run(&settings()?, given),
         Command::Check => in_runtime(check::run(&settings()?)),
         Command::Courier => serve::run_courier(settings()?),
+        Command::AppSecret { host } => app_secret(&settings()?, &host),
         Command::User(command) => in_runtime(user::run(command)),
         Command::Mail(command) => in_runtime(mail::run(command)),
         Command::MoveDatabase { from, to } => move_database(&from, &to),
@@ -216,6 +222,13 @@ fn move_database(from: &str, to: &str) -> Outcome {
     }
     say("Everything has been copied. Set DATABASE_URL to the new database, then start Latchkey again.")?;
     Ok(())
+}
+
+fn app_secret(config: &Config, host: &str) -> Outcome {
+    let application = config.applications.at(host).ok_or("APPS lists no application at that host")?;
+    let keys = Keys::derive(&config.secret_keys);
+    let secret = LinkToken::of_application(&keys.application, &application.host, application.secret_number);
+    say(secret.expose())
 }
 
 async fn send_test_mail(config: &Config, address: &str) -> Outcome {

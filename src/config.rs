@@ -2,11 +2,13 @@
 //!
 //! No part of the program reads the environment for itself. Secrets are kept in types whose `Debug` hides them.
 
+mod apps;
 mod brand;
 mod database;
 mod given;
 mod lifecycle;
 mod limits;
+mod log;
 mod mail;
 mod media;
 mod network;
@@ -21,11 +23,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+pub use apps::{Application, Applications, Place, ticket_in};
 pub use brand::{Brand, FooterLink, Logo, LogoKind, Palette, Shades, Support};
 pub use database::{Backend, DatabaseConfig};
 pub use given::Given;
 pub use lifecycle::{Dormancy, DormantAction, LifecycleConfig, Privacy};
 pub use limits::{Limit, LimitsConfig, Rate, RateLimits};
+pub use log::LogFormat;
 pub use mail::{MailConfig, Sender, Smtp, SmtpSecurity, TransportKind};
 pub use media::{BucketConfig, MediaConfig};
 pub use network::{AllowedHost, Listen};
@@ -75,6 +79,8 @@ pub struct Config {
     pub admin_networks: Vec<IpNet>,
     /// Front ends of other origins that may ask who is signed in.
     pub cors_allowed_origins: Vec<String>,
+    /// What people reach by signing in here.
+    pub applications: Applications,
     /// What keeps browsers on https, with an https origin.
     pub hsts: Option<String>,
     /// How long the audit log is kept.
@@ -122,14 +128,6 @@ pub enum SignUp {
     Closed,
 }
 
-/// `LOG_FORMAT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// Settings that hold a secret and may therefore come as `NAME_FILE`.
 const SECRETS: [&str; 6] = [
     "SECRET_KEY",
@@ -164,7 +162,7 @@ impl Config {
     }
 
     fn read(read: &mut Reader<'_>) -> Self {
-        check_log_filter(read);
+        log::check_filter(read);
         let debug = read.flag("DEBUG", false);
         let bind = network::listen(read);
         let public_url = PublicUrl::read(read, network::port(&bind));
@@ -208,14 +206,11 @@ impl Config {
             ),
             admin_networks: network::networks(read, "ADMIN_NETWORKS"),
             cors_allowed_origins: network::cors_origins(read, &public_url),
+            applications: Applications::read(read, &public_url),
             hsts: network::hsts(read),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
             lifecycle: LifecycleConfig::read(read),
-            log_format: read.one_of(
-                "LOG_FORMAT",
-                LogFormat::Text,
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            ),
+            log_format: LogFormat::read(read),
             public_url,
             warnings: Vec::new(),
         }
@@ -243,23 +238,6 @@ impl Config {
             (true, port) => format!("__Host-{name}-{port}"),
             (false, _) => name.to_owned(),
         }
-    }
-}
-
-/// A word that is no level would be taken for a part of the program, and everything else would fall silent.
-fn check_log_filter(read: &mut Reader<'_>) {
-    let is_level = |word: &str| word.eq_ignore_ascii_case("off") || word.parse::<log::Level>().is_ok();
-    let is_understood = |part: &str| match part.split_once('=') {
-        Some((target, level)) => !target.trim().is_empty() && is_level(level.trim()),
-        None => is_level(part.trim()),
-    };
-    let filter = read.text("RUST_LOG", "");
-    let filter = filter.split('/').next().unwrap_or_default();
-    if !filter.is_empty() && !filter.split(',').all(is_understood) {
-        read.mistake(
-            "RUST_LOG",
-            "must be like info or info,audit=off; levels: error, warn, info, debug, trace, off",
-        );
     }
 }
 

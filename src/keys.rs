@@ -29,6 +29,8 @@ pub struct Keys {
     pub outbox: SealKey,
     /// Seals forms on their way through another page.
     pub carried: SealKey,
+    /// The secrets that applications ask with.
+    pub application: [u8; 32],
     /// Names of limits in Redis, so that it learns no identifier.
     pub limit: [u8; 32],
     /// Names the accounts that are gone.
@@ -56,6 +58,7 @@ impl Keys {
             link: expand(&kdf, "verification link"),
             outbox: SealKey(expand(&kdf, "outbox")),
             carried: SealKey(expand(&kdf, "carried form")),
+            application: expand(&kdf, "application"),
             limit: expand(&kdf, "limit"),
             pseudonym: expand(&kdf, "pseudonym"),
             older: Vec::new(),

@@ -105,6 +105,9 @@ pub fn absolute(public_url: &PublicUrl, path: &str) -> String {
     format!("{}{path}", public_url.origin())
 }
 
+/// The longest way on, in bytes: it may hold the percent-encoded address of a page of an application.
+const MAX_NEXT: usize = 4096;
+
 /// Where to go afterwards: a page of ours or nothing, whatever was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Next(String);
@@ -115,13 +118,15 @@ impl Next {
     /// An allow-list and no list of tricks: our own prefixes, plain characters, no empty or dot segment.
     pub fn parse(asked: &str) -> Self {
         let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
-        let ours = [account::PROFILE, admin::ADMIN].iter().any(|prefix| path.starts_with(prefix.path()));
+        let is_way_in = path == auth::ENTER.path();
+        let ours = is_way_in
+            || [account::PROFILE, admin::ADMIN].iter().any(|prefix| path.starts_with(prefix.path()));
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~/".contains(&c);
         let steps = path.split('/').skip(1).collect::<Vec<_>>();
         let straight = steps.iter().rev().skip(1).all(|step| !step.is_empty() && !step.starts_with('.'))
             && steps.last().is_some_and(|step| !step.starts_with('.'));
         let query_is_plain = query.bytes().all(|c| plain(c) || b"=&%+@:".contains(&c));
-        if asked.len() <= 1024 && ours && path.bytes().all(plain) && straight && query_is_plain {
+        if asked.len() <= MAX_NEXT && ours && path.bytes().all(plain) && straight && query_is_plain {
             Self(asked.to_owned())
         } else {
             Self::default()

@@ -1,6 +1,7 @@
 //! What is kept. Each file owns one table: others call its functions with a connection that is inside their own
 //! transaction, and never name its columns. ([`transfer`] copies whole rows.)
 
+pub mod app_sessions;
 pub mod events;
 pub mod links;
 pub mod mail_budgets;

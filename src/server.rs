@@ -50,7 +50,7 @@ pub async fn serve(
     let couriers = if app.config.mail.courier { start_couriers(&app)? } else { Vec::new() };
     let housekeeper = actix_web::rt::spawn(housekeeping::work(app.clone()));
     let template = app.clone();
-    let assets = web::Data::new(Assets::of(&app.config.brand));
+    let assets = web::Data::new(Assets::of(&app.config.brand, &app.config.applications));
     let trusted = app.config.trusted_proxies.clone();
     let mut server = HttpServer::new(move || {
         let app = template.for_worker();
@@ -59,24 +59,33 @@ pub async fn serve(
         actix_web::App::new()
             .app_data(web::Data::clone(&data))
             .app_data(web::Data::clone(&assets))
-            .wrap(from_fn(gate::keep))
-            .wrap(from_fn(frame::draw))
-            .configure(site::health_routes)
-            .service(routes::page(STATIC, assets::serve))
-            .service(routes::page(FAVICON, assets::favicon))
-            .service(routes::page(TOUCH_ICON, assets::touch_icon))
-            .service(routes::page(ROBOTS, assets::robots))
+            .configure(|routes| {
+                // No setting, no address.
+                if !data.config.applications.is_empty() {
+                    site::application_routes(routes);
+                }
+            })
             .service(
                 web::scope("")
-                    .wrap(from_fn(carried::around))
-                    .wrap(from_fn(gate::check_origin))
-                    .wrap(from_fn(viewer::recognise))
-                    .wrap(session)
-                    .wrap(from_fn(session::around))
-                    .configure(|routes| site::routes(routes, &data.config))
+                    .wrap(from_fn(gate::keep))
+                    .wrap(from_fn(frame::draw))
+                    .configure(site::health_routes)
+                    .service(routes::page(STATIC, assets::serve))
+                    .service(routes::page(FAVICON, assets::favicon))
+                    .service(routes::page(TOUCH_ICON, assets::touch_icon))
+                    .service(routes::page(ROBOTS, assets::robots))
+                    .service(
+                        web::scope("")
+                            .wrap(from_fn(carried::around))
+                            .wrap(from_fn(gate::check_origin))
+                            .wrap(from_fn(viewer::recognise))
+                            .wrap(session)
+                            .wrap(from_fn(session::around))
+                            .configure(|routes| site::routes(routes, &data.config))
+                            .default_service(web::to(routes::nowhere)),
+                    )
                     .default_service(web::to(routes::nowhere)),
             )
-            .default_service(web::to(routes::nowhere))
     })
     // Answers made of several writes would otherwise wait 40 ms for the client's acknowledgement.
     .tcp_nodelay(true)

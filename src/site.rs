@@ -12,6 +12,7 @@ mod telling;
 use actix_web::web::ServiceConfig;
 
 use crate::config::Config;
+pub use service::application_routes;
 pub use service::health::routes as health_routes;
 
 /// Registers all pages, in the order in which somebody meets them.

@@ -11,9 +11,9 @@ use crate::mail::{self, Envelope, Mail, PasswordChanged, ResetPassword};
 use crate::records::events::Source;
 use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::{self, User};
-use crate::records::{links, sessions, verifications};
+use crate::records::{app_sessions, links, sessions, verifications};
 
-/// Sets a new password. Every session but `keep` ends, pending changes and links stop working, every known device is forgotten, and
+/// Sets a new password. Every session but `keep` ends, and every one at an application, pending changes and links stop working, every known device is forgotten, and
 /// the person is notified by mail. Returns the account in its new epoch of devices: the one in front of its person may be known again.
 pub fn change(
     conn: &mut Connection,
@@ -26,6 +26,8 @@ pub fn change(
     users::set_password(conn, &user.id, hash, now)?;
     users::dormancy::end(conn, &user.id, now)?;
     sessions::end_all(conn, &user.id, keep, now)?;
+    // The session that stays has new pointers only; what was handed to applications is as old as its old ones.
+    app_sessions::end_all(conn, &user.id, now)?;
     revoke_pending(conn, &user.id, now)?;
     let changed = User { device_epoch: users::forget_devices(conn, &user.id)?, ..user.clone() };
     let Some(email) = &user.email else { return Ok(changed) };

@@ -113,14 +113,16 @@ fn logo(read: &mut Reader<'_>) -> Option<Logo> {
     if path.is_empty() {
         return None;
     }
-    let logo = match std::fs::read(&path) {
-        Ok(bytes) => Logo::parse(bytes),
-        Err(error) => Err(format!("can't be read: {}", error.kind())),
-    };
-    logo.map_err(|why| read.mistake("SITE_LOGO", &why)).ok()
+    Logo::read(&path).map_err(|why| read.mistake("SITE_LOGO", &why)).ok()
 }
 
 impl Logo {
+    /// Reads the picture in a file; the error says what is wrong with it.
+    pub(super) fn read(path: &str) -> Result<Self, String> {
+        let bytes = std::fs::read(path).map_err(|error| format!("can't be read: {}", error.kind()))?;
+        Self::parse(bytes)
+    }
+
     fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         if bytes.len() > MAX_LOGO {
             return Err("must be 64 KB or smaller".to_owned());

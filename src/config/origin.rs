@@ -66,6 +66,11 @@ impl PublicUrl {
         Self::parse(text).filter(|url| url.https || url.is_local())
     }
 
+    /// Reads the origin of an application.
+    pub(super) fn parse_application(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|url| url.https)
+    }
+
     /// Whether browsers take them for one site, as far as their names tell: the same scheme, and the same two words at the end.
     /// (Which names are given to strangers, as `co.uk` is, only a list knows.)
     pub(super) fn is_of_site(&self, other: &Self) -> bool {

@@ -1,6 +1,23 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    app_sessions (id) {
+        id -> Text,
+        session_id -> Text,
+        user_id -> Text,
+        host -> Text,
+        state_digest -> Text,
+        ticket_digest -> Text,
+        ticket_expires_at -> Timestamp,
+        token_digest -> Nullable<Text>,
+        created_at -> Timestamp,
+        entered_at -> Nullable<Timestamp>,
+        last_used_at -> Timestamp,
+        ended_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     events (id) {
         id -> Text,
         at -> Timestamp,
@@ -122,11 +139,14 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(app_sessions -> sessions (session_id));
+diesel::joinable!(app_sessions -> users (user_id));
 diesel::joinable!(links -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(verifications -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    app_sessions,
     events,
     links,
     mail_budgets,

@@ -52,7 +52,7 @@ impl Id {
     }
 }
 
-/// The secret part of a link: 256 bits in base64url.
+/// The secret part of a link, or of an application's cookie: 256 bits in base64url.
 #[derive(Clone)]
 pub struct LinkToken([u8; 32]);
 
@@ -82,9 +82,24 @@ impl LinkToken {
         flow_mac(key, flow, purpose).verify_slice(&self.0).is_ok()
     }
 
+    /// The secret that an application asks with, made from a key instead of stored. A new number makes another one.
+    pub fn of_application(key: &[u8; 32], host: &str, number: u32) -> Self {
+        Self(application_mac(key, host, number).finalize().into_bytes().into())
+    }
+
+    /// Whether this is the secret of that application; takes the same time either way.
+    pub fn is_of_application(&self, key: &[u8; 32], host: &str, number: u32) -> bool {
+        application_mac(key, host, number).verify_slice(&self.0).is_ok()
+    }
+
     /// What to store of it.
     pub fn digest(&self) -> TokenDigest {
         TokenDigest(URL_SAFE_NO_PAD.encode(Sha256::digest(self.0)))
+    }
+
+    /// Names the browser that holds it, in an address: says nothing of it, and is not what is stored of it.
+    pub fn state_digest(&self) -> TokenDigest {
+        TokenDigest(URL_SAFE_NO_PAD.encode(Sha256::new_with_prefix("state ").chain_update(self.0).finalize()))
     }
 
     /// The text for the one link that carries it.
@@ -94,6 +109,11 @@ impl LinkToken {
 }
 
 impl TokenDigest {
+    /// Reads the digest in an address, if it has the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        LinkToken::parse(text).map(|_| Self(text.to_owned()))
+    }
+
     /// As stored.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -118,6 +138,10 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 
 fn flow_mac(key: &[u8; 32], flow: &Id, purpose: CodePurpose) -> Hmac<Sha256> {
     keyed_mac(key, &[purpose.as_str(), flow.as_str()])
+}
+
+fn application_mac(key: &[u8; 32], host: &str, number: u32) -> Hmac<Sha256> {
+    keyed_mac(key, &[host, &number.to_string()])
 }
 
 /// HMAC-SHA-256 over `parts`, each ended by a NUL so that no two lists are hashed alike.

@@ -20,3 +20,5 @@ pub const MAILS: Route<0> = Route::new("/admin/mails/");
 pub const MAIL: Route<1> = Route::new("/admin/mails/{id}/");
 pub const MAIL_ACT: Route<2> = Route::new("/admin/mails/{id}/{act:retry|cancel}/");
 pub const EVENTS: Route<0> = Route::new("/admin/events/");
+pub const APPS: Route<0> = Route::new("/admin/apps/");
+pub const APP: Route<1> = Route::new("/admin/apps/{host}/");

@@ -15,6 +15,7 @@ pub const UNDO_EMAIL: Route<2> = Route::new("/auth/undo-email/{uid}/{token}/");
 pub const SECURE: Route<2> = Route::new("/auth/secure-account/{uid}/{token}/");
 pub const KEEP: Route<2> = Route::new("/auth/keep-account/{uid}/{token}/");
 pub const REFRESH: Route<0> = Route::new("/auth/refresh/");
+pub const ENTER: Route<0> = Route::new("/auth/enter/");
 pub const WHOAMI: Route<0> = Route::new("/auth/whoami/");
 pub const PREFERENCES: Route<0> = Route::new("/preferences/");
 pub const CONFIRM: Route<0> = Route::new("/auth/confirm-password/");

@@ -69,6 +69,10 @@ kinds! {
     DeviceSignedOut: "device-signed-out", t("Device signed out"), t("{user} signed out another device");
     /// All other devices, or all of them, were.
     DevicesSignedOut: "devices-signed-out", t("Devices signed out"), t("{user} signed out their devices");
+    /// An application was opened, with a session there.
+    ApplicationOpened: "application-opened", t("Application opened"), t("{user} opened an application");
+    /// The sessions at an application were ended by their own person.
+    ApplicationLeft: "application-signed-out", t("Signed out of an application"), t("{user} signed out of an application");
     /// The password was confirmed.
     PasswordConfirmed: "password-confirmed", t("Password confirmed"), t("{user} re-entered their password");
     /// A reset link was sent.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::QueryResult;
 
 use super::users::UNVERIFIED_LIFETIME;
-use super::{events, links, mail_budgets, outbox, sessions, users, verifications};
+use super::{app_sessions, events, links, mail_budgets, outbox, sessions, users, verifications};
 use crate::config::Config;
 use crate::db::Connection;
 use crate::identity::{Moment, Sentence, t};
@@ -21,6 +21,7 @@ pub enum Kept {
     Codes,
     Links,
     Sessions,
+    AppSessions,
     Mails,
     MailBudgets,
     Events,
@@ -28,12 +29,13 @@ pub enum Kept {
 
 impl Kept {
     /// All of it.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::SignUps,
         Self::Codes,
         Self::Links,
         Self::Sessions,
+        Self::AppSessions,
         Self::Mails,
         Self::MailBudgets,
         Self::Events,
@@ -46,6 +48,7 @@ impl Kept {
             Self::Codes => "verifications",
             Self::Links => "links",
             Self::Sessions => "sessions",
+            Self::AppSessions => "app_sessions",
             Self::Mails => "outbox",
             Self::MailBudgets => "mail_budgets",
             Self::Events => "events",
@@ -68,6 +71,9 @@ impl Kept {
             Self::Sessions => t(
                 "Devices that are signed in: the browser and operating system, the IP address, and when each was used",
             ),
+            Self::AppSessions => {
+                t("Applications that you opened with this account, and when you last used each")
+            }
             Self::Mails => t(
                 "Emails that we sent: what kind, to which address, and what the mail server said. Their codes and links are erased.",
             ),
@@ -86,6 +92,9 @@ impl Kept {
             Self::Codes => t("To check the code that you enter, and to stop others from guessing it"),
             Self::Links => t("To recognise the link when you use it"),
             Self::Sessions => t("To keep you signed in, and to show you where"),
+            Self::AppSessions => {
+                t("To tell each application who you are, and to show you where you're signed in")
+            }
             Self::Mails => t("To find out why an email didn't arrive"),
             Self::MailBudgets => t("To stop anyone from flooding a mailbox"),
             Self::Events => t("To find out what happened if something goes wrong, and to show it to you"),
@@ -98,6 +107,7 @@ impl Kept {
             Self::Account => t("until the account is deleted"),
             Self::Links => t("after the link has expired"),
             Self::Sessions => t("after it can no longer be used"),
+            Self::AppSessions => t("after its last use"),
             Self::SignUps | Self::Codes | Self::Mails | Self::MailBudgets | Self::Events => {
                 t("after it was created")
             }
@@ -110,7 +120,7 @@ impl Kept {
             Self::Account => None,
             Self::SignUps | Self::Codes => Some(UNVERIFIED_LIFETIME),
             Self::Links => Some(72 * HOUR),
-            Self::Sessions | Self::Mails => Some(30 * DAY),
+            Self::Sessions | Self::AppSessions | Self::Mails => Some(30 * DAY),
             Self::MailBudgets => Some(DAY),
             Self::Events => Some(config.events_kept),
         }
@@ -125,6 +135,7 @@ impl Kept {
             Self::Codes => verifications::sweep(conn, before),
             Self::Links => links::sweep(conn, before),
             Self::Sessions => sessions::sweep(conn, before),
+            Self::AppSessions => app_sessions::sweep(conn, before),
             Self::Mails => outbox::sweep(conn, before, now),
             Self::MailBudgets => mail_budgets::sweep(conn, before),
             Self::Events => events::sweep(conn, before),

@@ -170,6 +170,11 @@ impl Session {
         self.idle_ends_at
     }
 
+    /// Whether its cookies outlive the browser's window.
+    pub fn outlives_window(&self) -> bool {
+        self.kind == SessionKind::Remembered
+    }
+
     /// How long it can last at most, for a cookie that is to outlive the browser's window.
     pub fn remaining(&self, now: Moment) -> Duration {
         self.absolute_ends_at.since(now)

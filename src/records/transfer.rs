@@ -4,6 +4,7 @@
 
 use diesel::prelude::*;
 
+use super::app_sessions::AppSession;
 use super::events::Event;
 use super::links::Link;
 use super::mail_budgets::MailBudget;
@@ -11,7 +12,7 @@ use super::outbox::OutboxMail;
 use super::sessions::Session;
 use super::users::User;
 use super::verifications::Verification;
-use crate::db::schema::{events, links, mail_budgets, outbox, sessions, users, verifications};
+use crate::db::schema::{app_sessions, events, links, mail_budgets, outbox, sessions, users, verifications};
 use crate::db::{Connection, Error};
 
 const BATCH: i64 = 500;
@@ -56,6 +57,7 @@ tables! {
     verifications: Verification, by verifications::id, after |last| verifications::id.gt(last.id.clone());
     links: Link, by links::id, after |last| links::id.gt(last.id.clone());
     sessions: Session, by sessions::id, after |last| sessions::id.gt(last.id.clone());
+    app_sessions: AppSession, by app_sessions::id, after |last| app_sessions::id.gt(last.id.clone());
     events: Event, by events::id, after |last| events::id.gt(last.id.clone());
     outbox: OutboxMail, by outbox::id, after |last| outbox::id.gt(last.id.clone());
     mail_budgets: MailBudget, by (mail_budgets::email, mail_budgets::kind, mail_budgets::asker), after |last| {

@@ -1,6 +1,7 @@
 //! One's own account: what is known about oneself, and a page for each thing that can be changed.
 
 mod activity;
+mod applications;
 pub(super) mod details;
 pub(super) mod download;
 mod email;
@@ -52,6 +53,7 @@ const NOTICES: &[&Notice] = &[
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(PROFILE, show));
     activity::routes(config);
+    applications::routes(config);
     details::routes(config);
     download::routes(config);
     email::routes(config);

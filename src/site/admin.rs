@@ -1,6 +1,7 @@
 //! For staff, who see, and superusers, who also act: all accounts, what happened, and what is on its way.
 
 mod acting;
+mod apps;
 mod bulk;
 mod bulk_act;
 mod events;
@@ -33,6 +34,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     pending::routes(config);
     outbox::routes(config);
     events::routes(config);
+    apps::routes(config);
 }
 
 /// Does what a form asked for that waited for the password, as if it had been sent now.

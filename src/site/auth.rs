@@ -2,6 +2,7 @@
 
 mod blocked;
 pub(super) mod confirm;
+mod enter;
 mod home;
 pub(super) mod keep_account;
 mod links;
@@ -24,6 +25,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     verification::routes(config);
     sign_in::routes(config);
     sign_out::routes(config);
+    enter::routes(config);
     recovery::routes(config);
     secure_account::routes(config);
     keep_account::routes(config);

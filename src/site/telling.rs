@@ -42,6 +42,7 @@ impl Happened {
 /// What somebody who has an account in hand does in its person's name.
 const IN_THEIR_NAME: &[Kind] = &[
     Kind::SignedIn,
+    Kind::ApplicationOpened,
     Kind::PasswordReset,
     Kind::PasswordChanged,
     Kind::EmailChangeAsked,

@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::errors::HttpError;
-use crate::config::{Brand, Logo, LogoKind};
+use crate::config::{Application, Applications, Brand, Logo, LogoKind};
 use crate::identity::fingerprint;
 use crate::paths::service::STATIC;
 
@@ -25,6 +25,8 @@ pub struct Assets {
     icon: Asset,
     /// For browsers that know no SVG, and for home screens.
     touch_icon: Asset,
+    /// Those of the applications, by their hosts.
+    app_icons: Vec<(String, Asset)>,
 }
 
 struct Asset {
@@ -44,17 +46,21 @@ const A_DAY: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=86400");
 
 impl Assets {
     /// Makes the files of a site.
-    pub fn of(brand: &Brand) -> Self {
+    pub fn of(brand: &Brand, applications: &Applications) -> Self {
+        let app_icon = |application: &Application| {
+            let icon = application.icon.as_ref()?;
+            Some((application.host.clone(), Asset::of_logo("app", icon)))
+        };
         let stylesheet = colors::rules(&brand.palette) + include_str!("../../static/site.css");
         let icon = include_str!("../../static/icon.svg").replace(KEY_COLOR, &brand.palette.light.accent);
         Self {
             stylesheet: Asset::new("site", "css", "text/css; charset=utf-8", stylesheet.into_bytes()),
             icon: match &brand.logo {
-                Some(Logo { kind: LogoKind::Svg, bytes }) => Asset::new("icon", "svg", SVG, bytes.clone()),
-                Some(Logo { kind: LogoKind::Png, bytes }) => Asset::new("icon", "png", PNG, bytes.clone()),
+                Some(logo) => Asset::of_logo("icon", logo),
                 None => Asset::new("icon", "svg", SVG, icon.into_bytes()),
             },
             touch_icon: Asset::new("touch-icon", "png", PNG, brand.touch_icon().to_vec()),
+            app_icons: applications.iter().filter_map(app_icon).collect(),
         }
     }
 
@@ -73,8 +79,15 @@ impl Assets {
         self.icon.kind
     }
 
+    /// The path of an application's icon.
+    pub fn app_icon(&self, host: &str) -> Option<&str> {
+        self.app_icons.iter().find(|(of, _)| of == host).map(|(_, icon)| icon.path.as_str())
+    }
+
     fn find(&self, path: &str) -> Option<&Asset> {
-        [&self.stylesheet, &self.icon, &self.touch_icon].into_iter().find(|asset| asset.path == path)
+        let own = [&self.stylesheet, &self.icon, &self.touch_icon];
+        let all = own.into_iter().chain(self.app_icons.iter().map(|(_, icon)| icon));
+        all.into_iter().find(|asset| asset.path == path)
     }
 }
 
@@ -113,6 +126,13 @@ pub async fn robots() -> HttpResponse {
 static OFFERED: LazyLock<[Encoding; 2]> = LazyLock::new(|| [Encoding::gzip(), Encoding::identity()]);
 
 impl Asset {
+    fn of_logo(name: &str, logo: &Logo) -> Self {
+        match logo.kind {
+            LogoKind::Svg => Self::new(name, "svg", SVG, logo.bytes.clone()),
+            LogoKind::Png => Self::new(name, "png", PNG, logo.bytes.clone()),
+        }
+    }
+
     fn new(name: &str, extension: &str, kind: &'static str, plain: Vec<u8>) -> Self {
         let hash = fingerprint(&plain);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

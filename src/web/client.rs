@@ -65,6 +65,13 @@ pub fn ip_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
     ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
 }
 
+/// The same for a request that passes no gate.
+pub fn ip_of_request(req: &HttpRequest) -> IpAddr {
+    let app = req.app_data::<web::Data<App>>();
+    let trusted = app.map(|app| app.config.trusted_proxies.as_slice()).unwrap_or_default();
+    ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
+}
+
 /// How much of an address names a network, in bits.
 #[derive(Clone, Copy)]
 struct Prefix {

@@ -18,6 +18,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
 use ipnet::IpNet;
 use rustix::net::Shutdown;
 use tokio::time::Instant;
@@ -94,6 +95,22 @@ async fn hang_up_when_quiet(connection: Weak<Watched>) {
             Some(until) => tokio::time::sleep_until(until).await,
             None => tokio::time::sleep(QUIET_AFTER_FORM / 2).await,
         }
+    }
+}
+
+/// Notes that a whole head has come, of a request that passes no frame.
+pub fn begin(req: &HttpRequest) -> Option<Connection> {
+    let connection = req.conn_data::<Connection>().cloned();
+    connection.inspect(Connection::begin)
+}
+
+/// Notes that its answer is on its way. Its body, if it has one, is never read.
+pub fn end(connection: Option<Connection>, answer: &HttpResponse) {
+    if let Some(connection) = connection {
+        connection.end(match answer.body().size() {
+            BodySize::Sized(bytes) => bytes,
+            BodySize::None | BodySize::Stream => 0,
+        });
     }
 }
 

@@ -115,6 +115,25 @@ fn warn_of_forgotten_proxy(req: &ServiceRequest) {
     }
 }
 
+/// Says something at most once a minute, however often it happens.
+pub struct OncePerMinute(Mutex<Option<Instant>>);
+
+impl OncePerMinute {
+    #[expect(clippy::new_without_default, reason = "for constants")]
+    pub const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// Warns, unless it did within the last minute.
+    pub fn warn(&self, what: impl FnOnce() -> String) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed().as_secs() >= 60) {
+            *last = Some(Instant::now());
+            log::warn!("{}", what());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::body::BoxBody;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 
@@ -17,6 +17,7 @@ use super::view::View;
 pub struct Answer {
     content: Content,
     cookies: Vec<Cookie<'static>>,
+    headers: Vec<(HeaderName, &'static str)>,
     notice: Option<Posted>,
     /// What the page may say of what has just been done.
     shown: Vec<&'static Notice>,
@@ -91,6 +92,13 @@ impl Answer {
         self
     }
 
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
     /// Gives the browser a cookie.
     #[must_use]
     pub fn with_cookie(mut self, cookie: Cookie<'static>) -> Self {
@@ -101,7 +109,14 @@ impl Answer {
 
 impl From<Content> for Answer {
     fn from(content: Content) -> Self {
-        Self { content, cookies: Vec::new(), notice: None, shown: Vec::new(), retry_after: None }
+        Self {
+            content,
+            cookies: Vec::new(),
+            headers: Vec::new(),
+            notice: None,
+            shown: Vec::new(),
+            retry_after: None,
+        }
     }
 }
 
@@ -126,6 +141,9 @@ impl Responder for Answer {
             Content::SeeOther(path) => HttpResponse::SeeOther().insert_header((LOCATION, path)).finish(),
             Content::Finished(response) => response,
         };
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

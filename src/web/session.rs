@@ -23,7 +23,7 @@ use super::cookies;
 use super::errors::HttpError;
 use crate::app::App;
 use crate::identity::{Id, Moment};
-use crate::records::sessions::{Session, SessionKind};
+use crate::records::sessions::Session;
 use store::{REDIS_AWAY, Store};
 
 const POINTER: &str = "session";
@@ -77,7 +77,7 @@ struct Live {
 
 /// Notes that this request belongs to a live session, for the way back through [`around`].
 pub fn mark_live(req: &HttpRequest, session: &Session, now: Moment) {
-    let max_age = (session.kind == SessionKind::Remembered).then(|| session.remaining(now));
+    let max_age = session.outlives_window().then(|| session.remaining(now));
     req.extensions_mut().insert(Live { max_age });
 }
 

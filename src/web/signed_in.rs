@@ -52,9 +52,18 @@ impl Face {
         Self {
             picture: user.picture.as_deref().map(|name| PICTURE.to([name])),
             initials: initials(user.display_name()),
-            hue: user.id.as_str().bytes().map(usize::from).sum::<usize>() % 12,
+            hue: hue(user.id.as_str()),
         }
     }
+
+    /// That of something that has a name and no picture.
+    pub fn of_name(name: &str) -> Self {
+        Self { picture: None, initials: initials(name), hue: hue(name) }
+    }
+}
+
+fn hue(of: &str) -> usize {
+    of.bytes().map(usize::from).sum::<usize>() % 12
 }
 
 /// One or two letters for somebody without a picture.

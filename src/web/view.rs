@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::config::{Brand, SignUp, Support};
 use crate::identity::{Message, Moment, Role, Theme, Zone};
 use crate::language::Language;
-use crate::paths::auth::SIGN_IN;
+use crate::paths::auth::{ENTER, SIGN_IN};
 
 /// What a page is drawn with.
 #[derive(Clone)]
@@ -136,6 +136,24 @@ impl View {
     /// The path of the icon.
     pub fn icon(&self) -> &str {
         self.assets.icon()
+    }
+
+    /// Whether there are applications to open.
+    pub fn has_applications(&self) -> bool {
+        !self.app.config.applications.is_empty()
+    }
+
+    /// The path of an application's icon.
+    pub fn app_icon(&self, host: &str) -> Option<&str> {
+        self.assets.app_icon(host)
+    }
+
+    /// The name of the application that a way on leads into.
+    pub fn leads_to(&self, next: &str) -> Option<String> {
+        let (_, query) = next.split_once('?').filter(|(path, _)| *path == ENTER.path())?;
+        let fields: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
+        let (_, to) = fields.iter().find(|(name, _)| name == "to")?;
+        Some(self.app.config.applications.place(to)?.application.name.clone())
     }
 
     /// The media type of the icon.

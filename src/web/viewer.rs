@@ -288,10 +288,18 @@ impl By {
     /// # Errors
     /// Confirm the password.
     pub fn require_recent_password(&self, next: &str) -> Result<(), HttpError> {
-        if self.viewer.session.since_password(self.now).is_some_and(|since| since < RECENT) {
+        self.require_password_within(RECENT, Next::parse(next))
+    }
+
+    /// The same for another span of time.
+    ///
+    /// # Errors
+    /// Confirm the password.
+    pub fn require_password_within(&self, span: Duration, next: Next) -> Result<(), HttpError> {
+        if self.viewer.session.since_password(self.now).is_some_and(|since| since < span) {
             Ok(())
         } else {
-            Err(Redirect::ConfirmNeeded(Next::parse(next)).into())
+            Err(Redirect::ConfirmNeeded(next).into())
         }
     }
 

@@ -83,6 +83,16 @@ const TABLE: &[(&str, For, For)] = &[
     (service::DEV_MAILS.pattern(), All(404), All(404)),
     (service::DEV_MAIL.pattern(), All(404), All(404)),
     (service::DEV_MAIL_HTML.pattern(), All(404), All(404)),
+    // Without what a proxy says of an application's request, and without an application's secret.
+    (service::FORWARD_AUTH.pattern(), All(403), All(403)),
+    (service::FORWARD_AUTH_NGINX.pattern(), All(403), All(403)),
+    (service::FORWARD_AUTH_ENVOY.pattern(), All(403), All(403)),
+    (service::INTROSPECT.pattern(), All(405), All(401)),
+    (auth::ENTER.pattern(), All(400), All(405)),
+    (account::APPLICATIONS.pattern(), People(200), All(405)),
+    (account::LEAVE_APPLICATION.pattern(), All(303), People(303)),
+    (admin::APPS.pattern(), Staff(200), All(405)),
+    (admin::APP.pattern(), Staff(404), All(405)),
     (service::HEALTHZ.pattern(), All(200), All(405)),
     (service::READYZ.pattern(), All(200), All(405)),
     (service::STATIC.pattern(), All(404), All(405)),
@@ -192,12 +202,12 @@ fn everybody_may_do_what_the_table_says_and_nothing_else() {
                     "blocked" => blocked.twin(),
                     _ => visitor(&site, name, role).await,
                 };
-                let other =
-                    if get.status(None) == 404 && post.status(None) == 404 && path.starts_with("/dev/") {
-                        404
-                    } else {
-                        405
-                    };
+                let other = match (get.status(None), post.status(None)) {
+                    (404, 404) if path.starts_with("/dev/") => 404,
+                    // For an application's requests, of whatever method.
+                    (403, 403) => 403,
+                    _ => 405,
+                };
                 let cells = BTreeMap::from([
                     ("GET", get.status(role)),
                     ("HEAD", get.status(role)),

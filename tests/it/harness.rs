@@ -1,5 +1,6 @@
 //! What the tests are made with: a site, its visitors, their mailbox, and the services of this machine.
 
+mod application;
 mod browser;
 mod burst;
 mod crowd;
@@ -13,6 +14,7 @@ mod terminal;
 mod visitor;
 mod world;
 
+pub use application::AtApplication;
 pub use browser::{Browser, Look, tool};
 pub use burst::{at_once, first_line_of_answer};
 pub use crowd::{fill, fill_events};

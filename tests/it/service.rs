@@ -1,6 +1,8 @@
 //! What programs see.
 
 mod connections;
+mod forward_auth;
 mod http;
+mod racing;
 mod unusual;
 mod whoami;

@@ -1,6 +1,7 @@
 DROP TABLE IF EXISTS mail_budgets;
 DROP TABLE IF EXISTS outbox;
 DROP TABLE IF EXISTS events;
+DROP TABLE IF EXISTS app_sessions;
 DROP TABLE IF EXISTS sessions;
 DROP TABLE IF EXISTS links;
 DROP TABLE IF EXISTS verifications;

@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS verifications (
     code_digest VARCHAR(64),                    -- none: no code ever fits
     code_expires_at DATETIME(6) NOT NULL,
     tries INTEGER NOT NULL,
-    next_path VARCHAR(1024) NOT NULL,
+    next_path VARCHAR(4096) NOT NULL,
     created_at DATETIME(6) NOT NULL,
     ended_at DATETIME(6),    -- used or cancelled
     CONSTRAINT verifications_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
@@ -102,6 +102,30 @@ CREATE TABLE IF NOT EXISTS sessions (
     INDEX sessions_user_id (user_id, ended_at),
     INDEX sessions_absolute_ends_at (absolute_ends_at),
     INDEX sessions_created_at (created_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Applications that people reach by signing in here: a row begins as a ticket, and is somebody's session there once the ticket is used.
+CREATE TABLE IF NOT EXISTS app_sessions (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    session_id VARCHAR(36) NOT NULL,
+    user_id VARCHAR(36) NOT NULL,
+    host VARCHAR(260) NOT NULL,                -- of the application
+    state_digest VARCHAR(64) NOT NULL,         -- of the browser that asked for the ticket
+    ticket_digest VARCHAR(64) NOT NULL,
+    ticket_expires_at DATETIME(6) NOT NULL,
+    token_digest VARCHAR(64),                  -- of the application's cookie; none until the ticket is used
+    created_at DATETIME(6) NOT NULL,
+    entered_at DATETIME(6),                    -- when the ticket was used
+    last_used_at DATETIME(6) NOT NULL,
+    ended_at DATETIME(6),
+    CONSTRAINT app_sessions_session FOREIGN KEY (session_id) REFERENCES sessions (id) ON DELETE CASCADE,
+    CONSTRAINT app_sessions_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    UNIQUE INDEX app_sessions_ticket_digest (ticket_digest),
+    UNIQUE INDEX app_sessions_token_digest (token_digest),
+    INDEX app_sessions_session_id (session_id),
+    INDEX app_sessions_user_id (user_id, host),
+    INDEX app_sessions_host (host, created_at, id),
+    INDEX app_sessions_last_used_at (last_used_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
 -- The audit log. It outlives the accounts in it, hence no foreign key.

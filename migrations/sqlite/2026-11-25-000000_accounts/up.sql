@@ -99,6 +99,28 @@ CREATE INDEX sessions_user_id ON sessions (user_id, ended_at);
 CREATE INDEX sessions_absolute_ends_at ON sessions (absolute_ends_at);
 CREATE INDEX sessions_created_at ON sessions (created_at);
 
+-- Applications that people reach by signing in here: a row begins as a ticket, and is somebody's session there once the ticket is used.
+CREATE TABLE app_sessions (
+    id TEXT NOT NULL PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    host TEXT NOT NULL,                 -- of the application
+    state_digest TEXT NOT NULL,         -- of the browser that asked for the ticket
+    ticket_digest TEXT NOT NULL,
+    ticket_expires_at TIMESTAMP NOT NULL,
+    token_digest TEXT,                  -- of the application's cookie; none until the ticket is used
+    created_at TIMESTAMP NOT NULL,
+    entered_at TIMESTAMP,                -- when the ticket was used
+    last_used_at TIMESTAMP NOT NULL,
+    ended_at TIMESTAMP
+);
+CREATE UNIQUE INDEX app_sessions_ticket_digest ON app_sessions (ticket_digest);
+CREATE UNIQUE INDEX app_sessions_token_digest ON app_sessions (token_digest);
+CREATE INDEX app_sessions_session_id ON app_sessions (session_id);
+CREATE INDEX app_sessions_user_id ON app_sessions (user_id, host);
+CREATE INDEX app_sessions_host ON app_sessions (host, created_at, id);
+CREATE INDEX app_sessions_last_used_at ON app_sessions (last_used_at);
+
 -- The audit log. It outlives the accounts in it, hence no foreign key.
 CREATE TABLE events (
     id TEXT NOT NULL PRIMARY KEY,

@@ -76,6 +76,8 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::SignedOut, _) => t("You signed out"),
         (Kind::DeviceSignedOut, _) => t("You signed out another device"),
         (Kind::DevicesSignedOut, _) => t("You signed out your devices"),
+        (Kind::ApplicationOpened, _) => t("You opened an application"),
+        (Kind::ApplicationLeft, _) => t("You signed out of an application"),
         (Kind::PasswordConfirmed, _) => t("You re-entered your password"),
         (Kind::ResetSent, false) => t("Someone asked for a password link"),
         (Kind::ResetSent, true) => t("An administrator sent you a password link"),

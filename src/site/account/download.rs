@@ -23,13 +23,14 @@ use crate::limits::Limit;
 use crate::mail::{DataDownloaded, TO_WANTED_ADDRESS};
 use crate::paths::account::DOWNLOAD;
 use crate::pictures::Kept;
+use crate::records::app_sessions::AppSession;
 use crate::records::events::{self, Event, Filter, Kind, Whose};
 use crate::records::links::Link;
 use crate::records::mail_budgets::Asked;
 use crate::records::sessions::Session;
 use crate::records::users::User;
 use crate::records::verifications::Verification;
-use crate::records::{Cursor, links, mail_budgets, outbox, sessions, verifications};
+use crate::records::{Cursor, app_sessions, links, mail_budgets, outbox, sessions, verifications};
 use crate::site::listing::{ROWS, one_more};
 use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
@@ -148,6 +149,7 @@ struct Everything {
     /// Whether `picture.jpg` is in the file.
     has_picture: bool,
     sessions: Vec<Session>,
+    applications: Vec<AppSession>,
     codes: Vec<Verification>,
     links: Vec<Link>,
     recent_emails: Vec<Asked>,
@@ -204,6 +206,7 @@ async fn account(app: &App, user: &User, has_picture: bool, now: Moment) -> Resu
                 made_at: now,
                 has_picture,
                 sessions: sessions::all_of(conn, &user.id)?,
+                applications: app_sessions::all_of(conn, &user.id)?,
                 codes: verifications::all_of(conn, &user.id)?,
                 links: links::all_of(conn, &user.id)?,
                 recent_emails: match &user.email {

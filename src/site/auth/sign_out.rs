@@ -1,21 +1,28 @@
-//! Sign out of this browser, at once and for good.
+//! Sign out of this browser, at once and for good, and of every application that was opened with it.
+//!
+//! An application may send people here, with where to go afterwards: to one of the applications, or nowhere.
 
-use actix_web::HttpResponse;
-use actix_web::http::header::{HeaderName, LOCATION};
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
 use actix_web::web::{Data, ServiceConfig};
+use askama::Template;
+use serde::Deserialize;
 
+use super::enter::LeadOnPage;
 use crate::app::App;
 use crate::db;
 use crate::identity::t;
-use crate::paths::HOME;
 use crate::paths::auth::{SIGN_IN, SIGN_OUT};
+use crate::paths::{HOME, with_query};
 use crate::records::events::{self, Kind};
 use crate::records::sessions;
-use crate::web::errors::HttpError;
+use crate::web::errors::{HttpError, Redirect};
+use crate::web::forms::{self, Form};
 use crate::web::notice::Notice;
-use crate::web::page::Answer;
+use crate::web::page::{self, Answer};
 use crate::web::routes;
-use crate::web::viewer::{Remaining, SignInRequest};
+use crate::web::view::filters;
+use crate::web::viewer::{Known, Remaining, SignInRequest};
 
 /// On the sign-in page.
 pub const SIGNED_OUT: Notice = Notice::new("signed-out", t("You've signed out."));
@@ -24,14 +31,60 @@ pub const SIGNED_OUT: Notice = Notice::new("signed-out", t("You've signed out.")
 const CLEAR_CACHE: (HeaderName, &str) = (HeaderName::from_static("clear-site-data"), "\"cache\"");
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(SIGN_OUT, HOME, sign_out));
+    config.service(routes::form(SIGN_OUT, show, sign_out));
+}
+
+/// Asks before it signs out: a link must not do it.
+#[derive(Template)]
+#[template(path = "auth/sign_out.html")]
+struct SignOutPage {
+    to: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SignOutForm {
+    /// A page of an application.
+    to: String,
+}
+
+impl SignOutForm {
+    /// Where to go afterwards, if it is a page of one of the applications.
+    fn place(&self, app: &App) -> Option<(String, String)> {
+        let place = app.config.applications.place(&self.to)?;
+        Some((place.application.name.clone(), place.url()))
+    }
+}
+
+async fn show(app: Data<App>, Known(viewer): Known, req: HttpRequest) -> Result<Answer, HttpError> {
+    let asked: SignOutForm = forms::query(&req).unwrap_or_default();
+    Ok(match (asked.place(&app), viewer) {
+        (Some((_, to)), Some(_)) => page::ok(SignOutPage { to }),
+        (Some((application, url)), None) => page::ok(LeadOnPage {
+            title: t("You're signed out").into(),
+            label: t("Continue to {application}").with("application", &application),
+            url,
+        }),
+        (None, _) => page::see_other(HOME.path()),
+    })
 }
 
 async fn sign_out(
     app: Data<App>,
-    Remaining(by): Remaining,
+    remaining: Result<Remaining, HttpError>,
     browser: SignInRequest,
+    form: Result<Form<SignOutForm>, HttpError>,
 ) -> Result<Answer, HttpError> {
+    let form = form.map(|Form(form)| form).unwrap_or_default();
+    let onwards = form.place(&app).map(|(_, url)| with_query(SIGN_OUT.path(), &[("to", &url)]));
+    let by = match (remaining, &onwards) {
+        (Ok(Remaining(by)), _) => by,
+        // They are signed out already.
+        (Err(HttpError::Redirect(Redirect::SignInNeeded(..))), Some(onwards)) => {
+            return Ok(page::see_other(onwards));
+        }
+        (Err(error), _) => return Err(error),
+    };
     let role = by.user().role;
     app.db
         .write(move |conn| {
@@ -41,7 +94,9 @@ async fn sign_out(
         })
         .await?;
     browser.cookie_session.purge();
-    let mut answer = HttpResponse::SeeOther();
-    answer.insert_header((LOCATION, SIGN_IN.to([role.as_str()]))).insert_header(CLEAR_CACHE);
-    Ok(Answer::from(answer.finish()).saying(SIGNED_OUT.post()))
+    let answer = match onwards {
+        Some(onwards) => page::see_other(onwards),
+        None => page::see_other(SIGN_IN.to([role.as_str()])).saying(SIGNED_OUT.post()),
+    };
+    Ok(answer.with_header(CLEAR_CACHE.0, CLEAR_CACHE.1))
 }

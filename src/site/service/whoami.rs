@@ -16,8 +16,10 @@ use crate::identity::{AccountStatus, Email, Id, Role, Username};
 use crate::paths::absolute;
 use crate::paths::account::PICTURE;
 use crate::paths::auth::WHOAMI;
+use crate::records::sessions::Session;
+use crate::records::users::User;
 use crate::web::routes;
-use crate::web::viewer::{Known, Viewer};
+use crate::web::viewer::Known;
 
 /// Other origins of this site may read it; other sites may not even load it.
 const RESOURCE_POLICY: (HeaderName, &str) =
@@ -32,7 +34,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// What is said of who is signed in.
 #[derive(Serialize)]
-struct Somebody<'a> {
+pub(super) struct Somebody<'a> {
     signed_in: bool,
     id: &'a Id,
     username: &'a Username,
@@ -49,7 +51,7 @@ async fn show(app: Data<App>, Known(viewer): Known, req: HttpRequest) -> HttpRes
     let viewer = viewer.filter(|viewer| viewer.user.status() == AccountStatus::Active);
     let mut answer = answer_to(&app, &req, HttpResponse::Ok());
     match &viewer {
-        Some(viewer) => answer.json(Somebody::of(&app, viewer)),
+        Some(viewer) => answer.json(Somebody::of(&app, &viewer.user, &viewer.session)),
         None => answer.json(serde_json::json!({ "signed_in": false })),
     }
 }
@@ -76,7 +78,7 @@ fn answer_to(app: &App, req: &HttpRequest, mut answer: HttpResponseBuilder) -> H
 }
 
 impl<'a> Somebody<'a> {
-    fn of(app: &App, Viewer { user, session }: &'a Viewer) -> Self {
+    pub(super) fn of(app: &App, user: &'a User, session: &Session) -> Self {
         let picture = user.picture.as_deref().map(|name| PICTURE.to([name]));
         Self {
             signed_in: true,

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read as _};
 
 use latchkey::identity::Role;
 
-use crate::harness::{OTHER_PASSWORD, PASSWORD, Site, Visitor, World, minutes, pictures, run};
+use crate::harness::{AtApplication, OTHER_PASSWORD, PASSWORD, Site, Visitor, World, minutes, pictures, run};
 
 /// The files in the answer, by name.
 async fn files(visitor: &Visitor) -> BTreeMap<String, Vec<u8>> {
@@ -34,6 +34,9 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("links.token_digest", "a secret"),
     ("verifications.code_digest", "a secret"),
     ("outbox.secret", "a secret"),
+    ("app_sessions.state_digest", "a secret"),
+    ("app_sessions.ticket_digest", "a secret"),
+    ("app_sessions.token_digest", "a secret"),
     ("events.actor_id", "about somebody else, or the person"),
     ("events.user_id", "about somebody else, or the person"),
     ("mail_budgets.asker", "about somebody else"),
@@ -45,7 +48,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
 fn rows_of(table: &str) -> Option<&'static str> {
     match table {
         "users" => Some("id = '{id}'"),
-        "sessions" | "links" | "verifications" => Some("user_id = '{id}'"),
+        "sessions" | "app_sessions" | "links" | "verifications" => Some("user_id = '{id}'"),
         "events" => Some("(user_id = '{id}' AND actor_id IS NULL)"),
         // Mail to an address that the person wants and has not: whether there is one says whose it is.
         "outbox" => Some("(user_id = '{id}' AND kind <> 'confirm-new-email')"),
@@ -87,6 +90,7 @@ async fn somebody(site: &Site) -> (Visitor, String) {
         let fields = [("email", wanted), ("current_password", PASSWORD)];
         ann.post("/user-profile/change-email/", &fields).await;
     }
+    AtApplication::new(site, "wiki.example.org").open(&mut ann, "/").await;
     let id = site.texts("SELECT id AS text FROM users WHERE username = 'annalee'").await.remove(0);
     (ann, id)
 }

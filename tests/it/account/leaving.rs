@@ -8,8 +8,8 @@ use secrecy::ExposeSecret as _;
 
 use super::change_email;
 use crate::harness::{
-    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, World, free_port, hours, minutes, pictures,
-    run_alone, stories,
+    AtApplication, MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, World, free_port, hours,
+    minutes, pictures, run_alone, stories,
 };
 
 stories! {
@@ -349,6 +349,7 @@ fn with_strict_privacy_nothing_names_whoever_has_gone_and_otherwise_the_audit_lo
                 for name in ["annabell", "annalee"] {
                     ann.post("/user-profile/update/", &[("username", name)]).await;
                 }
+                AtApplication::new(&site, "wiki.example.org").open(&mut ann, "/").await;
                 let again = [("username", "annalee"), ("password", PASSWORD)];
                 let again = ann.other_browser().posting("/auth/sign-in/user/", &again);
                 again.header("User-Agent", "annalee Firefox").send().await.unwrap();

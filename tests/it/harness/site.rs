@@ -22,6 +22,9 @@ use super::visitor::Visitor;
 use super::world::World;
 use super::{OTHER_PASSWORD, PASSWORD};
 
+/// Two applications: one for people, one for staff that asks for a password of the last ten minutes.
+const APPS: &str = "https://wiki.example.org user merchant name=\"Team wiki\"; https://ops.example.org staff superuser password_within=10";
+
 /// A running site.
 pub struct Site {
     pub app: App,
@@ -85,6 +88,7 @@ impl Site {
             ("EMAIL_PORT", mail.port.to_string()),
             ("EMAIL_USE_TLS", "off".to_owned()),
             ("BCRYPT_COST", "4".to_owned()),
+            ("APPS", APPS.to_owned()),
         ]);
         all.extend(settings);
         let config = Config::from_lookup(&|name| all.get(name).cloned()).expect("settings");

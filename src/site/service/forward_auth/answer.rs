@@ -1,0 +1,237 @@
+//! What proxies are answered: as the table of each wants it, never cached, with at most one cookie.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use super::asked::{Asked, COOKIE_NAME, Method, Proxy, REMOTE};
+use crate::app::App;
+use crate::db;
+use crate::identity::{LinkToken, Message, Username, t};
+use crate::limits::TooMany;
+use crate::paths::absolute;
+use crate::paths::account::APPLICATIONS;
+use crate::records::app_sessions::TicketState;
+use crate::records::users::User;
+use crate::web::cookies;
+use crate::web::page;
+use crate::web::view::{View, filters};
+
+/// The longest value of a header that tells who somebody is, in bytes.
+const MAX_VALUE: usize = 255;
+
+fn with_status(status: StatusCode) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::build(status);
+    answer
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .insert_header((VARY, HeaderValue::from_static("Cookie")));
+    answer
+}
+
+/// Lets a request go on, and tells the application whose it is. All five headers are there and none is empty: one that was missing
+/// would let a proxy pass the visitor's own through.
+pub fn go_on(user: &User) -> HttpResponse {
+    let username = user.username.as_str();
+    let email = user.email.as_ref().map_or(username, |email| email.as_str());
+    let values = [username, user.id.as_str(), email, user.display_name(), user.role.as_str()];
+    let mut answer = with_status(StatusCode::OK);
+    for (name, value) in REMOTE.into_iter().zip(values) {
+        answer.insert_header((name, header_value(value).unwrap_or_else(|| HeaderValue::from_static("-"))));
+    }
+    answer.finish()
+}
+
+/// In UTF-8, without what a header cannot hold.
+fn header_value(text: &str) -> Option<HeaderValue> {
+    let mut clean = String::new();
+    for character in text.chars().filter(|character| !character.is_control()) {
+        if clean.len() + character.len_utf8() > MAX_VALUE {
+            break;
+        }
+        clean.push(character);
+    }
+    let clean = clean.trim();
+    HeaderValue::from_bytes(clean.as_bytes()).ok().filter(|_| !clean.is_empty())
+}
+
+/// Nobody is signed in, and there is nowhere to be led.
+pub fn unknown() -> HttpResponse {
+    with_status(StatusCode::UNAUTHORIZED).finish()
+}
+
+/// Leads a navigation somewhere.
+pub fn lead(asked: &Asked<'_>, location: &str, cookie: Option<Cookie<'static>>) -> HttpResponse {
+    let status = match (asked.proxy, asked.method) {
+        (Proxy::Nginx, _) => StatusCode::UNAUTHORIZED,
+        (Proxy::Usual | Proxy::Envoy, Method::Get) => StatusCode::FOUND,
+        (Proxy::Usual | Proxy::Envoy, Method::Other) => StatusCode::SEE_OTHER,
+    };
+    let mut answer = with_status(status);
+    // nginx would send the browser there by 302, and the browser would send its form again.
+    if asked.proxy != Proxy::Nginx || asked.method == Method::Get {
+        answer.insert_header((LOCATION, location));
+    }
+    if let Some(cookie) = cookie {
+        answer.insert_header((SET_COOKIE, cookie.to_string()));
+    }
+    answer.finish()
+}
+
+/// Builds the application's cookie. Lax, not Strict: people come from our own pages, which are another site.
+pub fn cookie(token: &LinkToken, life: Option<Duration>) -> Cookie<'static> {
+    let mut cookie = Cookie::build(COOKIE_NAME, token.expose())
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .finish();
+    if let Some(life) = life {
+        cookies::keep_for(&mut cookie, life);
+    }
+    cookie
+}
+
+/// Why a request does not go on.
+pub enum Refused {
+    /// The application is not for their role.
+    OtherRole { application: String, username: Username },
+    /// A ticket does not work: at which application, for which page, and why.
+    Ticket { name: String, host: String, url: String, state: TicketState },
+    /// Its proxy, or our settings, are not as they must be; the log says how.
+    Unusable,
+    /// Too many requests of one browser.
+    TooMany(Duration),
+    /// The database is away.
+    Away,
+}
+
+impl From<db::Error> for Refused {
+    fn from(error: db::Error) -> Self {
+        log::warn!("an application's request could not be decided: {error}");
+        Self::Away
+    }
+}
+
+impl From<TooMany> for Refused {
+    fn from(TooMany(wait): TooMany) -> Self {
+        Self::TooMany(wait)
+    }
+}
+
+/// It stands on the host of the application, so it brings all it needs.
+#[derive(Template)]
+#[template(path = "service/refused.html")]
+struct RefusedPage {
+    title: Message,
+    text: Message,
+    /// Labels and addresses.
+    ways: Vec<(Message, String)>,
+    style: &'static str,
+}
+
+const STYLE: &str = include_str!("../../../../static/refused.css");
+
+/// Nothing but the style that stands in the page itself.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+impl Refused {
+    /// Draws the page that says why.
+    pub fn page(self, app: &App, req: &HttpRequest) -> HttpResponse {
+        let status = match &self {
+            Self::OtherRole { .. } | Self::Ticket { .. } | Self::Unusable => StatusCode::FORBIDDEN,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Away => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let wait = match &self {
+            Self::TooMany(wait) => Some(wait.as_secs() + 1),
+            Self::Away => Some(5),
+            Self::OtherRole { .. } | Self::Ticket { .. } | Self::Unusable => None,
+        };
+        let Ok(view) = View::of_stranger(req) else { return with_status(status).finish() };
+        let mut answer = page::render(status, &self.explain(app), &view);
+        let headers = answer.headers_mut();
+        let mut set = |name: HeaderName, value: HeaderValue| drop(headers.insert(name, value));
+        set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        set(VARY, HeaderValue::from_static("Cookie"));
+        set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        set(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+            set(CONTENT_SECURITY_POLICY, policy);
+        }
+        if let Some(wait) = wait {
+            set(RETRY_AFTER, wait.into());
+        }
+        answer
+    }
+
+    fn explain(self, app: &App) -> RefusedPage {
+        let page = |title: Message, text: Message, ways| RefusedPage { title, text, ways, style: STYLE };
+        match self {
+            Self::OtherRole { application, username } => page(
+                t("You can't open {application}").with("application", &application),
+                t("You're signed in as {name}, and that account doesn't have access. Ask an administrator, or sign out and use another account.")
+                    .with("name", username.as_str()),
+                vec![(t("Your applications").into(), absolute(&app.config.public_url, APPLICATIONS.path()))],
+            ),
+            Self::Ticket { name, host, url, state } => {
+                let (title, text) = explain_ticket(&name, &host, state);
+                let again = t("Open {application}").with("application", &name);
+                page(title, text, vec![(again, url)])
+            }
+            Self::Unusable => page(
+                t("This page isn't set up correctly").into(),
+                t("We can't tell which application you want to open. Tell the people who run this site: its log says what to change.").into(),
+                Vec::new(),
+            ),
+            Self::TooMany(wait) => page(
+                t("Too many requests").into(),
+                t("Try again in {wait}.").with("wait", wait),
+                Vec::new(),
+            ),
+            Self::Away => page(
+                t("We'll be right back").into(),
+                t("Part of this site isn't responding. Please try again in a moment.").into(),
+                Vec::new(),
+            ),
+        }
+    }
+}
+
+fn explain_ticket(name: &str, host: &str, state: TicketState) -> (Message, Message) {
+    match state {
+        TicketState::OtherBrowser => (
+            t("Your browser didn't keep our cookie").into(),
+            t("Without it we can't sign you in to {application}. Allow cookies for {host}, then open it again in this browser.")
+                .with("application", name)
+                .with("host", host),
+        ),
+        TicketState::Expired => (
+            t("That took too long").into(),
+            t("A link into {application} works for one minute. Open it again.").with("application", name),
+        ),
+        TicketState::Elsewhere => (
+            t("This link is for another application").into(),
+            t("It doesn't work at {application}. Open it again.").with("application", name),
+        ),
+        TicketState::Used | TicketState::Open => (
+            t("This link has already been used").into(),
+            t("Each link into {application} works once. Open it again.").with("application", name),
+        ),
+    }
+}

@@ -1,0 +1,181 @@
+//! What a proxy says of a request that somebody sent to an application: read from exactly one header each, in exactly one spelling, and
+//! from nothing else.
+
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, UPGRADE};
+use actix_web::http::uri::PathAndQuery;
+
+use crate::config::{Application, Place, ticket_in};
+use crate::identity::LinkToken;
+use crate::paths::service::FORWARD_AUTH_ENVOY;
+
+const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// The cookie on the host of each application. With this prefix a browser takes it only over TLS and from that very host.
+pub const COOKIE_NAME: &str = "__Host-latchkey-app";
+
+/// Who somebody is, for the application: username, identifier, email address, name and role.
+pub const REMOTE: [HeaderName; 5] = [
+    HeaderName::from_static("remote-user"),
+    HeaderName::from_static("remote-id"),
+    HeaderName::from_static("remote-email"),
+    HeaderName::from_static("remote-name"),
+    HeaderName::from_static("remote-groups"),
+];
+
+/// In which way a proxy asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// Caddy, `HAProxy`, Traefik, Apache.
+    Usual,
+    /// It understands 2xx, 401 and 403, and leads nobody anywhere by itself.
+    Nginx,
+    /// It sends the request itself, below our path.
+    Envoy,
+}
+
+/// Whether what was asked for only reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// HEAD, too.
+    Get,
+    Other,
+}
+
+/// A request that somebody sent to an application.
+pub struct Asked<'a> {
+    pub proxy: Proxy,
+    pub method: Method,
+    pub host: &'a str,
+    /// Path and query, as they came.
+    path: &'a str,
+    /// The application's cookie, if there is exactly one in its form.
+    pub cookie: Option<LinkToken>,
+    /// Whether a person goes there, and not a part of a page.
+    pub is_navigation: bool,
+    pub ip: IpAddr,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads what a proxy asks.
+    ///
+    /// # Errors
+    /// What is missing, there twice, or in a form that no browser sends.
+    pub fn of(proxy: Proxy, req: &'a HttpRequest) -> Result<Self, &'static str> {
+        let headers = req.headers();
+        refuse_look_alikes(headers)?;
+        let (method, scheme, host, path) = match proxy {
+            Proxy::Usual => (
+                one(headers, &METHOD)?,
+                one(headers, &PROTO)?,
+                one(headers, &FORWARDED_HOST)?,
+                one(headers, &URI)?,
+            ),
+            Proxy::Nginx => {
+                let url = one(headers, &ORIGINAL_URL)?;
+                let (scheme, rest) = url.split_once("://").ok_or("X-Original-URL is no URL")?;
+                let (host, path) = rest.split_at(rest.find('/').ok_or("X-Original-URL has no path")?);
+                (one(headers, &ORIGINAL_METHOD)?, scheme, host, path)
+            }
+            Proxy::Envoy => {
+                (req.method().as_str(), one(headers, &PROTO)?, one(headers, &HOST)?, path_below(req)?)
+            }
+        };
+        if scheme != "https" {
+            return Err("the request did not come over https");
+        }
+        if !path.starts_with('/') {
+            return Err("the path is none");
+        }
+        let is_navigation = is_navigation(headers)?;
+        Ok(Self {
+            proxy,
+            method: if matches!(method, "GET" | "HEAD") { Method::Get } else { Method::Other },
+            host,
+            path,
+            cookie: cookie(headers),
+            is_navigation,
+            ip: crate::web::client::ip_of_request(req),
+        })
+    }
+
+    /// The ticket in the query of a request that only reads.
+    pub fn ticket(&self) -> Option<&str> {
+        ticket_in(self.path).filter(|_| self.method == Method::Get)
+    }
+
+    /// Where that was, without a ticket; the start page where the way back could be misread.
+    pub fn place<'b>(&self, application: &'b Application) -> Place<'b> {
+        Place::new(application, self.path).unwrap_or_else(|| Place::start(application))
+    }
+}
+
+/// The value of a header that is there exactly once.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, &'static str> {
+    let mut values = headers.get_all(name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().map_err(|_| "a header is not in ASCII"),
+        (None, _) => Err(
+            "a header is missing: X-Forwarded-Method, -Proto, -Host, -Uri, or those of the proxy's own address",
+        ),
+        (Some(_), Some(_)) => Err("a header is there twice"),
+    }
+}
+
+/// What stands behind our own path, byte for byte.
+fn path_below(req: &HttpRequest) -> Result<&str, &'static str> {
+    let prefix = FORWARD_AUTH_ENVOY.pattern().split('{').next().unwrap_or_default().trim_end_matches('/');
+    let asked = req.uri().path_and_query().map(PathAndQuery::as_str);
+    asked.and_then(|asked| asked.strip_prefix(prefix)).ok_or("the path is spelled in another way")
+}
+
+/// CGI, WSGI and PHP read `Remote_User` and `Remote.User` as `Remote-User`. No browser sends them; whoever does wants a proxy that
+/// forgets them to hand them on.
+fn refuse_look_alikes(headers: &HeaderMap) -> Result<(), &'static str> {
+    let is_look_alike = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with("remote") && name.contains(['_', '.']) && {
+            let meant = name.replace(['_', '.'], "-");
+            REMOTE.iter().any(|ours| ours.as_str() == meant)
+        }
+    };
+    if headers.keys().any(is_look_alike) { Err("a header looks like one of ours") } else { Ok(()) }
+}
+
+/// The application's cookie. Of one that comes twice, one was planted: neither counts.
+fn cookie(headers: &HeaderMap) -> Option<LinkToken> {
+    let mut found = None;
+    for line in headers.get_all(COOKIE) {
+        for pair in line.as_bytes().split(|byte| *byte == b';') {
+            let Ok(pair) = std::str::from_utf8(pair) else { continue };
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if name.trim_matches([' ', '\t']) == COOKIE_NAME {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(value.trim_matches([' ', '\t']));
+            }
+        }
+    }
+    found.and_then(LinkToken::parse)
+}
+
+/// What a browser says (Fetch Metadata); of one that says nothing, whether it wants a page.
+fn is_navigation(headers: &HeaderMap) -> Result<bool, &'static str> {
+    if headers.contains_key(&FETCH_MODE) {
+        return Ok(one(headers, &FETCH_MODE)? == "navigate");
+    }
+    let wants_page = headers
+        .get_all(ACCEPT)
+        .any(|accept| accept.to_str().is_ok_and(|accept| accept.to_ascii_lowercase().contains("text/html")));
+    Ok(wants_page && !headers.contains_key(UPGRADE) && !headers.contains_key(&REQUESTED_WITH))
+}
