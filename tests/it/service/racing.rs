@@ -25,7 +25,9 @@ impl People {
     async fn end(&mut self, how: End) {
         let act = |act: &str| format!("/admin/users/{}/{act}/", self.id);
         match how {
-            End::SignOut => drop(self.ann.post("/auth/sign-out/", &[]).await),
+            End::SignOut => {
+                self.ann.post("/auth/sign-out/", &[]).await;
+            }
             End::Block => {
                 self.keeper.post(&act("block"), &[("reason", "spam")]).await;
                 self.keeper.status(200);
@@ -50,9 +52,11 @@ impl People {
         let act = |act: &str| format!("/admin/users/{}/{act}/", self.id);
         match after {
             End::SignOut | End::NewPassword => {}
-            End::Block => drop(self.keeper.post(&act("unblock"), &[]).await),
+            End::Block => {
+                self.keeper.post(&act("unblock"), &[]).await;
+            }
             End::OtherRole => {
-                drop(self.keeper.post(&act("role"), &[("role", "user"), ("reason", "done")]).await);
+                self.keeper.post(&act("role"), &[("role", "user"), ("reason", "done")]).await;
             }
         }
         self.ann.post("/auth/sign-out/", &[]).await;
