@@ -177,6 +177,10 @@ impl Config {
         if public_url.is_https() && is_alone {
             read.warn("TRUSTED_PROXIES is empty but PUBLIC_URL is https: all visitors appear to come from your proxy and share one set of limits. Set it to the proxy's IP address");
         }
+        let applications = Applications::read(read, &public_url);
+        if !applications.is_empty() && is_alone {
+            read.warn("APPS is set but TRUSTED_PROXIES is empty: /forward-auth answers none of your proxies. Set it to their IP addresses");
+        }
         if debug {
             read.warn("DEBUG is on: every email can be read at /dev/mail/");
         }
@@ -206,7 +210,7 @@ impl Config {
             ),
             admin_networks: network::networks(read, "ADMIN_NETWORKS"),
             cors_allowed_origins: network::cors_origins(read, &public_url),
-            applications: Applications::read(read, &public_url),
+            applications,
             hsts: network::hsts(read),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
             lifecycle: LifecycleConfig::read(read),

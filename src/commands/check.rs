@@ -1,6 +1,8 @@
 //! Checks every part that the settings name, and reports all that is wrong, not only the first. Nothing is left behind: what is
 //! written to prove that it can be is taken back.
 
+mod applications;
+
 use std::path::Path;
 
 use super::{Outcome, say};
@@ -26,13 +28,14 @@ pub(super) async fn run(config: &Config) -> Outcome {
     for warning in &config.warnings {
         say(format_args!("warning {warning}"))?;
     }
-    let findings = [
-        ("database", database(config).await),
-        ("Redis", redis(config).await),
-        ("mail", mail(config).await),
-        ("pictures", pictures(config).await),
-        ("places", places(config)),
+    let mut findings = vec![
+        ("database".to_owned(), database(config).await),
+        ("Redis".to_owned(), redis(config).await),
+        ("mail".to_owned(), mail(config).await),
+        ("pictures".to_owned(), pictures(config).await),
+        ("places".to_owned(), places(config)),
     ];
+    findings.extend(applications::findings(config).await);
     let mut has_failed = false;
     for (part, finding) in findings {
         match finding {

@@ -11,6 +11,7 @@ mod program;
 mod services;
 mod site;
 mod terminal;
+mod tiny_application;
 mod visitor;
 mod world;
 
@@ -25,8 +26,10 @@ pub use program::Program;
 pub use services::Mariadb;
 pub use services::note_missing;
 pub use services::{Bucket, Mta, Nginx, PgBouncer, Postgres, Redis, free_port, program, wait_for_port};
+pub use services::{HOST, Proxy, ProxyKind};
 pub use site::{Site, WRITE_LOCK, hours, minutes, run, run_alone, seconds};
 pub use terminal::{Terminal, TextBrowser};
+pub use tiny_application::{TinyApplication, WEBSOCKET_KEY};
 pub use visitor::Visitor;
 pub use world::{Sandbox, World};
 

@@ -10,6 +10,7 @@ mod admin;
 mod auth;
 mod browsers;
 mod buckets;
+mod checking_applications;
 mod clocks;
 mod commands;
 mod crowds;

@@ -33,6 +33,11 @@ pub struct Browser {
 impl Browser {
     /// Opens a window that knows that site.
     pub async fn start(site: &str) -> Self {
+        Self::start_with(site, &[]).await
+    }
+
+    /// The same with more arguments for Chromium.
+    pub async fn start_with(site: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (guard, port) = Guard::start(folder.path());
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
@@ -51,6 +56,7 @@ impl Browser {
             "--lang=en",
         ];
         // Chromium has no sandbox for root.
+        arguments.extend(more);
         arguments.extend(is_root().then_some("--no-sandbox"));
         let options = json!({ "binary": "/usr/bin/chromium", "args": arguments });
         let driver = Driver::start(port, &options).await;
@@ -141,6 +147,12 @@ impl Browser {
     pub async fn text(&self) -> String {
         let body = self.find("//body").await;
         text(&self.driver.get(&format!("/element/{body}/text")).await.expect("a text"))
+    }
+
+    /// The same, or nothing while one page follows another.
+    pub async fn read(&self) -> Option<String> {
+        let body = self.driver.find("//body").await.ok()?;
+        self.driver.get(&format!("/element/{body}/text")).await.ok().map(|read| text(&read))
     }
 
     /// Writes into the field of that label, in place of what stood there.

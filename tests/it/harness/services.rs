@@ -7,6 +7,7 @@ mod mta;
 mod nginx;
 mod pgbouncer;
 mod postgres;
+mod proxies;
 mod redis;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ pub use mta::Mta;
 pub use nginx::Nginx;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use proxies::{HOST, Kind as ProxyKind, Proxy};
 pub use redis::Redis;
 
 /// A server that ends when its guard's standard input closes: however the test run ends.
@@ -67,11 +69,16 @@ fn run_to_end(program: &Path, arguments: &[&str]) {
 
 /// A certificate for this machine that vouches for itself.
 fn make_certificate(openssl: &Path, key: &str, certificate: &str) {
-    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+    make_certificate_for(openssl, "localhost", key, certificate);
+}
+
+/// One for that name and this machine.
+fn make_certificate_for(openssl: &Path, name: &str, key: &str, certificate: &str) {
+    let names = format!("subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1");
     let arguments = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"];
     let more = [
         "-addext",
-        names,
+        names.as_str(),
         "-addext",
         "basicConstraints=critical,CA:FALSE",
         "-keyout",

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, UPGRADE};
+use actix_web::http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, SEC_WEBSOCKET_KEY, UPGRADE};
 use actix_web::http::uri::PathAndQuery;
 
 use crate::config::{Application, Place, ticket_in};
@@ -177,5 +177,8 @@ fn is_navigation(headers: &HeaderMap) -> Result<bool, &'static str> {
     let wants_page = headers
         .get_all(ACCEPT)
         .any(|accept| accept.to_str().is_ok_and(|accept| accept.to_ascii_lowercase().contains("text/html")));
-    Ok(wants_page && !headers.contains_key(UPGRADE) && !headers.contains_key(&REQUESTED_WITH))
+    // Some proxies keep Upgrade to themselves, and show what else a websocket begins with.
+    let is_of_script =
+        [&UPGRADE, &SEC_WEBSOCKET_KEY, &REQUESTED_WITH].iter().any(|name| headers.contains_key(*name));
+    Ok(wants_page && !is_of_script)
 }
