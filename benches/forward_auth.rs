@@ -42,9 +42,11 @@ fn main() {
         return bare::serve(url, port.parse().expect("a port"));
     }
     let Some(wrk) = program("wrk", "wrk") else { return };
+    let mut missed = Vec::new();
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
-        run_alone(async || measure(*world, wrk.to_str().unwrap()).await);
+        run_alone(async || missed.extend(measure(*world, wrk.to_str().unwrap()).await));
     }
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
 /// What wrk says of one round.
@@ -55,8 +57,9 @@ struct Round {
     p99: f64,
 }
 
-async fn measure(world: World, wrk: &str) {
-    let Some(sandbox) = world.sandbox() else { return };
+/// Measures in one world; returns the goals that were missed.
+async fn measure(world: World, wrk: &str) -> Vec<String> {
+    let Some(sandbox) = world.sandbox() else { return Vec::new() };
     let site = sandbox.site().await;
     let mut ann = site.member("annalee").await;
     let mut wiki = AtApplication::new(&site, "wiki.example.org");
@@ -108,8 +111,9 @@ async fn measure(world: World, wrk: &str) {
         "{world:?}: while 32 clients sign in without pause ({signed_in} did): {:.0} requests/s, p99 {:.1} ms (goal: 10)",
         under_flood.per_second, under_flood.p99
     );
-    assert!(ratio >= 0.8, "the goal is 0.80");
-    assert!(under_flood.p99 < 10.0, "the goal is 10 ms");
+    let ratio_missed = (ratio < 0.8).then(|| format!("{world:?}: ratio {ratio:.2}"));
+    let flood_missed = (under_flood.p99 >= 10.0).then(|| format!("{world:?}: p99 {:.1} ms", under_flood.p99));
+    ratio_missed.into_iter().chain(flood_missed).collect()
 }
 
 fn median(rounds: impl Iterator<Item = Round>) -> Round {

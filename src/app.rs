@@ -82,7 +82,12 @@ impl App {
                 None
             }
         });
-        Self { limits: self.limits.clone().shared_by(redis.clone()), redis, ..self.clone() }
+        Self {
+            db: self.db.for_worker(),
+            limits: self.limits.clone().shared_by(redis.clone()),
+            redis,
+            ..self.clone()
+        }
     }
 
     /// Ends the process in good order: what is under way is finished.

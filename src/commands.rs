@@ -67,7 +67,7 @@ enum Command {
         /// The empty database to copy to, for example `postgres://user@host/name`, or `file:PATH` of a file that holds its URL
         to: String,
     },
-    /// Show the secret with which an application asks who is signed in (see docs/applications.md)
+    /// Show the secret that an application uses to ask who is signed in (see docs/applications.md)
     AppSecret {
         /// The application's host, for example wiki.example.org
         host: String,

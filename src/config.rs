@@ -23,7 +23,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-pub use apps::{Application, Applications, Place, ticket_in};
+pub use apps::{AppPage, Application, Applications, ticket_in};
 pub use brand::{Brand, FooterLink, Logo, LogoKind, Palette, Shades, Support};
 pub use database::{Backend, DatabaseConfig};
 pub use given::Given;
@@ -179,7 +179,7 @@ impl Config {
         }
         let applications = Applications::read(read, &public_url);
         if !applications.is_empty() && is_alone {
-            read.warn("APPS is set but TRUSTED_PROXIES is empty: /forward-auth answers none of your proxies. Set it to their IP addresses");
+            read.warn("APPS is set but TRUSTED_PROXIES is empty: /forward-auth refuses your proxies. Set TRUSTED_PROXIES to their IP addresses");
         }
         if debug {
             read.warn("DEBUG is on: every email can be read at /dev/mail/");

@@ -8,8 +8,9 @@
 
 pub(crate) mod after_commit;
 pub(crate) mod columns;
-mod connection;
+pub(crate) mod connection;
 mod error;
+mod inline;
 mod outage;
 pub mod schema;
 mod signs;
@@ -25,6 +26,7 @@ use diesel::r2d2::{Pool, PooledConnection};
 use connection::Manager;
 pub use connection::{DbConnection as Connection, MultiBackend as AnyBackend};
 pub use error::{Error, TransactionError};
+use inline::Inline;
 use outage::Outage;
 
 use crate::config::{self, DatabaseConfig};
@@ -43,25 +45,30 @@ pub struct Db {
     /// Raised when a connection turns out dead: then the others of its age are not asked first.
     epoch: Arc<AtomicU64>,
     outage: Outage,
-    finds_inline: bool,
+    /// With SQLite alone.
+    inline: Option<Arc<Inline>>,
 }
 
 impl Db {
     /// Opens the database that the settings name. Connects when first used.
     pub fn open(config: &DatabaseConfig) -> Self {
         let epoch = Arc::new(AtomicU64::new(0));
+        let manager = Manager::new(config.clone(), Arc::clone(&epoch));
+        let is_embedded = config.backend == config::Backend::Sqlite;
+        let inline = is_embedded.then(|| Inline::new(manager.clone()));
         let pool = Pool::builder()
             .max_size(config.pool_size)
             .min_idle(Some(0))
             .connection_timeout(Duration::from_secs(3))
             .error_handler(Box::new(LogErrors))
-            .build_unchecked(Manager::new(config.clone(), Arc::clone(&epoch)));
-        Self {
-            pool,
-            epoch,
-            outage: Outage::default(),
-            finds_inline: config.backend == config::Backend::Sqlite,
-        }
+            .build_unchecked(manager);
+        Self { pool, epoch, outage: Outage::default(), inline }
+    }
+
+    /// Gives a worker a connection of its own for what is found inline: it waits for no other thread.
+    #[must_use]
+    pub fn for_worker(&self) -> Self {
+        Self { inline: self.inline.as_ref().map(|own| own.another()), ..self.clone() }
     }
 
     /// Brings the tables up to this program's version; returns how many migrations ran. Blocks the thread.
@@ -146,13 +153,10 @@ impl Db {
         F: Fn(&mut Connection) -> QueryResult<T> + Send + 'static,
         T: Send + 'static,
     {
-        if self.finds_inline {
-            // Never wait for the pool here: this is the thread that serves everybody else.
-            if let Some(mut pooled) = self.pool.try_get() {
-                return query(&mut pooled.conn).map_err(Error::from);
-            }
+        match self.inline.as_ref().and_then(|own| own.run(&query)) {
+            Some(answer) => answer,
+            None => self.read(query).await,
         }
-        self.read(query).await
     }
 
     /// Reads anything. May run the queries twice.

@@ -3,15 +3,24 @@ local http = require "socket.http"
 local ltn12 = require "ltn12"
 
 local LATCHKEY = "http://127.0.0.1:8000/forward-auth"
+-- The host that Latchkey judges by must be the one that is served here.
+local HOST = "wiki.example.org"
 http.TIMEOUT = 10
 
 local ASKED = { "Cookie", "Accept", "Sec-Fetch-Mode", "X-Requested-With", "Upgrade" }
 local GIVEN = { "Remote-User", "Remote-Id", "Remote-Email", "Remote-Name", "Remote-Groups" }
-local ANSWER = { "Location", "Set-Cookie", "Cache-Control", "Vary" }
+local ANSWER = {
+    "Location", "Set-Cookie", "Cache-Control", "Vary", "Retry-After", "Content-Security-Policy", "X-Content-Type-Options",
+    "Referrer-Policy",
+}
 local OURS = { "^remote%-", "^x%-forwarded%-", "^x%-original%-", "^x%-real%-", "^x%-rewrite%-", "^forwarded$" }
 
 function latchkey(r)
-    -- Drop the visitor's own, in every spelling: an application may read Remote_User and Remote.User as Remote-User.
+    if (r.headers_in["Host"] or ""):lower():gsub(":443$", "") ~= HOST then
+        return 404
+    end
+    -- Remove the visitor's own Remote-... and X-Forwarded-... headers, in every spelling: an application may read Remote_User
+    -- and Remote.User as Remote-User.
     for name in pairs(r:headers_in_table()) do
         for _, pattern in ipairs(OURS) do
             if name:lower():gsub("%W", "-"):match(pattern) then
@@ -25,7 +34,7 @@ function latchkey(r)
     end
 
     local question = {
-        ["X-Forwarded-Method"] = r.method, ["X-Forwarded-Proto"] = "https", ["X-Forwarded-Host"] = r.headers_in["Host"],
+        ["X-Forwarded-Method"] = r.method, ["X-Forwarded-Proto"] = "https", ["X-Forwarded-Host"] = HOST,
         ["X-Forwarded-Uri"] = r.unparsed_uri, ["X-Forwarded-For"] = r.useragent_ip,
     }
     for _, name in ipairs(ASKED) do
@@ -35,7 +44,7 @@ function latchkey(r)
     local ok, status, answer = http.request({
         url = LATCHKEY, headers = question, redirect = false, sink = ltn12.sink.table(page),
     })
-    -- No answer, or none that we know: shut, never open.
+    -- No answer, or none that we know: refuse the request.
     if not ok or status ~= 200 and (status < 300 or status > 599) then
         return 503
     end

@@ -9,7 +9,10 @@ local ASKED = {
     ["x-forwarded-uri"] = true, ["x-forwarded-for"] = true,
 }
 local GIVEN = { "remote-user", "remote-id", "remote-email", "remote-name", "remote-groups" }
-local ANSWER = { "location", "set-cookie", "cache-control", "vary", "content-type" }
+local ANSWER = {
+    "location", "set-cookie", "cache-control", "vary", "content-type", "retry-after", "content-security-policy",
+    "x-content-type-options", "referrer-policy",
+}
 
 core.register_action("latchkey", { "http-req" }, function(txn)
     local question = {}
@@ -32,7 +35,7 @@ core.register_action("latchkey", { "http-req" }, function(txn)
         txn:set_var("txn.latchkey", true)
         return
     end
-    -- Anything that is no refusal of Latchkey's counts as no answer: shut, never open.
+    -- Any other status counts as no answer: refuse the request.
     local refused = answer.status >= 300 and answer.status < 600
     local reply = txn:reply({ status = refused and answer.status or 503, body = refused and answer.body or "" })
     for _, name in ipairs(refused and ANSWER or {}) do

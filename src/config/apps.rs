@@ -1,6 +1,6 @@
 //! `APPS`: the applications that people reach by signing in here, in the setting itself or in a file that it names.
 
-mod place;
+mod page;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::brand::Logo;
 use super::origin::PublicUrl;
 use super::reader::Reader;
 use crate::identity::{Role, visible_line};
-pub use place::{Place, ticket_in};
+pub use page::{AppPage, ticket_in};
 
 /// An application at a host of its own.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Applications {
 
     pub(super) fn read(read: &mut Reader<'_>, public_url: &PublicUrl) -> Self {
         let text = read.text("APPS", "");
-        let entries = if text.trim().to_ascii_lowercase().ends_with(".toml") {
+        let entries = if text.trim().to_ascii_lowercase().ends_with(".toml") && !text.contains("://") {
             read_file(text.trim())
         } else {
             read_list(&text)
@@ -80,7 +80,7 @@ impl Applications {
         for (number, entry) in (1..).zip(entries) {
             let application = entry.parse(public_url).and_then(|application| {
                 let is_new = apps.by_host.insert(application.host.clone(), apps.all.len()).is_none();
-                if is_new { Ok(application) } else { Err("is the second one at that host".to_owned()) }
+                if is_new { Ok(application) } else { Err("has the same host as an earlier entry".to_owned()) }
             });
             match application {
                 Ok(application) => apps.all.push(application),
@@ -97,7 +97,7 @@ impl Applications {
         let name =
             |app: &Application| app.host.rsplit_once(':').map_or(&*app.host, |(name, _)| name).to_owned();
         if !self.iter().all(|app| names.insert(name(app))) {
-            read.warn("APPS has two applications at different ports of one host: browsers keep one cookie for both, so opening one signs people out of the other. Give each a name of its own");
+            read.warn("APPS has two applications at different ports of one host: browsers keep one cookie for both, so opening one signs people out of the other. Use a different host for each");
         }
     }
 }
@@ -127,7 +127,7 @@ fn read_file(path: &str) -> Result<Vec<Entry>, String> {
     let file: File = toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         format!(
-            "names a file with a mistake in line {}: {}",
+            "names a file with a mistake on line {}: {}",
             before.matches('\n').count() + 1,
             error.message()
         )
@@ -146,16 +146,16 @@ fn read_list(text: &str) -> Result<Vec<Entry>, String> {
                 entry.roles.push(word);
                 continue;
             };
-            let minutes =
+            let number_given =
                 || value.parse().map(Some).map_err(|_| format!("entry {number} needs a number after {key}="));
             match key {
                 "name" => entry.name = Some(value.to_owned()),
                 "icon" => entry.icon = Some(value.to_owned()),
-                "password_within" => entry.password_within = minutes()?,
-                "secret_number" => entry.secret_number = minutes()?,
+                "password_within" => entry.password_within = number_given()?,
+                "secret_number" => entry.secret_number = number_given()?,
                 _ => {
                     return Err(format!(
-                        "entry {number} has an option that isn't one; there are name, icon, password_within and secret_number"
+                        "entry {number} has an unknown option; use name, icon, password_within or secret_number"
                     ));
                 }
             }
@@ -192,7 +192,7 @@ impl Entry {
         let url = PublicUrl::parse_application(&self.url)
             .ok_or("must begin with a URL like https://wiki.example.org, without a path")?;
         if url.host() == public_url.host() {
-            return Err("must be at another host than PUBLIC_URL: its cookies would be ours".to_owned());
+            return Err("must use a different host from PUBLIC_URL, or they would share cookies".to_owned());
         }
         let roles: Option<Vec<Role>> = self.roles.iter().map(|role| Role::parse(role)).collect();
         let roles = roles.filter(|roles| !roles.is_empty());
@@ -202,7 +202,7 @@ impl Entry {
         }
         let minutes =
             self.password_within.map(|minutes| (1..=MAX_MINUTES).contains(&minutes).then_some(minutes));
-        let minutes = minutes.map(|valid| valid.ok_or("must have 1 to 1440 minutes as password_within"));
+        let minutes = minutes.map(|valid| valid.ok_or("must have a password_within of 1 to 1440 minutes"));
         Ok(Application {
             host: url.origin().trim_start_matches("https://").to_owned(),
             name,
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(apps(&value).unwrap().at("wiki.example.org").unwrap().name, "Wiki");
         std::fs::write(&file, format!("{one}rolls = []\n")).unwrap();
         let mistake = apps(&value).unwrap_err();
-        assert!(mistake.contains("in line 5: unknown field `rolls`"), "{mistake}");
+        assert!(mistake.contains("on line 5: unknown field `rolls`"), "{mistake}");
         assert!(apps("nowhere.toml").unwrap_err().contains("can't be read"));
     }
 
@@ -282,12 +282,12 @@ mod tests {
             ("user https://wiki.example.org", "entry 1 must begin with a URL"),
             ("https://a.example.org user; https://b.example.org", "entry 2 must name one or more roles"),
             ("https://a.example.org users", "entry 1 must name one or more roles"),
-            ("https://a.example.org user; https://a.example.org:443 staff", "entry 2 is the second one"),
-            ("https://accounts.example.org user", "entry 1 must be at another host"),
-            ("https://accounts.example.org:8443 user", "entry 1 must be at another host"),
-            ("https://a.example.org user password_within=0", "entry 1 must have 1 to 1440"),
+            ("https://a.example.org user; https://a.example.org:443 staff", "entry 2 has the same host"),
+            ("https://accounts.example.org user", "entry 1 must use a different host"),
+            ("https://accounts.example.org:8443 user", "entry 1 must use a different host"),
+            ("https://a.example.org user password_within=0", "entry 1 must have a password_within of"),
             ("https://a.example.org user password_within=soon", "entry 1 needs a number"),
-            ("https://a.example.org user color=red", "entry 1 has an option that isn't one"),
+            ("https://a.example.org user color=red", "entry 1 has an unknown option"),
             ("https://a.example.org user icon=/nowhere.svg", "entry 1 has an icon that can't be read"),
             ("https://a.example.org user name=\"a", "isn't closed"),
             ("https://a.example.org user name=\"\"", "entry 1 must have a name"),

@@ -77,8 +77,6 @@ limits! {
     Picture: "picture", "LIMITS_PICTURE", "20/hour";
     /// Copies of their data that one account takes.
     Download: "download", "LIMITS_DOWNLOAD", "10/day burst 5";
-    /// Tickets into applications, for one session.
-    Enter: "enter", "LIMITS_ENTER", "120/hour burst 60";
     /// Requests of one browser to one application, on one instance. None count by address: all come from the proxy.
     Application: "application", "LIMITS_APPLICATION", "6000/minute burst 3000";
     /// Everything from one network. Never in Redis: it would cost each request a trip.

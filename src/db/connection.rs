@@ -32,6 +32,22 @@ pub enum DbConnection {
     Mysql(diesel::mysql::MysqlConnection),
 }
 
+/// Runs a query on the back end that a connection has, for those asked at every request: each back end keeps the statement by the type
+/// of the query, where the enum would write its text again each time.
+macro_rules! on_backend {
+    ($conn:expr, $inner:ident => $query:expr) => {
+        match $conn {
+            #[cfg(feature = "sqlite")]
+            $crate::db::Connection::Sqlite($inner) => $query,
+            #[cfg(feature = "postgres")]
+            $crate::db::Connection::Postgres($inner) => $query,
+            #[cfg(feature = "mysql")]
+            $crate::db::Connection::Mysql($inner) => $query,
+        }
+    };
+}
+pub(crate) use on_backend;
+
 /// A connection in the pool.
 pub(super) struct Pooled {
     pub(super) conn: DbConnection,
@@ -40,6 +56,7 @@ pub(super) struct Pooled {
 }
 
 /// Makes connections for the pool.
+#[derive(Clone)]
 pub(super) struct Manager {
     config: DatabaseConfig,
     epoch: Arc<AtomicU64>,

@@ -1,6 +1,6 @@
 //! Whether an account may be used.
 
-use super::{Sentence, t};
+use super::{Moment, Sentence, t};
 
 /// Whether an account may be used. Blocked takes precedence over the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,21 @@ pub enum AccountStatus {
 impl AccountStatus {
     /// Every status, without a reason.
     pub const ALL: [Self; 4] = [Self::Active, Self::Unverified, Self::Blocked(String::new()), Self::Leaving];
+
+    /// Judges by when an account was confirmed, since when it is blocked and why, and when it is to be deleted.
+    pub fn of(
+        verified_at: Option<Moment>,
+        blocked_at: Option<Moment>,
+        reason: Option<&str>,
+        leaves_at: Option<Moment>,
+    ) -> Self {
+        match (blocked_at, verified_at, leaves_at) {
+            (Some(_), _, _) => Self::Blocked(reason.unwrap_or_default().to_owned()),
+            (None, None, _) => Self::Unverified,
+            (None, Some(_), Some(_)) => Self::Leaving,
+            (None, Some(_), None) => Self::Active,
+        }
+    }
 
     /// The word in queries and in the audit log.
     pub fn as_str(&self) -> &'static str {

@@ -7,28 +7,48 @@ use std::time::Duration;
 use diesel::dsl::{count, max};
 use diesel::prelude::*;
 
-use super::sessions::Session;
-use super::users::User;
+use super::sessions::{Life, Session};
+use super::users::{Person, User};
 use super::{Cursor, older_than};
 use crate::db::Connection;
+use crate::db::connection::on_backend;
 use crate::db::schema::{app_sessions, sessions, users as users_table};
 use crate::identity::{Id, LinkToken, Moment, TokenDigest};
 
 /// How long a ticket works.
 const TICKET_LIFETIME: Duration = Duration::from_secs(60);
+/// The most that the page of an account reads: 20 devices at ten applications.
+const MAX_USED: i64 = 200;
+/// The most tickets of one session that wait to be used: other sites can have a browser ask for them.
+const MAX_TICKETS_PER_SESSION: i64 = 20;
 /// How often it is stored, at most, that somebody uses an application.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A ticket, or the session at an application that it became: a whole row, as it is read, inserted and copied.
+/// Somebody's session at an application, or the ticket that it begins as: what decides about it.
 #[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = app_sessions, treat_none_as_default_value = false)]
 pub struct AppSession {
     pub id: Id,
+    /// The application's, with its port where that is not the usual one.
+    pub host: String,
+    /// When it was last used, give or take a minute.
+    pub last_used_at: Moment,
+    ended_at: Option<Moment>,
+}
+
+/// The same with all that is kept of it: a whole row, as it is inserted and copied.
+#[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
+#[diesel(table_name = app_sessions, treat_none_as_default_value = false)]
+pub struct AppSessionRow {
+    #[diesel(embed)]
+    #[serde(flatten)]
+    pub at: AppSession,
     /// The session that it ends with.
     pub session_id: Id,
     pub user_id: Id,
-    /// The application's, with its port where that is not the usual one.
-    pub host: String,
+    pub created_at: Moment,
+    /// When the ticket was used.
+    entered_at: Option<Moment>,
     #[serde(skip)]
     state_digest: TokenDigest,
     #[serde(skip)]
@@ -36,20 +56,16 @@ pub struct AppSession {
     ticket_expires_at: Moment,
     #[serde(skip)]
     token_digest: Option<TokenDigest>,
-    pub created_at: Moment,
-    /// When the ticket was used.
-    entered_at: Option<Moment>,
-    /// When it was last used, give or take a minute.
-    pub last_used_at: Moment,
-    ended_at: Option<Moment>,
 }
 
 /// Whether a ticket works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketState {
     Open,
-    /// Somebody was first, or it was revoked.
+    /// Somebody was first.
     Used,
+    /// Its session has ended, or the account may not be used.
+    Over,
     Expired,
     /// It is for another application.
     Elsewhere,
@@ -57,15 +73,17 @@ pub enum TicketState {
     OtherBrowser,
 }
 
-impl AppSession {
+impl AppSessionRow {
     /// Says whether the ticket works at a host, for a browser with that cookie.
-    pub fn ticket_state(&self, host: &str, cookie: Option<&LinkToken>, now: Moment) -> TicketState {
-        if self.host != host {
+    pub fn ticket_state(&self, host: &str, cookie: &LinkToken, now: Moment) -> TicketState {
+        if self.at.host != host {
             TicketState::Elsewhere
-        } else if cookie.map(LinkToken::state_digest).as_ref() != Some(&self.state_digest) {
+        } else if cookie.state_digest() != self.state_digest {
             TicketState::OtherBrowser
-        } else if self.entered_at.is_some() || self.ended_at.is_some() {
+        } else if self.entered_at.is_some() {
             TicketState::Used
+        } else if self.at.ended_at.is_some() {
+            TicketState::Over
         } else if self.ticket_expires_at <= now || self.created_at.is_ahead_of(now) {
             // What a clock that was ahead made would work for as long.
             TicketState::Expired
@@ -73,10 +91,12 @@ impl AppSession {
             TicketState::Open
         }
     }
+}
 
+impl AppSession {
     /// Whether it has not been ended by itself. The session that it belongs to may have.
     pub fn is_open(&self) -> bool {
-        self.entered_at.is_some() && self.ended_at.is_none()
+        self.ended_at.is_none()
     }
 
     /// Whether it is time to store that it is used.
@@ -93,67 +113,75 @@ pub fn issue(
     state: &TokenDigest,
     now: Moment,
 ) -> QueryResult<LinkToken> {
-    let expired = app_sessions::table
-        .filter(app_sessions::session_id.eq(&session.id))
-        .filter(app_sessions::entered_at.is_null())
-        .filter(app_sessions::ticket_expires_at.lt(now));
-    diesel::delete(expired).execute(conn)?;
+    forget_surplus(conn, session, now)?;
     let ticket = LinkToken::random();
-    let row = AppSession {
-        id: Id::new(),
-        session_id: session.id.clone(),
+    let at = AppSession { id: Id::new(), host: host.to_owned(), last_used_at: now, ended_at: None };
+    let row = AppSessionRow {
+        at,
+        session_id: session.life.id.clone(),
         user_id: session.user_id.clone(),
-        host: host.to_owned(),
+        created_at: now,
+        entered_at: None,
         state_digest: state.clone(),
         ticket_digest: ticket.digest(),
         ticket_expires_at: now.plus(TICKET_LIFETIME),
         token_digest: None,
-        created_at: now,
-        entered_at: None,
-        last_used_at: now,
-        ended_at: None,
     };
     diesel::insert_into(app_sessions::table).values(&row).execute(conn)?;
     Ok(ticket)
+}
+
+/// Forgets the tickets of a session that were never used: all that have expired, and beyond twenty the oldest.
+fn forget_surplus(conn: &mut Connection, session: &Session, now: Moment) -> QueryResult<()> {
+    let unused = || {
+        app_sessions::table
+            .filter(app_sessions::session_id.eq(&session.life.id))
+            .filter(app_sessions::entered_at.is_null())
+    };
+    diesel::delete(unused().filter(app_sessions::ticket_expires_at.lt(now))).execute(conn)?;
+    let surplus: Vec<Id> = unused()
+        .order((app_sessions::created_at.desc(), app_sessions::id.desc()))
+        .offset(MAX_TICKETS_PER_SESSION - 1)
+        .limit(MAX_TICKETS_PER_SESSION)
+        .select(app_sessions::id)
+        .load(conn)?;
+    if !surplus.is_empty() {
+        diesel::delete(app_sessions::table.filter(app_sessions::id.eq_any(surplus))).execute(conn)?;
+    }
+    Ok(())
 }
 
 /// Finds a ticket, with the session and the account that it was issued for.
 pub fn by_ticket(
     conn: &mut Connection,
     ticket: &LinkToken,
-) -> QueryResult<Option<(AppSession, Session, User)>> {
-    joined().filter(app_sessions::ticket_digest.eq(ticket.digest())).get_result(conn).optional()
-}
-
-/// Finds who has that cookie at an application, live or not.
-pub fn by_token(
-    conn: &mut Connection,
-    token: &LinkToken,
-) -> QueryResult<Option<(AppSession, Session, User)>> {
-    joined().filter(app_sessions::token_digest.eq(token.digest())).get_result(conn).optional()
-}
-
-#[diesel::dsl::auto_type(no_type_alias)]
-fn joined() -> _ {
-    let row: diesel::dsl::AsSelect<AppSession, crate::db::AnyBackend> = AppSession::as_select();
-    let session: diesel::dsl::AsSelect<Session, crate::db::AnyBackend> = Session::as_select();
-    let user: diesel::dsl::AsSelect<User, crate::db::AnyBackend> = User::as_select();
+) -> QueryResult<Option<(AppSessionRow, Session, User)>> {
     app_sessions::table
         .inner_join(sessions::table)
         .inner_join(users_table::table)
-        .select((row, session, user))
+        .filter(app_sessions::ticket_digest.eq(ticket.digest()))
+        .select((AppSessionRow::as_select(), Session::as_select(), User::as_select()))
+        .get_result(conn)
+        .optional()
+}
+
+/// Finds who has that cookie at an application, live or not. Asked for every request there.
+pub fn by_token(conn: &mut Connection, token: &LinkToken) -> QueryResult<Option<(AppSession, Life, Person)>> {
+    let digest = token.digest();
+    on_backend!(conn, conn => app_sessions::table
+        .inner_join(sessions::table)
+        .inner_join(users_table::table)
+        .filter(app_sessions::token_digest.eq(&digest))
+        .select((AppSession::as_select(), Life::as_select(), Person::as_select()))
+        .get_result(conn)
+        .optional())
 }
 
 /// Uses a ticket: from now on the application knows its browser by `token`, of which only the hash is kept. Returns whether nobody was
 /// first.
-pub fn enter(
-    conn: &mut Connection,
-    ticket: &AppSession,
-    token: &LinkToken,
-    now: Moment,
-) -> QueryResult<bool> {
+pub fn enter(conn: &mut Connection, ticket: &Id, token: &LinkToken, now: Moment) -> QueryResult<bool> {
     let unused = app_sessions::table
-        .find(&ticket.id)
+        .find(ticket)
         .filter(app_sessions::entered_at.is_null())
         .filter(app_sessions::ended_at.is_null());
     let rows = diesel::update(unused)
@@ -166,20 +194,20 @@ pub fn enter(
     Ok(rows == 1)
 }
 
-/// Stores that it is used.
-pub fn touch(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<()> {
-    diesel::update(app_sessions::table.find(id))
+/// Stores that it is used; returns whether nobody has within the minute.
+pub fn touch(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<bool> {
+    let others = app_sessions::last_used_at.lt(now.minus(MINUTE)).or(app_sessions::last_used_at.gt(now));
+    let rows = diesel::update(app_sessions::table.find(id).filter(others))
         .set(app_sessions::last_used_at.eq(now))
-        .execute(conn)
-        .map(drop)
+        .execute(conn)?;
+    Ok(rows == 1)
 }
 
-/// Ends the one that a browser leaves for another.
-pub fn leave(conn: &mut Connection, token: &LinkToken, now: Moment) -> QueryResult<()> {
-    let left = app_sessions::table
-        .filter(app_sessions::token_digest.eq(token.digest()))
-        .filter(app_sessions::ended_at.is_null());
-    diesel::update(left).set(app_sessions::ended_at.eq(now)).execute(conn).map(drop)
+/// Forgets the one that a browser leaves for another.
+pub fn leave(conn: &mut Connection, token: &LinkToken) -> QueryResult<()> {
+    diesel::delete(app_sessions::table.filter(app_sessions::token_digest.eq(token.digest())))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Ends all of an account, tickets included.
@@ -199,21 +227,22 @@ pub fn end_at(conn: &mut Connection, user: &Id, host: &str, now: Moment) -> Quer
 }
 
 /// Lists all of an account, live or not, the oldest first.
-pub fn all_of(conn: &mut Connection, user: &Id) -> QueryResult<Vec<AppSession>> {
+pub fn all_of(conn: &mut Connection, user: &Id) -> QueryResult<Vec<AppSessionRow>> {
     app_sessions::table
         .filter(app_sessions::user_id.eq(user))
         .order((app_sessions::created_at, app_sessions::id))
-        .select(AppSession::as_select())
+        .select(AppSessionRow::as_select())
         .load(conn)
 }
 
-/// Lists those of an account that were ever used, each with the session that it belongs to, the newest first.
+/// Lists those of an account that were ever used, each with the session that it belongs to, the last used first; 200 at most.
 pub fn used_by(conn: &mut Connection, user: &Id) -> QueryResult<Vec<(AppSession, Session)>> {
     app_sessions::table
         .inner_join(sessions::table)
         .filter(app_sessions::user_id.eq(user))
         .filter(app_sessions::entered_at.is_not_null())
         .order((app_sessions::last_used_at.desc(), app_sessions::id.desc()))
+        .limit(MAX_USED)
         .select((AppSession::as_select(), Session::as_select()))
         .load(conn)
 }
@@ -257,8 +286,13 @@ pub fn list(
     host: &str,
     after: Option<&Cursor>,
     limit: i64,
-) -> QueryResult<Vec<(AppSession, Session, User)>> {
-    let query = joined().filter(app_sessions::host.eq(host)).filter(app_sessions::entered_at.is_not_null());
+) -> QueryResult<Vec<(AppSessionRow, Session, User)>> {
+    let query = app_sessions::table
+        .inner_join(sessions::table)
+        .inner_join(users_table::table)
+        .filter(app_sessions::host.eq(host))
+        .filter(app_sessions::entered_at.is_not_null())
+        .select((AppSessionRow::as_select(), Session::as_select(), User::as_select()));
     older_than!(query.into_boxed(), after, app_sessions::created_at, app_sessions::id)
         .order((app_sessions::created_at.desc(), app_sessions::id.desc()))
         .limit(limit)

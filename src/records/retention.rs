@@ -71,9 +71,9 @@ impl Kept {
             Self::Sessions => t(
                 "Devices that are signed in: the browser and operating system, the IP address, and when each was used",
             ),
-            Self::AppSessions => {
-                t("Applications that you opened with this account, and when you last used each")
-            }
+            Self::AppSessions => t(
+                "Applications you opened with this account: when you opened and last used each, and on which device",
+            ),
             Self::Mails => t(
                 "Emails that we sent: what kind, to which address, and what the mail server said. Their codes and links are erased.",
             ),
@@ -93,7 +93,7 @@ impl Kept {
             Self::Links => t("To recognise the link when you use it"),
             Self::Sessions => t("To keep you signed in, and to show you where"),
             Self::AppSessions => {
-                t("To tell each application who you are, and to show you where you're signed in")
+                t("To let each application know who you are, and to show you where you're signed in")
             }
             Self::Mails => t("To find out why an email didn't arrive"),
             Self::MailBudgets => t("To stop anyone from flooding a mailbox"),

@@ -1,6 +1,8 @@
 //! One row for each signed-in browser. The row decides: whatever a cookie or Redis says, a session whose row has ended, or
 //! has another generation, is signed out at its next request.
 
+mod life;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use crate::db::Connection;
 use crate::db::columns::text_column;
 use crate::db::schema::{sessions, users as users_table};
 use crate::identity::{Id, Moment, Role, serialize_as_text};
+
+pub use life::Life;
 
 /// The most sessions of one account; the oldest makes room (OWASP ASVS 5.0, 7.1.2).
 const MAX_SESSIONS_PER_USER: i64 = 20;
@@ -116,10 +120,10 @@ impl SignedInBy {
 #[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
 pub struct Session {
-    /// What the session pointer names; a pointer cannot be made of it.
-    pub id: Id,
+    #[diesel(embed)]
+    #[serde(flatten)]
+    pub life: Life,
     pub user_id: Id,
-    pub kind: SessionKind,
     /// Raised at every rotation; a pointer of another generation is dead.
     pub generation: i32,
     /// The browser's name for itself, cut.
@@ -129,55 +133,12 @@ pub struct Session {
     pub signed_in_by: SignedInBy,
     /// Its IP address at sign-in.
     pub ip: String,
-    pub created_at: Moment,
-    /// When it was last seen, give or take a minute.
-    pub last_seen_at: Moment,
-    /// When the password was last given.
-    pub confirmed_at: Moment,
-    idle_ends_at: Moment,
-    absolute_ends_at: Moment,
-    ended_at: Option<Moment>,
 }
 
 impl Session {
     /// Names the session at its generation.
     pub fn mark(&self) -> String {
-        format!("{} {}", self.id.as_str(), self.generation)
-    }
-
-    /// Whether it is live. One that a clock dated ahead is not: it would be for too long.
-    pub fn is_live(&self, now: Moment) -> bool {
-        self.ended_at.is_none()
-            && now < self.idle_ends_at
-            && now < self.absolute_ends_at
-            && !self.created_at.is_ahead_of(now)
-    }
-
-    /// How long ago the password was given; `None` where only a clock that was ahead says so.
-    pub fn since_password(&self, now: Moment) -> Option<Duration> {
-        (!self.confirmed_at.is_ahead_of(now)).then(|| now.since(self.confirmed_at))
-    }
-
-    /// Whether it is time to store that it was seen: not at every request, yet often enough that its idle life ends
-    /// when it should.
-    pub fn is_due(&self, config: SessionConfig, now: Moment) -> bool {
-        now.since(self.last_seen_at) >= MINUTE.min(self.kind.idle(config) / 10)
-            || self.last_seen_at.is_ahead_of(now)
-    }
-
-    /// When it ends if it is not used any more.
-    pub fn ends_at(&self) -> Moment {
-        self.idle_ends_at
-    }
-
-    /// Whether its cookies outlive the browser's window.
-    pub fn outlives_window(&self) -> bool {
-        self.kind == SessionKind::Remembered
-    }
-
-    /// How long it can last at most, for a cookie that is to outlive the browser's window.
-    pub fn remaining(&self, now: Moment) -> Duration {
-        self.absolute_ends_at.since(now)
+        format!("{} {}", self.life.id.as_str(), self.generation)
     }
 }
 
@@ -204,22 +165,15 @@ pub fn begin(
     if let Some(left) = &device.leaves {
         end(conn, left, now)?;
     }
-    let absolute_ends_at = now.plus(kind.absolute(config));
+    let life = Life::begin(kind, config, now);
     let session = Session {
-        id: Id::new(),
+        life,
         user_id: user.clone(),
-        kind,
         generation: 1,
         device: device.agent.clone(),
         name: String::new(),
         signed_in_by: device.signed_in_by,
         ip: device.ip.to_string(),
-        created_at: now,
-        last_seen_at: now,
-        confirmed_at: now,
-        idle_ends_at: now.plus(kind.idle(config)).min(absolute_ends_at),
-        absolute_ends_at,
-        ended_at: None,
     };
     diesel::insert_into(sessions::table).values(&session).execute(conn)?;
     dormancy::end(conn, user, now)?;
@@ -251,14 +205,9 @@ pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Session, Use
 }
 
 /// Stores that it was seen: its idle life starts again, its absolute one does not.
-pub fn touch(
-    conn: &mut Connection,
-    session: &Session,
-    config: SessionConfig,
-    now: Moment,
-) -> QueryResult<()> {
-    let idle_ends_at = now.plus(session.kind.idle(config)).min(session.absolute_ends_at);
-    diesel::update(sessions::table.find(&session.id).filter(sessions::ended_at.is_null()))
+pub fn touch(conn: &mut Connection, life: &Life, config: SessionConfig, now: Moment) -> QueryResult<()> {
+    let idle_ends_at = life.idle_end(config, now);
+    diesel::update(sessions::table.find(&life.id).filter(sessions::ended_at.is_null()))
         .set((sessions::last_seen_at.eq(now), sessions::idle_ends_at.eq(idle_ends_at)))
         .execute(conn)
         .map(drop)
@@ -284,24 +233,19 @@ pub fn rotate(
 ) -> QueryResult<Option<Session>> {
     let rotated = Session {
         generation: session.generation.wrapping_add(1),
-        confirmed_at: match why {
-            Rotation::Renewed => session.confirmed_at,
-            Rotation::PasswordGiven => now,
-        },
-        last_seen_at: now,
-        idle_ends_at: now.plus(session.kind.idle(config)).min(session.absolute_ends_at),
+        life: session.life.renewed(why, config, now),
         ..session.clone()
     };
     let current = sessions::table
-        .find(&session.id)
+        .find(&session.life.id)
         .filter(sessions::generation.eq(session.generation))
         .filter(sessions::ended_at.is_null());
     let rows = diesel::update(current)
         .set((
             sessions::generation.eq(rotated.generation),
-            sessions::confirmed_at.eq(rotated.confirmed_at),
-            sessions::last_seen_at.eq(rotated.last_seen_at),
-            sessions::idle_ends_at.eq(rotated.idle_ends_at),
+            sessions::confirmed_at.eq(rotated.life.confirmed_at),
+            sessions::last_seen_at.eq(rotated.life.last_seen_at),
+            sessions::idle_ends_at.eq(rotated.life.idle_ends_at),
         ))
         .execute(conn)?;
     Ok((rows == 1).then_some(rotated))

@@ -4,7 +4,7 @@
 
 use diesel::prelude::*;
 
-use super::app_sessions::AppSession;
+use super::app_sessions::AppSessionRow;
 use super::events::Event;
 use super::links::Link;
 use super::mail_budgets::MailBudget;
@@ -56,8 +56,8 @@ tables! {
     users: User, by users::id, after |last| users::id.gt(last.id.clone());
     verifications: Verification, by verifications::id, after |last| verifications::id.gt(last.id.clone());
     links: Link, by links::id, after |last| links::id.gt(last.id.clone());
-    sessions: Session, by sessions::id, after |last| sessions::id.gt(last.id.clone());
-    app_sessions: AppSession, by app_sessions::id, after |last| app_sessions::id.gt(last.id.clone());
+    sessions: Session, by sessions::id, after |last| sessions::id.gt(last.life.id.clone());
+    app_sessions: AppSessionRow, by app_sessions::id, after |last| app_sessions::id.gt(last.at.id.clone());
     events: Event, by events::id, after |last| events::id.gt(last.id.clone());
     outbox: OutboxMail, by outbox::id, after |last| outbox::id.gt(last.id.clone());
     mail_budgets: MailBudget, by (mail_budgets::email, mail_budgets::kind, mail_budgets::asker), after |last| {

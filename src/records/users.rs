@@ -4,6 +4,7 @@ pub mod census;
 pub mod directory;
 pub mod dormancy;
 pub mod leaving;
+mod person;
 mod profile;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::db::schema::users;
 use crate::identity::{
     AccountStatus, Email, Id, KnownDevice, Login, Moment, PasswordHash, Role, Theme, Username, Zone,
 };
+pub use person::Person;
 pub use profile::{picture_owner, pictures_among, set_details, set_picture, set_preferences};
 
 /// How long an account may stay unverified.
@@ -122,17 +124,13 @@ impl User {
 
     /// Says whether the account may be used.
     pub fn status(&self) -> AccountStatus {
-        match (self.blocked_at, self.verified_at, self.leaves_at) {
-            (Some(_), _, _) => AccountStatus::Blocked(self.blocked_reason.clone().unwrap_or_default()),
-            (None, None, _) => AccountStatus::Unverified,
-            (None, Some(_), Some(_)) => AccountStatus::Leaving,
-            (None, Some(_), None) => AccountStatus::Active,
-        }
+        let reason = self.blocked_reason.as_deref();
+        AccountStatus::of(self.verified_at, self.blocked_at, reason, self.leaves_at)
     }
 
     /// The full name, or the username where there is none.
     pub fn display_name(&self) -> &str {
-        if self.full_name.is_empty() { self.username.as_str() } else { &self.full_name }
+        person::display_name(&self.full_name, &self.username)
     }
 
     /// Whether the address is this account's by more than a recent change: since its beginning, or for as long as a change

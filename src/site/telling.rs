@@ -42,7 +42,6 @@ impl Happened {
 /// What somebody who has an account in hand does in its person's name.
 const IN_THEIR_NAME: &[Kind] = &[
     Kind::SignedIn,
-    Kind::ApplicationOpened,
     Kind::PasswordReset,
     Kind::PasswordChanged,
     Kind::EmailChangeAsked,

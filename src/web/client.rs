@@ -51,12 +51,9 @@ impl FromRequest for Client {
     type Future = std::future::Ready<Result<Self, HttpError>>;
 
     fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        let trusted = req.app_data::<web::Data<App>>().map(|app| app.config.trusted_proxies.as_slice());
-        let peer = req.peer_addr().map(|peer| peer.ip());
         let agent = req.headers().get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         let agent = visible_line(&agent.unwrap_or_default()).chars().take(200).collect();
-        let ip = ip(peer, req.headers(), trusted.unwrap_or_default());
-        std::future::ready(Ok(Self { ip, agent }))
+        std::future::ready(Ok(Self { ip: ip_of_request(req), agent }))
     }
 }
 
@@ -65,11 +62,11 @@ pub fn ip_of(req: &ServiceRequest, trusted: &[IpNet]) -> IpAddr {
     ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
 }
 
-/// The same for a request that passes no gate.
+/// The same for a request that has passed no gate.
 pub fn ip_of_request(req: &HttpRequest) -> IpAddr {
     let app = req.app_data::<web::Data<App>>();
-    let trusted = app.map(|app| app.config.trusted_proxies.as_slice()).unwrap_or_default();
-    ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted)
+    let trusted = app.map(|app| app.config.trusted_proxies.as_slice());
+    ip(req.peer_addr().map(|peer| peer.ip()), req.headers(), trusted.unwrap_or_default())
 }
 
 /// How much of an address names a network, in bits.

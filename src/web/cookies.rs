@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::config::Config;
@@ -73,6 +73,16 @@ pub fn read(
 ) -> Option<String> {
     let cookie = req.cookie(&config.cookie_name(name))?;
     keys.all().find_map(|keys| open(key(keys), &cookie))
+}
+
+/// Iterates over the cookies of a request as browsers write them (RFC 6265, 5.2): the name, and the whole pair. What is no text is none.
+pub fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = headers.get_all(COOKIE).flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| std::str::from_utf8(pair).ok()).map(|pair| {
+        // Only these two are blanks around a name.
+        let pair = pair.trim_matches([' ', '\t']);
+        (pair.split('=').next().unwrap_or_default().trim_end_matches([' ', '\t']), pair)
+    })
 }
 
 /// Builds the cookie that removes one.

@@ -140,19 +140,8 @@ fn keep_own_cookies(config: &Config, headers: &mut HeaderMap) {
 
 /// Our cookies, in one line.
 fn own_cookies(ours: &[String], headers: &HeaderMap) -> String {
-    let mut own: Vec<(&str, &str)> = Vec::new();
-    for line in headers.get_all(header::COOKIE) {
-        for pair in line.as_bytes().split(|byte| *byte == b';') {
-            // What is no text is none of ours.
-            let Ok(pair) = std::str::from_utf8(pair) else { continue };
-            // As browsers read it (RFC 6265, 5.2): only these two are blanks around a name.
-            let pair = pair.trim_matches([' ', '\t']);
-            let name = pair.split('=').next().unwrap_or_default().trim_end_matches([' ', '\t']);
-            if ours.iter().any(|known| known == name) {
-                own.push((name, pair));
-            }
-        }
-    }
+    let own: Vec<(&str, &str)> =
+        cookies::pairs(headers).filter(|(name, _)| ours.iter().any(|known| known == name)).collect();
     let is_single = |name: &str| own.iter().filter(|(known, _)| *known == name).count() == 1;
     let (single, planted): (Vec<_>, Vec<_>) = own.iter().partition(|(name, _)| is_single(name));
     if !planted.is_empty() {

@@ -119,6 +119,7 @@ fn warn_of_forgotten_proxy(req: &ServiceRequest) {
 pub struct OncePerMinute(Mutex<Option<Instant>>);
 
 impl OncePerMinute {
+    /// Makes one that has said nothing yet.
     #[expect(clippy::new_without_default, reason = "for constants")]
     pub const fn new() -> Self {
         Self(Mutex::new(None))

@@ -64,7 +64,7 @@ pub fn point_to(
     cookie_session.clear();
     cookie_session.renew();
     cookie_session
-        .insert(POINTER, (session.id.as_str(), session.generation))
+        .insert(POINTER, (session.life.id.as_str(), session.generation))
         .map_err(|error| HttpError::Internal(error.to_string()))?;
     mark_live(req, session, now);
     Ok(())
@@ -77,7 +77,7 @@ struct Live {
 
 /// Notes that this request belongs to a live session, for the way back through [`around`].
 pub fn mark_live(req: &HttpRequest, session: &Session, now: Moment) {
-    let max_age = session.outlives_window().then(|| session.remaining(now));
+    let max_age = session.life.outlives_window().then(|| session.life.remaining(now));
     req.extensions_mut().insert(Live { max_age });
 }
 

@@ -153,7 +153,7 @@ impl View {
         let (_, query) = next.split_once('?').filter(|(path, _)| *path == ENTER.path())?;
         let fields: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
         let (_, to) = fields.iter().find(|(name, _)| name == "to")?;
-        Some(self.app.config.applications.place(to)?.application.name.clone())
+        Some(self.app.config.applications.page(to)?.application.name.clone())
     }
 
     /// The media type of the icon.

@@ -189,13 +189,13 @@ async fn load_viewer(req: &HttpRequest) -> Result<Seen, HttpError> {
         AccountStatus::Active | AccountStatus::Leaving => true,
         AccountStatus::Unverified | AccountStatus::Blocked(_) => false,
     };
-    if session.generation != generation || !session.is_live(now) || !may_enter {
+    if session.generation != generation || !session.life.is_live(now) || !may_enter {
         return Ok(Seen::Nobody);
     }
     session::mark_live(req, &session, now);
     req.extensions_mut().insert(SignedInAs::of(&user));
     req.extensions_mut().insert(InSession(session.mark()));
-    if session.is_due(app.config.sessions, now) {
+    if session.life.is_due(app.config.sessions, now) {
         touch_later(&app, session.clone());
     }
     Ok(Seen::Somebody(Box::new(Viewer { user, session })))
@@ -228,7 +228,7 @@ fn touch_later(app: &Data<App>, session: Session) {
         let now = app.clock.now();
         let touched = app
             .db
-            .write(move |conn| sessions::touch(conn, &session, config, now).map_err(db::Error::from))
+            .write(move |conn| sessions::touch(conn, &session.life, config, now).map_err(db::Error::from))
             .await;
         if let Err(error) = touched {
             log::warn!("a session could not be kept awake: {error}");
@@ -261,9 +261,9 @@ impl By {
         // The account first: whoever holds its lock may be ending this very session.
         let current = users::lock_if_unchanged(conn, self.user())?;
         let ours = &self.viewer.session;
-        let session = sessions::by_id(conn, &ours.id)?.map(|(session, _)| session);
-        let is_live =
-            session.is_some_and(|session| session.generation == ours.generation && session.is_live(self.now));
+        let session = sessions::by_id(conn, &ours.life.id)?.map(|(session, _)| session);
+        let is_live = session
+            .is_some_and(|session| session.generation == ours.generation && session.life.is_live(self.now));
         current.filter(|_| is_live).ok_or_else(|| self.signed_out().into())
     }
 
@@ -296,7 +296,7 @@ impl By {
     /// # Errors
     /// Confirm the password.
     pub fn require_password_within(&self, span: Duration, next: Next) -> Result<(), HttpError> {
-        if self.viewer.session.since_password(self.now).is_some_and(|since| since < span) {
+        if self.viewer.session.life.since_password(self.now).is_some_and(|since| since < span) {
             Ok(())
         } else {
             Err(Redirect::ConfirmNeeded(next).into())

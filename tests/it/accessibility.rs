@@ -9,7 +9,7 @@ use latchkey::identity::Role;
 
 use crate::admin::{open, superuser};
 use crate::browsers::{in_chromium, is_possible, sign_in};
-use crate::harness::{Look, OTHER_PASSWORD, PASSWORD, Site, Visitor, nu, program, run_alone};
+use crate::harness::{AtApplication, Look, OTHER_PASSWORD, PASSWORD, Site, Visitor, nu, program, run_alone};
 
 /// Holds a figure in `docs/accessibility.md`, or writes it there with `UPDATE_DOCS=1`.
 fn record(what: &str, how: &str, figure: &str) {
@@ -131,6 +131,19 @@ const STATES: &[State] = &[
     (Who::Superuser, "/admin/events/", &[("Account", "nobody.here")], "Apply filters"),
 ];
 
+/// To the wiki: strangers sign in first, and it is not for superusers.
+const WAY_IN: &str =
+    "/auth/enter/?to=https%3A//wiki.example.org/&state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Somebody who leaves; returns the link that keeps their account.
+async fn leave(site: &Site) -> String {
+    let mut leaver = site.member("leaver").await;
+    leaver.visit("/user-profile/delete/").await;
+    leaver.fill("To confirm, enter your username", "leaver").fill("Current password", PASSWORD);
+    leaver.press("Delete my account").await;
+    site.mail_to("leaver@example.org").await.link("/auth/keep-account/")
+}
+
 /// A site on which there is something to see: long names and addresses, other scripts, everything that waits or failed.
 async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
     let mut chief = superuser(site).await;
@@ -155,13 +168,10 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
     stranger.visit("/auth/forgot-password/").await;
     stranger.fill("Username or email address", "annalee").press("Send the link").await;
     let reset = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
-    let mut leaver = site.member("leaver").await;
-    leaver.visit("/user-profile/delete/").await;
-    leaver.fill("To confirm, enter your username", "leaver").fill("Current password", PASSWORD);
-    leaver.press("Delete my account").await;
-    let keep = site.mail_to("leaver@example.org").await.link("/auth/keep-account/");
+    let keep = leave(site).await;
     site.visitor().sign_in("annalee", PASSWORD).await;
     let secure = site.mail.alarm_to("annalee@example.org").await.link("/auth/secure-account/");
+    AtApplication::new(site, "wiki.example.org").open(&mut ann, "/").await;
     ann.visit("/user-profile/").await;
     let open_to_all = [
         "/",
@@ -178,6 +188,11 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         &secure,
         &keep,
         "/auth/reset-password/x/y/",
+        WAY_IN,
+        "/auth/enter/?to=https://evil.example/",
+        "/auth/sign-out/?to=https://wiki.example.org/",
+        // As it stands on the host of an application.
+        "/forward-auth",
     ];
     let own = [
         "/user-profile/",
@@ -186,12 +201,14 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         "/user-profile/change-picture/",
         "/user-profile/update-password/",
         "/user-profile/sessions/",
+        "/user-profile/applications/",
         "/user-profile/activity/",
         "/user-profile/secure-account/",
         "/user-profile/download/",
         "/user-profile/delete/",
         "/auth/confirm-password/",
         "/admin/",
+        "/auth/sign-out/?to=https://wiki.example.org/",
     ];
     let [block, sessions, messages, audit] =
         ["delete/", "?tab=sessions", "?tab=messages", "?tab=events"].map(|part| format!("{person}{part}"));
@@ -210,6 +227,9 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         "/admin/mails/",
         "/admin/events/",
         "/admin/events/?from=2026-13-45",
+        "/admin/apps/",
+        "/admin/apps/wiki.example.org/",
+        WAY_IN,
     ];
     let pages =
         |who: Who, paths: &[&str]| paths.iter().map(move |path| Scene::page(who, path)).collect::<Vec<_>>();

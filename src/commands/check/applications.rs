@@ -14,20 +14,29 @@ use crate::config::{Application, Config};
 use crate::paths::{absolute, auth::ENTER};
 
 /// The longest that somebody waits for an application.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// What a visitor may claim, and no proxy may believe.
-const CLAIMS: [(&str, &str); 4] = [
-    ("X-Forwarded-Host", "visitor.invalid"),
-    ("X-Forwarded-Proto", "http"),
-    ("X-Original-URL", "http://visitor.invalid/"),
-    ("X-Forwarded-Method", "POST"),
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a visitor may claim, and what is wrong with a proxy that hands it on.
+const CLAIMS: [(&[(&str, &str)], &str); 2] = [
+    (
+        &[
+            ("X-Forwarded-Host", "visitor.invalid"),
+            ("X-Forwarded-Proto", "http"),
+            ("X-Original-URL", "http://visitor.invalid/"),
+            ("X-Forwarded-Method", "POST"),
+        ],
+        "its proxy seems to trust X-Forwarded-… or X-Original-… headers from visitors; it must replace them (see docs/applications.md)",
+    ),
+    (
+        &[("Remote_User", "visitor"), ("Remote.Id", "visitor")],
+        "its proxy seems to let headers like Remote_User through, which many applications read as Remote-User; it must delete them (see docs/applications.md)",
+    ),
 ];
 
 /// Checks every application; names it by its host.
 pub(super) async fn findings(config: &Config) -> Vec<(String, Finding)> {
     // Somebody else may have been first, with the same.
     rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
-    let client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).build();
+    let client = Client::builder().redirect(Policy::none()).timeout(CHECK_TIMEOUT).build();
     let client = match client {
         Ok(client) => client,
         Err(error) => return vec![("applications".to_owned(), Finding::Failed(error.to_string()))],
@@ -47,35 +56,44 @@ enum Seen {
 
 async fn finding(client: &Client, config: &Config, application: &Application) -> (String, Finding) {
     let name = format!("application {}", application.host);
-    let found = match look(client, config, application, &[]).await {
-        Seen::LedToUs => match look(client, config, application, &CLAIMS).await {
-            Seen::LedToUs => Finding::Fine,
-            Seen::Elsewhere(_) | Seen::Unreachable(_) => Finding::Careful(
-                "its proxy believes what visitors say in X-Forwarded- or X-Original- headers; it must replace them (see docs/applications.md)".to_owned(),
-            ),
-        },
+    let found = match probe(client, config, application, &[]).await {
+        Seen::LedToUs => believed(client, config, application).await.map_or(Finding::Fine, Finding::Careful),
         Seen::Unreachable(why) => Finding::Careful(format!("isn't reachable over https from here: {why}")),
         Seen::Elsewhere(status) => Finding::Careful(explain(status)),
     };
     (name, found)
 }
 
+/// What its proxy wrongly believes, if anything.
+async fn believed(client: &Client, config: &Config, application: &Application) -> Option<String> {
+    for (claims, what) in CLAIMS {
+        if probe(client, config, application, claims).await != Seen::LedToUs {
+            return Some(what.to_owned());
+        }
+    }
+    None
+}
+
 fn explain(status: StatusCode) -> String {
     match status {
         StatusCode::FORBIDDEN => format!(
-            "answers {status} instead of leading people to the sign-in page: add its proxy to TRUSTED_PROXIES, and check that it names this host and https"
+            "answers {status} instead of sending people to the sign-in page: add its proxy to TRUSTED_PROXIES, and check that the proxy passes on this host and https"
         ),
         status if status.is_server_error() => {
-            format!("answers {status}: its proxy gets no answer from Latchkey; is latchkey serve running?")
+            format!(
+                "answers {status}: its proxy may not be reaching Latchkey. Check that latchkey serve is running"
+            )
         }
         StatusCode::UNAUTHORIZED => {
-            format!("answers {status} without leading people to the sign-in page (see docs/applications.md)")
+            format!("answers {status} without sending people to the sign-in page (see docs/applications.md)")
         }
-        status => format!("answers {status} without asking Latchkey: anyone can open it"),
+        status => format!(
+            "answers {status} without asking Latchkey, so anyone may be able to open it; check its proxy's configuration (see docs/applications.md)"
+        ),
     }
 }
 
-async fn look(client: &Client, config: &Config, application: &Application, claims: &[(&str, &str)]) -> Seen {
+async fn probe(client: &Client, config: &Config, application: &Application, claims: &[(&str, &str)]) -> Seen {
     let mut request =
         client.get(application.url()).header("Accept", "text/html").header("Sec-Fetch-Mode", "navigate");
     for (name, value) in claims {

@@ -20,8 +20,10 @@ use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer};
 
-const LEFT: Notice = Notice::new("application-left", t("You've been signed out of that application."));
-const NOT_THERE: Notice = Notice::new("application-not-there", t("You weren't signed in there any more."));
+const LEFT: Notice =
+    Notice::new("application-left", t("You've signed out of that application on all your devices."));
+const NOT_THERE: Notice =
+    Notice::new("application-not-there", t("You were already signed out of that application."));
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(routes::page(APPLICATIONS, show)).service(routes::act(
@@ -54,13 +56,19 @@ struct Device {
     is_this: bool,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LeaveForm {
+    host: String,
+}
+
 impl Row {
     fn of(application: &Application, used: &[(AppSession, Session)], this: &Id, now: Moment) -> Self {
         let there = || used.iter().filter(|(at, _)| at.host == application.host);
         let mut live: Vec<&Session> = Vec::new();
         for (at, session) in there() {
-            let is_counted = live.iter().any(|counted| counted.id == session.id);
-            if at.is_open() && session.is_live(now) && !is_counted {
+            let is_counted = live.iter().any(|counted| counted.life.id == session.life.id);
+            if at.is_open() && session.life.is_live(now) && !is_counted {
                 live.push(session);
             }
         }
@@ -70,7 +78,7 @@ impl Row {
             } else {
                 Message::verbatim(&session.name)
             },
-            is_this: session.id == *this,
+            is_this: session.life.id == *this,
         };
         Self {
             name: application.name.clone(),
@@ -88,25 +96,23 @@ async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
     let used = app.db.read(move |conn| app_sessions::used_by(conn, &id)).await?;
     let now = app.clock.now();
     let open = app.config.applications.iter().filter(|application| application.is_for(viewer.user.role));
-    let rows = open.map(|application| Row::of(application, &used, &viewer.session.id, now)).collect();
+    let rows = open.map(|application| Row::of(application, &used, &viewer.session.life.id, now)).collect();
     Ok(page::ok(ApplicationsPage { rows }).showing(&[&LEFT, &NOT_THERE]))
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LeaveForm {
-    host: String,
-}
-
 async fn leave(app: Data<App>, by: By, Form(form): Form<LeaveForm>) -> Result<Answer, HttpError> {
+    let Some(host) = app.config.applications.at(&form.host).map(|application| application.host.clone())
+    else {
+        return Ok(page::see_other(APPLICATIONS.path()).saying(NOT_THERE.post()));
+    };
     let ended = app
         .db
         .write(move |conn| {
             by.still_may(conn)?;
             let user = &by.user().id;
-            let ended = app_sessions::end_at(conn, user, &form.host, by.now)?;
+            let ended = app_sessions::end_at(conn, user, &host, by.now)?;
             if ended > 0 {
-                events::note(conn, Kind::ApplicationLeft, Some(user), &by.source(), &form.host, by.now)?;
+                events::note(conn, Kind::ApplicationLeft, Some(user), &by.source(), &host, by.now)?;
             }
             Ok::<_, FormError>(ended)
         })

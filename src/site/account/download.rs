@@ -23,7 +23,7 @@ use crate::limits::Limit;
 use crate::mail::{DataDownloaded, TO_WANTED_ADDRESS};
 use crate::paths::account::DOWNLOAD;
 use crate::pictures::Kept;
-use crate::records::app_sessions::AppSession;
+use crate::records::app_sessions::AppSessionRow;
 use crate::records::events::{self, Event, Filter, Kind, Whose};
 use crate::records::links::Link;
 use crate::records::mail_budgets::Asked;
@@ -149,7 +149,7 @@ struct Everything {
     /// Whether `picture.jpg` is in the file.
     has_picture: bool,
     sessions: Vec<Session>,
-    applications: Vec<AppSession>,
+    applications: Vec<AppSessionRow>,
     codes: Vec<Verification>,
     links: Vec<Link>,
     recent_emails: Vec<Asked>,

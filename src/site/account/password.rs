@@ -90,7 +90,7 @@ async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<(Session, Use
         .write(move |conn| {
             let user = &by.still_may(conn)?;
             let changed =
-                passwords::change(conn, user, &hash, Some(&by.viewer.session.id), &by.source(), by.now)?;
+                passwords::change(conn, user, &hash, Some(&by.viewer.session.life.id), &by.source(), by.now)?;
             events::note(conn, Kind::PasswordChanged, Some(&user.id), &by.source(), "", by.now)?;
             Ok::<_, FormError>((by.rotate(conn, Rotation::PasswordGiven, config)?, changed))
         })

@@ -74,21 +74,21 @@ impl Row {
         let kind = browser_name(&session.device);
         let is_named = !session.name.is_empty();
         Self {
-            id: session.id.clone(),
+            id: session.life.id.clone(),
             title: if is_named { Message::verbatim(&session.name) } else { kind.clone() },
             kind: is_named.then_some(kind),
             name: session.name.clone(),
             is_refused: false,
-            is_this: session.id == *this,
+            is_this: session.life.id == *this,
             ip: session.ip.clone(),
             place: places.and_then(|places| places.of(&session.ip)),
-            signed_in: session.created_at,
+            signed_in: session.life.created_at,
             by: match session.signed_in_by {
                 SignedInBy::Password => t("with your password"),
                 SignedInBy::Code => t("with the code that confirmed your account"),
             },
-            last_used: session.last_seen_at,
-            stays_until: (session.kind == SessionKind::Remembered).then(|| session.ends_at()),
+            last_used: session.life.last_seen_at,
+            stays_until: (session.life.kind == SessionKind::Remembered).then(|| session.life.ends_at()),
         }
     }
 
@@ -104,7 +104,7 @@ impl Row {
 async fn rows(app: &App, viewer: &Viewer) -> Result<Vec<Row>, db::Error> {
     let (user, now) = (viewer.user.id.clone(), app.clock.now());
     let sessions = app.db.read(move |conn| sessions::live_of(conn, &user, now)).await?;
-    let row = |session| Row::of(session, &viewer.session.id, app.places.as_ref());
+    let row = |session| Row::of(session, &viewer.session.life.id, app.places.as_ref());
     let mut rows: Vec<Row> = sessions.iter().map(row).collect();
     // The one in front of its person comes first, then the newest.
     rows.sort_by_key(|row| !row.is_this);
@@ -158,7 +158,7 @@ async fn end_others(
         .db
         .write(move |conn| {
             by.still_may(conn)?;
-            let (user, this) = (&by.user().id, &by.viewer.session.id);
+            let (user, this) = (&by.user().id, &by.viewer.session.life.id);
             let ended = sessions::end_all(conn, user, Some(this).filter(|_| !is_everywhere), by.now)?;
             events::note(conn, Kind::DevicesSignedOut, Some(user), &by.source(), "", by.now)?;
             Ok::<_, FormError>(ended)

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::config::Application;
 use crate::identity::{Message, Moment, Sentence, browser_name, t};
-use crate::paths::admin::{APP, APPS, USER};
+use crate::paths::admin::{APP, APPS, EVENTS, USER};
 use crate::paths::with_query;
-use crate::records::app_sessions::{self, AppSession, Usage};
+use crate::records::app_sessions::{self, AppSessionRow, Usage};
+use crate::records::events::Kind;
 use crate::records::sessions::Session;
 use crate::records::users::User;
 use crate::site::listing::{known, one_more, one_page, parse_cursor, print_cursor};
@@ -43,6 +44,8 @@ struct AppRow {
 struct AppPage {
     application: Application,
     rows: Vec<UseRow>,
+    /// The list of those from before.
+    events: String,
     first: Option<String>,
     next: Option<String>,
 }
@@ -60,6 +63,12 @@ struct UseRow {
     cursor: String,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct UseQuery {
+    after: String,
+}
+
 impl AppRow {
     fn roles(&self) -> Vec<Sentence> {
         self.application.roles.iter().map(|role| role.name()).collect()
@@ -68,22 +77,27 @@ impl AppRow {
     /// What else it asks for.
     fn rule(&self) -> Option<Message> {
         let within = self.application.password_within?;
-        Some(t("Asks for the password every {time}").with("time", within))
+        Some(t("Asks for the password again after {time}").with("time", within))
     }
 }
 
+/// The events of opening an application.
+fn events_of_opening() -> String {
+    with_query(EVENTS.path(), &[("kind", Kind::ApplicationOpened.as_str())])
+}
+
 impl UseRow {
-    fn of((at, session, user): &(AppSession, Session, User), now: Moment) -> Self {
-        let is_signed_in = at.is_open() && session.is_live(now);
+    fn of((row, session, user): &(AppSessionRow, Session, User), now: Moment) -> Self {
+        let is_signed_in = row.at.is_open() && session.life.is_live(now);
         Self {
             face: Face::of(user),
             username: user.username.to_string(),
             user: USER.to([user.id.as_str()]),
             device: browser_name(&session.device),
-            opened: at.created_at,
-            last_used: at.last_used_at,
+            opened: row.created_at,
+            last_used: row.at.last_used_at,
             state: if is_signed_in { t("Signed in") } else { t("Signed out") },
-            cursor: print_cursor(at.created_at, &at.id),
+            cursor: print_cursor(row.created_at, &row.at.id),
         }
     }
 }
@@ -98,12 +112,6 @@ async fn list(app: Data<App>, _: Staff) -> Result<Answer, HttpError> {
     Ok(page::ok(AppsPage { rows: app.config.applications.iter().map(row).collect() }))
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct UseQuery {
-    after: String,
-}
-
 async fn show(app: Data<App>, _: Staff, host: Path<String>, req: HttpRequest) -> Result<Answer, HttpError> {
     let application = app.config.applications.at(&host).ok_or(HttpError::NotFound)?.clone();
     let asked: UseQuery = query(&req)?;
@@ -116,5 +124,5 @@ async fn show(app: Data<App>, _: Staff, host: Path<String>, req: HttpRequest) ->
     let path = APP.to([application.host.as_str()]);
     let next = next.map(|after| with_query(&path, &[("after", &after)]));
     let first = (!asked.after.is_empty()).then_some(path);
-    Ok(page::ok(AppPage { application, rows, first, next }))
+    Ok(page::ok(AppPage { application, rows, events: events_of_opening(), first, next }))
 }

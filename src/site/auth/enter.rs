@@ -12,9 +12,8 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::config::{Application, Place};
+use crate::config::{AppPage, Application};
 use crate::identity::{Message, Role, TokenDigest, t};
-use crate::limits::Limit;
 use crate::paths::account::APPLICATIONS;
 use crate::paths::auth::ENTER;
 use crate::paths::{Next, with_query};
@@ -32,12 +31,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 /// A page that leads on by itself.
 #[derive(Template)]
-#[template(path = "auth/lead_on.html")]
-pub struct LeadOnPage {
-    pub title: Message,
+#[template(path = "auth/enter.html")]
+struct EnterPage {
+    title: Message,
     /// The name of the link, for browsers that do not follow by themselves.
-    pub label: Message,
-    pub url: String,
+    label: Message,
+    url: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -50,19 +49,18 @@ struct EnterQuery {
 
 async fn enter(app: Data<App>, by: Result<By, HttpError>, req: HttpRequest) -> Result<Answer, HttpError> {
     let query: EnterQuery = forms::query(&req)?;
-    let place = app.config.applications.place(&query.to).ok_or_else(|| nowhere(&query.to))?;
+    let place = app.config.applications.page(&query.to).ok_or_else(|| nowhere(&query.to))?;
     // By a bookmark: the application's proxy sends them here again, with what names their browser.
     let Some(state) = TokenDigest::parse(&query.state) else { return Ok(lead_on(&place, place.url())) };
     let next = next(&place, &state);
     let by = by.map_err(|error| at_fitting_page(error, &next, place.application))?;
     require_role(&by, place.application)?;
     if let Some(within) = place.application.password_within {
-        by.require_password_within(within, next)?;
+        by.require_password_within(within, next.clone())?;
     }
     if is_part_of_page(&req) {
         return Err(HttpError::Forbidden);
     }
-    app.limits.take([Limit::Enter.of(by.viewer.session.id.as_str())]).await?.spend();
     let host = place.application.host.clone();
     let ticket = app
         .db
@@ -70,26 +68,27 @@ async fn enter(app: Data<App>, by: Result<By, HttpError>, req: HttpRequest) -> R
             by.still_may(conn)?;
             Ok::<_, FormError>(app_sessions::issue(conn, &by.viewer.session, &host, &state, by.now)?)
         })
-        .await?;
+        .await
+        .map_err(|error| at_fitting_page(error.into(), &next, place.application))?;
     Ok(lead_on(&place, place.with_ticket(&ticket.expose())))
 }
 
-fn lead_on(place: &Place<'_>, url: String) -> Answer {
+fn lead_on(place: &AppPage<'_>, url: String) -> Answer {
     let application = &place.application.name;
-    let page = LeadOnPage {
+    let page = EnterPage {
         title: t("Opening {application}").with("application", application),
         label: t("Continue to {application}").with("application", application),
         url,
     };
-    // The address holds a ticket.
+    // The URL holds a ticket.
     page::ok(page).with_header(REFERRER_POLICY, "no-referrer")
 }
 
 /// The way back here, through signing in or the confirm page; to the start page of the application where it would be too long.
-fn next(place: &Place<'_>, state: &TokenDigest) -> Next {
+fn next(place: &AppPage<'_>, state: &TokenDigest) -> Next {
     let to = |url: String| Next::parse(&with_query(ENTER.path(), &[("to", &url), ("state", state.as_str())]));
     let next = to(place.url());
-    if next.as_str().is_empty() { to(Place::start(place.application).url()) } else { next }
+    if next.as_str().is_empty() { to(AppPage::start(place.application).url()) } else { next }
 }
 
 /// Whoever has to sign in does so at the page of a role that the application is for.
@@ -109,22 +108,24 @@ fn require_role(by: &By, application: &Application) -> Result<(), HttpError> {
         return Ok(());
     }
     let title = t("You can't open {application}").with("application", &application.name);
-    let text = t("You're signed in as {name}, and that account doesn't have access. Ask an administrator, or sign out and use another account.")
+    let text = t("You're signed in as {name}. This account doesn't have access. Ask an administrator for access, or sign out and use another account.")
         .with("name", by.user().username.as_str());
     Err(ErrorPage::new(StatusCode::FORBIDDEN, title, text)
-        .way_on(t("Your applications"), APPLICATIONS.path())
+        .way_on(t("Go to your applications"), APPLICATIONS.path())
         .into())
 }
 
-/// A picture or a script of another site gets no ticket; whoever goes there says so, or is a browser that says nothing.
+/// A picture, a script or a frame of another site gets no ticket; whoever goes there says so, or is a browser that says nothing.
 fn is_part_of_page(req: &HttpRequest) -> bool {
-    req.headers().get("sec-fetch-mode").is_some_and(|mode| mode.as_bytes() != b"navigate")
+    let is_other =
+        |name: &str, usual: &[u8]| req.headers().get(name).is_some_and(|said| said.as_bytes() != usual);
+    is_other("sec-fetch-mode", b"navigate") || is_other("sec-fetch-dest", b"document")
 }
 
 fn nowhere(asked: &str) -> HttpError {
-    log::info!("a way into an application was asked for that APPS doesn't list ({} bytes)", asked.len());
-    let text = t("It leads to none of this site's applications. Open the application again.");
+    log::info!("someone asked for an application that APPS doesn't list (a URL of {} bytes)", asked.len());
+    let text = t("It doesn't open any of this site's applications. Choose one from your applications.");
     ErrorPage::new(StatusCode::BAD_REQUEST, t("This link doesn't work"), text)
-        .way_on(t("Your applications"), APPLICATIONS.path())
+        .way_on(t("Go to your applications"), APPLICATIONS.path())
         .into()
 }

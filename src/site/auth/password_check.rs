@@ -12,7 +12,7 @@ use crate::web::viewer::By;
 /// Refuses unless `typed` is the current password of who is signed in. Wrong ones count for this session alone: nobody else can
 /// keep its person from confirming who they are.
 pub async fn require_current_password(app: &App, by: &By, typed: &str) -> Result<(), FormError> {
-    let key = Limit::Confirm.of(by.viewer.session.id.as_str());
+    let key = Limit::Confirm.of(by.viewer.session.life.id.as_str());
     let wrong = FormError::at("current_password", t("That isn't your current password."));
     check_password(app, key, &by.client, by.user(), typed, wrong).await
 }

@@ -8,7 +8,6 @@ use actix_web::web::{Data, ServiceConfig};
 use askama::Template;
 use serde::Deserialize;
 
-use super::enter::LeadOnPage;
 use crate::app::App;
 use crate::db;
 use crate::identity::t;
@@ -41,6 +40,14 @@ struct SignOutPage {
     to: String,
 }
 
+/// Says that it is done, and leads back. Not by itself: an application that is shut would only ask to sign in again.
+#[derive(Template)]
+#[template(path = "auth/signed_out.html")]
+struct SignedOutPage {
+    application: String,
+    url: String,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SignOutForm {
@@ -51,20 +58,16 @@ struct SignOutForm {
 impl SignOutForm {
     /// Where to go afterwards, if it is a page of one of the applications.
     fn place(&self, app: &App) -> Option<(String, String)> {
-        let place = app.config.applications.place(&self.to)?;
+        let place = app.config.applications.page(&self.to)?;
         Some((place.application.name.clone(), place.url()))
     }
 }
 
 async fn show(app: Data<App>, Known(viewer): Known, req: HttpRequest) -> Result<Answer, HttpError> {
-    let asked: SignOutForm = forms::query(&req).unwrap_or_default();
+    let asked: SignOutForm = forms::query(&req)?;
     Ok(match (asked.place(&app), viewer) {
         (Some((_, to)), Some(_)) => page::ok(SignOutPage { to }),
-        (Some((application, url)), None) => page::ok(LeadOnPage {
-            title: t("You're signed out").into(),
-            label: t("Continue to {application}").with("application", &application),
-            url,
-        }),
+        (Some((application, url)), None) => page::ok(SignedOutPage { application, url }),
         (None, _) => page::see_other(HOME.path()),
     })
 }
@@ -75,6 +78,7 @@ async fn sign_out(
     browser: SignInRequest,
     form: Result<Form<SignOutForm>, HttpError>,
 ) -> Result<Answer, HttpError> {
+    // A form that cannot be read signs out all the same.
     let form = form.map(|Form(form)| form).unwrap_or_default();
     let onwards = form.place(&app).map(|(_, url)| with_query(SIGN_OUT.path(), &[("to", &url)]));
     let by = match (remaining, &onwards) {
@@ -88,7 +92,7 @@ async fn sign_out(
     let role = by.user().role;
     app.db
         .write(move |conn| {
-            sessions::end(conn, &by.viewer.session.id, by.now)?;
+            sessions::end(conn, &by.viewer.session.life.id, by.now)?;
             events::note(conn, Kind::SignedOut, Some(&by.user().id), &by.source(), "", by.now)
                 .map_err(db::Error::from)
         })

@@ -2,33 +2,35 @@
 //! password count at the very next one.
 //!
 //! Answers from one row: the application's own cookie names a session there, which never outlives the one that it was made from. No page
-//! is drawn for whoever may go on, nothing is read but what [`asked`] reads, and nothing is written but once a minute that somebody was
+//! is drawn for whoever may go on, nothing is read but what [`forwarded`] reads, and nothing is written but once a minute that somebody was
 //! seen. Only proxies of `TRUSTED_PROXIES` are answered, and only an exact host decides, never a path.
 
 mod answer;
-mod asked;
+mod forwarded;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::app::App;
-use crate::config::{Application, Place};
+use crate::config::{AppPage, Application};
 use crate::db;
-use crate::identity::{AccountStatus, LinkToken, Moment, Username, visible_line};
+use crate::identity::{AccountStatus, Id, LinkToken, Moment, Username, visible_line};
 use crate::limits::Limit;
 use crate::paths::auth::ENTER;
 use crate::paths::service::{FORWARD_AUTH, FORWARD_AUTH_ENVOY, FORWARD_AUTH_NGINX};
 use crate::paths::{absolute, with_query};
 use crate::records::app_sessions::{self, AppSession, TicketState};
 use crate::records::events::{self, Kind, Source};
-use crate::records::sessions::{self, Session};
-use crate::records::users::User;
+use crate::records::sessions::{self, Life};
+use crate::records::users::Person;
 use crate::web::journal::OncePerMinute;
 use crate::web::{client, connections};
-use answer::Refused;
-use asked::{Asked, Method, Proxy};
+pub(super) use answer::Denied;
+use forwarded::{ForwardedRequest, Method, Proxy};
 
 /// Registers the addresses that proxies ask; none without applications.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -54,20 +56,27 @@ fn warn_of_stranger(peer: Option<IpAddr>) {
     static SAID: OncePerMinute = OncePerMinute::new();
     let peer = peer.map_or_else(|| "nobody".to_owned(), |peer| peer.to_string());
     SAID.warn(|| {
-        format!("{peer} asks /forward-auth and is not in TRUSTED_PROXIES; if it is your proxy, add it there")
+        format!("{peer} called /forward-auth but isn't in TRUSTED_PROXIES; if it's your proxy, add it")
     });
 }
 
-/// A proxy, or a setting, is not as it must be.
-fn unusable(why: &str, host: &str) -> Refused {
+/// A proxy does not say what it must.
+fn malformed(why: &str) -> Denied {
+    static SAID: OncePerMinute = OncePerMinute::new();
+    SAID.warn(|| format!("refused a request to an application: {why}"));
+    Denied::Unusable
+}
+
+/// A proxy asks for a host that is none of ours; visitors can choose it, so it has a warning of its own.
+fn unknown_host(host: &str) -> Denied {
     static SAID: OncePerMinute = OncePerMinute::new();
     let host: String = visible_line(host).chars().take(100).collect();
-    SAID.warn(|| format!("a request to an application is refused: {why} {host}"));
-    Refused::Unusable
+    SAID.warn(|| format!("refused a request to an application: APPS doesn't list the host {host}"));
+    Denied::Unusable
 }
 
 /// What a cookie says of its browser, at one application.
-enum Standing {
+enum Known {
     /// Nobody, as far as the application is concerned.
     Nobody,
     /// Somebody whose password was given too long ago for it.
@@ -80,72 +89,69 @@ enum Standing {
 /// Somebody who may go on.
 struct Entered {
     at: AppSession,
-    session: Session,
-    user: User,
+    life: Life,
+    person: Person,
 }
 
-async fn decide(proxy: Proxy, app: &Data<App>, req: &HttpRequest) -> Result<HttpResponse, Refused> {
+async fn decide(proxy: Proxy, app: &Data<App>, req: &HttpRequest) -> Result<HttpResponse, Denied> {
     let peer = req.peer_addr().map(|peer| peer.ip());
     if !client::is_proxy(peer, &app.config.trusted_proxies) {
         warn_of_stranger(peer);
-        return Err(Refused::Unusable);
+        return Err(Denied::Unusable);
     }
-    let asked = Asked::of(proxy, req).map_err(|why| unusable(why, ""))?;
+    let asked = ForwardedRequest::of(proxy, req).map_err(malformed)?;
     let Some(application) = app.config.applications.at(asked.host) else {
-        return Err(unusable("the host is none of APPS", asked.host));
+        return Err(unknown_host(asked.host));
     };
     let now = app.clock.now();
-    let standing = standing(app, application, asked.cookie.as_ref(), now).await?;
+    let known = known(app, application, asked.cookie.as_ref(), now).await?;
     if let Some(ticket) = asked.ticket() {
-        return redeem(app, &asked, application, ticket, standing).await;
+        return redeem(app, &asked, application, ticket, known).await;
     }
-    match standing {
-        Standing::In(entered) => {
-            let answer = answer::go_on(&entered.user);
+    match known {
+        Known::In(entered) => {
+            let answer = answer::go_on(&entered.person);
             touch_later(app, *entered, now);
             Ok(answer)
         }
-        Standing::OtherRole(username) => {
-            Err(Refused::OtherRole { application: application.name.clone(), username })
+        Known::OtherRole(username) => {
+            let (application, host) = (application.name.clone(), application.host.clone());
+            Err(Denied::OtherRole { application, host, username })
         }
-        Standing::Nobody | Standing::Stale => Ok(lead_in(app, &asked, application)),
+        Known::Nobody | Known::Stale => Ok(lead_in(app, &asked, application)),
     }
 }
 
 /// Finds who has that cookie there.
-async fn standing(
+async fn known(
     app: &App,
     application: &Application,
     cookie: Option<&LinkToken>,
     now: Moment,
-) -> Result<Standing, Refused> {
-    let Some(token) = cookie.cloned() else { return Ok(Standing::Nobody) };
+) -> Result<Known, Denied> {
+    let Some(token) = cookie.cloned() else { return Ok(Known::Nobody) };
     let found = app.db.find(move |conn| app_sessions::by_token(conn, &token)).await?;
-    let Some((at, session, user)) = found else { return Ok(Standing::Nobody) };
-    if at.host != application.host || !at.is_open() || !is_live(&session, &user, now) {
-        return Ok(Standing::Nobody);
+    let Some((at, life, person)) = found else { return Ok(Known::Nobody) };
+    if at.host != application.host || !at.is_open() || !life.is_live(now) || !person.is_active() {
+        return Ok(Known::Nobody);
     }
     app.limits.take_here(&Limit::Application.of(at.id.as_str()))?;
-    Ok(if !application.is_for(user.role) {
-        Standing::OtherRole(user.username)
-    } else if is_stale(application, &session, now) {
-        Standing::Stale
+    Ok(if !application.is_for(person.role) {
+        Known::OtherRole(person.username)
+    } else if is_stale(application, &life, now) {
+        Known::Stale
     } else {
-        Standing::In(Box::new(Entered { at, session, user }))
+        Known::In(Box::new(Entered { at, life, person }))
     })
 }
 
-fn is_live(session: &Session, user: &User, now: Moment) -> bool {
-    session.is_live(now) && user.status() == AccountStatus::Active
-}
-
 /// Whether an application asks for a password that was given later.
-fn is_stale(application: &Application, session: &Session, now: Moment) -> bool {
-    let is_fresh = |within| session.since_password(now).is_some_and(|since| since < within);
+fn is_stale(application: &Application, life: &Life, now: Moment) -> bool {
+    let is_fresh = |within| life.since_password(now).is_some_and(|since| since < within);
     !application.password_within.is_none_or(is_fresh)
 }
 
-/// Finds who has a cookie at an application and may use it now, for the application itself.
+/// Finds the session of whoever has a cookie at an application and may use it now, for the application itself.
 ///
 /// # Errors
 /// When the database is away.
@@ -153,121 +159,122 @@ pub(super) async fn whose(
     app: &Data<App>,
     application: &Application,
     cookie: &LinkToken,
-) -> Result<Option<(User, Session)>, Refused> {
+) -> Result<Option<Id>, Denied> {
     let now = app.clock.now();
-    match standing(app, application, Some(cookie), now).await? {
-        Standing::In(entered) => {
-            let (user, session) = (entered.user.clone(), entered.session.clone());
+    match known(app, application, Some(cookie), now).await? {
+        Known::In(entered) => {
+            let session = entered.life.id.clone();
             touch_later(app, *entered, now);
-            Ok(Some((user, session)))
+            Ok(Some(session))
         }
-        Standing::Nobody | Standing::Stale | Standing::OtherRole(_) => Ok(None),
+        Known::Nobody | Known::Stale | Known::OtherRole(_) => Ok(None),
     }
 }
 
 /// Leads a browser to where it gets a ticket. What is no navigation is only refused: a script or a picture cannot follow.
-fn lead_in(app: &App, asked: &Asked<'_>, application: &Application) -> HttpResponse {
+fn lead_in(app: &App, asked: &ForwardedRequest<'_>, application: &Application) -> HttpResponse {
     if !asked.is_navigation {
         return answer::unknown();
     }
-    let place = match asked.method {
-        Method::Get => asked.place(application),
-        Method::Other => Place::start(application),
+    let page = match asked.method {
+        Method::Get => asked.page(application),
+        Method::Other => AppPage::start(application),
     };
     // The cookie that names this browser to the ticket; one that is there already serves as well.
     let nonce = asked.cookie.clone().unwrap_or_else(LinkToken::random);
-    let cookie = asked.cookie.is_none().then(|| answer::cookie(&nonce, None));
+    let cookie = asked.cookie.is_none().then(|| answer::nonce_cookie(&nonce));
     let state = nonce.state_digest();
-    let enter = with_query(ENTER.path(), &[("to", &place.url()), ("state", state.as_str())]);
+    let enter = with_query(ENTER.path(), &[("to", &page.url()), ("state", state.as_str())]);
     answer::lead(asked, &absolute(&app.config.public_url, &enter), cookie)
 }
 
 /// What became of a ticket.
 enum Redeemed {
-    Entered(LinkToken, Box<Session>),
+    Entered(LinkToken, Box<Life>),
     No(TicketState),
 }
 
 /// Lets a browser in by its ticket, and leads it to where it wanted to go.
 async fn redeem(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &ForwardedRequest<'_>,
     application: &Application,
     ticket: &str,
-    standing: Standing,
-) -> Result<HttpResponse, Refused> {
-    let place = asked.place(application);
-    let redeemed = match LinkToken::parse(ticket) {
-        Some(ticket) => use_ticket(app, asked, application, ticket).await?,
-        None => Redeemed::No(TicketState::Used),
-    };
-    match (redeemed, standing) {
-        (Redeemed::Entered(token, session), _) => {
-            let max_age = session.outlives_window().then(|| session.remaining(app.clock.now()));
-            Ok(answer::lead(asked, &place.url(), Some(answer::cookie(&token, max_age))))
+    known: Known,
+) -> Result<HttpResponse, Denied> {
+    let page = asked.page(application);
+    match (use_ticket(app, asked, application, ticket).await?, known) {
+        (Redeemed::Entered(token, life), _) => {
+            let max_age = life.outlives_window().then(|| life.remaining(app.clock.now()));
+            Ok(answer::lead(asked, &page.url(), Some(answer::cookie(&token, max_age))))
         }
         // By reload or by the Back button: they are in already.
-        (Redeemed::No(_), Standing::In(_)) => Ok(answer::lead(asked, &place.url(), None)),
-        (Redeemed::No(state), Standing::Nobody | Standing::Stale | Standing::OtherRole(_)) => {
-            Err(Refused::Ticket {
-                name: application.name.clone(),
-                host: application.host.clone(),
-                url: place.url(),
-                state,
-            })
+        (Redeemed::No(_), Known::In(_)) => Ok(answer::lead(asked, &page.url(), None)),
+        (Redeemed::No(state), Known::Nobody | Known::Stale | Known::OtherRole(_)) => {
+            let (name, host) = (application.name.clone(), application.host.clone());
+            Err(Denied::Ticket { name, host, url: page.url(), state })
         }
     }
 }
 
+/// Uses a ticket. What cannot work costs no write: anybody can ask for it.
 async fn use_ticket(
     app: &App,
-    asked: &Asked<'_>,
+    asked: &ForwardedRequest<'_>,
     application: &Application,
-    ticket: LinkToken,
+    ticket: &str,
 ) -> Result<Redeemed, db::Error> {
-    let (host, cookie) = (application.host.clone(), asked.cookie.clone());
-    let source = Source::Ip(asked.ip);
-    let token = LinkToken::random();
+    let Some(cookie) = asked.cookie.clone() else { return Ok(Redeemed::No(TicketState::OtherBrowser)) };
+    let Some(ticket) = LinkToken::parse(ticket) else { return Ok(Redeemed::No(TicketState::Used)) };
+    let found = app.db.find(move |conn| app_sessions::by_ticket(conn, &ticket)).await?;
+    let Some((row, session, user)) = found else { return Ok(Redeemed::No(TicketState::Used)) };
     let now = app.clock.now();
+    let state = row.ticket_state(&application.host, &cookie, now);
+    if state != TicketState::Open {
+        return Ok(Redeemed::No(state));
+    }
+    if !session.life.is_live(now) || user.status() != AccountStatus::Active {
+        return Ok(Redeemed::No(TicketState::Over));
+    }
+    let source = Source::Ip(client::ip_of_request(asked.req));
+    let token = LinkToken::random();
     app.db
         .write(move |conn| {
-            let Some((row, session, user)) = app_sessions::by_ticket(conn, &ticket)? else {
-                return Ok(Redeemed::No(TicketState::Used));
-            };
-            let state = row.ticket_state(&host, cookie.as_ref(), now);
-            if state != TicketState::Open {
-                return Ok(Redeemed::No(state));
-            }
-            if !is_live(&session, &user, now) || !app_sessions::enter(conn, &row, &token, now)? {
+            if !app_sessions::enter(conn, &row.at.id, &token, now)? {
                 return Ok(Redeemed::No(TicketState::Used));
             }
-            if let Some(left) = &cookie {
-                app_sessions::leave(conn, left, now)?;
-            }
-            events::note(conn, Kind::ApplicationOpened, Some(&user.id), &source, &host, now)?;
-            Ok(Redeemed::Entered(token.clone(), Box::new(session)))
+            app_sessions::leave(conn, &cookie)?;
+            events::note(conn, Kind::ApplicationOpened, Some(&user.id), &source, &row.at.host, now)?;
+            Ok(Redeemed::Entered(token.clone(), Box::new(session.life.clone())))
         })
         .await
 }
 
-/// Stores beside the request that somebody was seen there, at most once a minute: it lengthens the idle life of their session.
+/// Stores beside the request that somebody was seen there, at most once a minute: it lengthens the idle life of their session. Of many
+/// requests at once, as a page has pictures, one does so.
 fn touch_later(app: &Data<App>, entered: Entered, now: Moment) {
+    static UNDER_WAY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let under_way = || UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
     let config = app.config.sessions;
-    let Entered { at, session, .. } = entered;
-    if !session.is_due(config, now) && !at.is_due(now) {
+    let Entered { at, life, .. } = entered;
+    if !(life.is_due(config, now) || at.is_due(now)) || !under_way().insert(at.id.as_str().to_owned()) {
         return;
     }
     let app = Data::clone(app);
     actix_web::rt::spawn(async move {
+        let name = at.id.as_str().to_owned();
         let touched = app
             .db
             .write(move |conn| {
-                sessions::touch(conn, &session, config, now)?;
-                app_sessions::touch(conn, &at.id, now).map_err(db::Error::from)
+                if app_sessions::touch(conn, &at.id, now)? || life.is_due(config, now) {
+                    sessions::touch(conn, &life, config, now)?;
+                }
+                Ok::<_, db::Error>(())
             })
             .await;
+        under_way().remove(&name);
         if let Err(error) = touched {
-            log::warn!("a session at an application could not be kept awake: {error}");
+            log::warn!("an application session's last use couldn't be stored: {error}");
         }
     });
 }

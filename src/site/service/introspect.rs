@@ -7,12 +7,14 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use super::forward_auth;
+use super::forward_auth::{self, Denied};
 use super::whoami::Somebody;
 use crate::app::App;
 use crate::config::Application;
-use crate::identity::LinkToken;
+use crate::identity::{AccountStatus, LinkToken};
 use crate::paths::service::INTROSPECT;
+use crate::records::sessions::{self, Session};
+use crate::records::users::User;
 use crate::web::{connections, forms};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -47,15 +49,23 @@ async fn answer(app: &Data<App>, req: &HttpRequest, body: Payload) -> HttpRespon
         Err(error) => Err(error),
     };
     let Ok(form) = form else { return HttpResponse::new(StatusCode::BAD_REQUEST) };
-    let found = match LinkToken::parse(&form.token) {
-        Some(token) => forward_auth::whose(app, application, &token).await,
-        None => Ok(None),
-    };
-    match found {
-        Ok(Some((user, session))) => HttpResponse::Ok().json(Somebody::of(app, &user, &session)),
+    match whose(app, application, &form.token).await {
+        Ok(Some((session, user))) => HttpResponse::Ok().json(Somebody::of(app, &user, &session)),
         Ok(None) => HttpResponse::Ok().json(serde_json::json!({ "signed_in": false })),
         Err(refused) => refused.page(app, req),
     }
+}
+
+async fn whose(
+    app: &Data<App>,
+    application: &Application,
+    token: &str,
+) -> Result<Option<(Session, User)>, Denied> {
+    let Some(token) = LinkToken::parse(token) else { return Ok(None) };
+    let Some(session) = forward_auth::whose(app, application, &token).await? else { return Ok(None) };
+    let found = app.db.find(move |conn| sessions::by_id(conn, &session)).await?;
+    // What is told must be what decides, also where it changed in between.
+    Ok(found.filter(|(_, user)| user.status() == AccountStatus::Active && application.is_for(user.role)))
 }
 
 /// Finds the application whose secret a request shows.

@@ -88,7 +88,7 @@ impl<'a> Somebody<'a> {
             name: user.display_name(),
             role: user.role,
             picture: picture.map(|path| absolute(&app.config.public_url, &path)),
-            until: session.ends_at().iso(),
+            until: session.life.ends_at().iso(),
         }
     }
 }

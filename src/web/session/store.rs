@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::identity::random_name;
-use crate::records::sessions::REMEMBERED_IDLE;
+use crate::records::sessions::SessionKind;
 use crate::redis_connection::{RedisConnection, Unavailable};
 
 type State = HashMap<String, String>;
@@ -29,7 +29,8 @@ pub enum Store {
 /// Sessions in Redis.
 pub struct RedisStore {
     redis: RedisConnection,
-    /// Seconds after its last use until Redis forgets a session. Only housekeeping: the row decides.
+    /// Seconds after its last use here until Redis forgets a session: as many as one can last, for it may be used at applications
+    /// alone. Only housekeeping: the row decides.
     kept: u64,
 }
 
@@ -46,7 +47,9 @@ impl Store {
     pub(super) fn of(app: &App) -> Self {
         match &app.redis {
             Some(redis) => {
-                let kept = app.config.sessions.idle.max(REMEMBERED_IDLE).as_secs();
+                let kept =
+                    SessionKind::Remembered.absolute(app.config.sessions).max(app.config.sessions.absolute);
+                let kept = kept.as_secs();
                 Self::Redis(RedisStore { redis: redis.clone(), kept })
             }
             None => Self::Cookie(CookieSessionStore::default()),

@@ -105,12 +105,12 @@ async fn speak(mut stream: BufReader<TcpStream>) -> std::io::Result<()> {
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(b"\x81\x05hello").await?;
-    let mut heard = [0; 256];
+    let mut said = [0; 256];
     loop {
-        let length = stream.read(&mut heard).await?;
+        let length = stream.read(&mut said).await?;
         if length == 0 {
             return Ok(());
         }
-        stream.write_all(&heard[..length]).await?;
+        stream.write_all(&said[..length]).await?;
     }
 }

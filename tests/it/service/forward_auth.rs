@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use latchkey::identity::Role;
 use reqwest::Method;
 
-use crate::harness::{AtApplication, OTHER_PASSWORD, PASSWORD, Site, minutes, run_alone, seconds, stories};
+use crate::harness::{
+    AtApplication, OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, run_alone, seconds, stories,
+};
 
 const WIKI: &str = "wiki.example.org";
 const OPS: &str = "ops.example.org";
@@ -186,6 +188,11 @@ fn what_a_proxy_does_not_say_exactly_once_is_refused() {
         ] {
             assert_eq!(ask(&with(name, value)).await, 403, "{value}");
         }
+        // A path in any bytes decides nothing.
+        for path in ["/Caf\u{e9}", "/a\\b", &"/x".repeat(3000)] {
+            let mut other = wiki.clone();
+            assert_eq!(other.fetch(path).await.status, 200, "{path}");
+        }
         // What is not said in these four says nothing.
         for ignored in [
             ("X_Forwarded_Host", "evil.example"),
@@ -257,7 +264,7 @@ fn only_a_trusted_proxy_is_answered() {
         }
         let mut ann = site.member("annalee").await;
         ann.visit("/user-profile/applications/").await;
-        ann.see("no applications for your account");
+        ann.see("Your account can't open any applications yet.");
         site.stop().await;
     });
 }
@@ -273,7 +280,7 @@ async fn a_ticket_is_for_one_application_one_browser_and_one_minute(site: &Site)
     let mut thief = AtApplication::new(site, WIKI);
     let said = thief.visit(&with_ticket).await;
     assert_eq!((said.status, said.location()), (403, ""));
-    assert!(said.body.contains("Your browser didn&#39;t keep our cookie"), "{}", said.body);
+    assert!(said.body.contains("We couldn&#39;t sign you in to Team wiki"), "{}", said.body);
     assert!(said.body.contains("href=\"https://wiki.example.org/page\""), "{}", said.body);
     thief.visit("/").await;
     assert_eq!(thief.visit(&with_ticket).await.status, 403);
@@ -296,7 +303,7 @@ async fn a_ticket_is_for_one_application_one_browser_and_one_minute(site: &Site)
     // A second time, with the cookie that asked for it.
     let said = asking.clone().visit(&with_ticket).await;
     assert_eq!(said.status, 403);
-    assert!(said.body.contains("This link has already been used"), "{}", said.body);
+    assert!(said.body.contains("This link no longer works"), "{}", said.body);
 
     let mut late = AtApplication::new(site, WIKI);
     let asked = late.visit("/").await;
@@ -339,12 +346,12 @@ async fn what_ends_a_session_counts_at_the_application_s_next_request(site: &Sit
     keeper.sign_in_at("/auth/sign-in/superuser/", "keeper", OTHER_PASSWORD).await;
     let mut ann = site.member("annalee").await;
     let id = site.texts("SELECT id AS text FROM users WHERE username = 'annalee'").await.remove(0);
-    let act = async |keeper: &mut crate::harness::Visitor, act: &str, fields: &[(&str, &str)]| {
+    let act = async |keeper: &mut Visitor, act: &str, fields: &[(&str, &str)]| {
         keeper.post(&format!("/admin/users/{id}/{act}/"), fields).await;
         keeper.status(200);
     };
     let mut wiki = AtApplication::new(site, WIKI);
-    let open = async |wiki: &mut AtApplication, ann: &mut crate::harness::Visitor| {
+    let open = async |wiki: &mut AtApplication, ann: &mut Visitor| {
         assert_eq!(wiki.open(ann, "/").await.status, 200);
         assert!(wiki.is_in().await);
     };
@@ -418,7 +425,7 @@ async fn an_application_can_ask_for_a_password_of_late(site: &Site) {
     let before = ops.cookie.clone();
     let asked = ops.visit("/deep?a=b").await;
     helper.visit(asked.location()).await;
-    helper.see("ops.example.org asks for your password again");
+    helper.see("Enter your password again to open ops.example.org.");
     helper.fill("Current password", OTHER_PASSWORD).press("Confirm").await;
     let with_ticket = ops.led_on(&helper);
     assert_eq!(ops.visit(&with_ticket).await.location(), "https://ops.example.org/deep?a=b");
@@ -433,6 +440,14 @@ async fn an_application_can_ask_for_a_password_of_late(site: &Site) {
     helper.status(403).see("You can't open Team wiki");
 }
 
+/// Where the page of farewell leads.
+fn leads_to(visitor: &Visitor) -> String {
+    let page = scraper::Html::parse_document(&visitor.page().body);
+    let link = scraper::Selector::parse("main a.button").unwrap();
+    let link = page.select(&link).next().unwrap_or_else(|| panic!("{}", visitor.page()));
+    link.attr("href").unwrap().to_owned()
+}
+
 async fn signing_out_goes_on_to_an_application_and_nowhere_else(site: &Site) {
     let mut ann = site.member("annalee").await;
     let mut wiki = AtApplication::new(site, WIKI);
@@ -443,13 +458,13 @@ async fn signing_out_goes_on_to_an_application_and_nowhere_else(site: &Site) {
     assert!(wiki.is_in().await);
     ann.press("Sign out now").await;
     ann.see("You're signed out");
-    assert_eq!(wiki.led_on(&ann), "/bye");
+    assert_eq!(leads_to(&ann), "https://wiki.example.org/bye");
     assert!(!wiki.is_in().await && !ann.is_signed_in().await);
     // Once more, by somebody who is signed out already.
     ann.visit("/auth/sign-out/?to=https://wiki.example.org/bye").await;
-    assert_eq!(wiki.led_on(&ann), "/bye");
+    assert_eq!(leads_to(&ann), "https://wiki.example.org/bye");
     ann.post("/auth/sign-out/", &[("to", "https://wiki.example.org/bye")]).await;
-    assert_eq!(wiki.led_on(&ann), "/bye");
+    assert_eq!(leads_to(&ann), "https://wiki.example.org/bye");
     for bad in [
         "https://evil.example/",
         "https://wiki.example.org.evil.example/",
@@ -488,18 +503,18 @@ async fn somebody_sees_and_ends_what_they_are_signed_in_to(site: &Site) {
     let mut helper = site.visitor();
     helper.sign_in_at("/auth/sign-in/staff/", "helper", OTHER_PASSWORD).await;
     helper.visit("/admin/apps/").await;
-    helper.see("Team wiki").see("User, Merchant").see("Asks for the password every 10 minutes");
+    helper.see("Team wiki").see("User, Merchant").see("Asks for the password again after 10 minutes");
     helper.follow("Team wiki").await;
     helper.see("annalee").see("Signed in");
     helper.visit("/admin/events/").await;
     helper.see("annalee opened an application").see("wiki.example.org");
     ann.press("Sign out of Team wiki").await;
-    ann.see("You've been signed out of that application.");
+    ann.see("You've signed out of that application on all your devices.");
     assert!(!wiki.is_in().await && ann.is_signed_in().await);
     helper.visit("/admin/apps/wiki.example.org/").await;
     helper.see("Signed out");
     ann.post("/user-profile/applications/sign-out/", &[("host", "evil.example")]).await;
-    ann.see("You weren't signed in there any more.");
+    ann.see("You were already signed out of that application.");
     ann.visit("/user-profile/activity/").await;
     ann.see("You opened an application").see("You signed out of an application");
 }
@@ -539,4 +554,118 @@ async fn an_application_that_trusts_no_headers_asks_with_its_secret(site: &Site)
     ann.visit("/user-profile/").await;
     ann.press("Sign out").await;
     assert_eq!(ask(&secret_of(WIKI), &token).await, (200, nobody));
+}
+
+#[test]
+fn a_remembered_sign_in_outlives_the_window_at_the_application_too() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        site.member("annalee").await;
+        let mut phone = site.visitor();
+        phone.visit("/auth/sign-in/user/").await;
+        phone.fill("Username or email address", "annalee").fill("Password", PASSWORD);
+        phone.tick("Stay signed in on this device").press("Sign in").await;
+        let mut wiki = AtApplication::new(&site, WIKI);
+        let asked = wiki.visit("/").await;
+        assert!(asked.header("set-cookie").contains("Max-Age=259200"), "as long as a sign-up: {asked:?}");
+        let with_ticket = wiki.ticket(&mut phone, &asked).await;
+        let entered = wiki.visit(&with_ticket).await;
+        let days = 30 * 86_400;
+        let ages = [days, days - 1].map(|age| format!("Max-Age={age}"));
+        assert!(ages.iter().any(|age| entered.header("set-cookie").contains(age)), "{entered:?}");
+        // It is used at the application alone, for longer than a week.
+        for _ in 0..4 {
+            site.wait(minutes(60 * 24 * 5)).await;
+            assert!(wiki.is_in().await);
+            site.until_seen().await;
+        }
+        site.stop().await;
+    });
+}
+
+#[test]
+fn one_browser_s_requests_are_limited_and_nobody_else_s_with_them() {
+    run_alone(async || {
+        let limit = HashMap::from([("LIMITS_APPLICATION", "2/hour".to_owned())]);
+        let site = Site::start(limit).await;
+        let (mut ann, mut bob) = (site.member("annalee").await, site.member("bobbob").await);
+        let (mut hers, mut his) = (AtApplication::new(&site, WIKI), AtApplication::new(&site, WIKI));
+        hers.open(&mut ann, "/").await;
+        assert!(hers.is_in().await);
+        let said = hers.fetch("/").await;
+        assert_eq!((said.status, said.header("retry-after").is_empty()), (429, false), "{said:?}");
+        his.open(&mut bob, "/").await;
+        assert!(his.is_in().await);
+        site.stop().await;
+    });
+}
+
+#[test]
+fn while_the_database_is_away_nobody_is_let_in_and_nothing_is_forgotten() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let mut ann = site.member("annalee").await;
+        let mut wiki = AtApplication::new(&site, WIKI);
+        wiki.open(&mut ann, "/").await;
+        site.sql("ALTER TABLE app_sessions RENAME TO away").await;
+        for path in ["/", "/?latchkey_ticket=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            let said = wiki.visit(path).await;
+            assert_eq!((said.status, said.header("retry-after")), (503, "5"), "{said:?}");
+            assert!(!said.headers.contains_key("set-cookie"));
+        }
+        // Who has no cookie is led on: that asks nobody.
+        assert_eq!(AtApplication::new(&site, WIKI).visit("/").await.status, 302);
+        site.sql("ALTER TABLE away RENAME TO app_sessions").await;
+        assert!(wiki.is_in().await);
+        site.stop().await;
+    });
+}
+
+#[test]
+fn of_many_requests_at_once_one_writes_that_somebody_was_seen() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let mut ann = site.member("annalee").await;
+        let mut wiki = AtApplication::new(&site, WIKI);
+        wiki.open(&mut ann, "/").await;
+        site.sql("CREATE TABLE touched (id TEXT)").await;
+        site.sql(
+            "CREATE TRIGGER t AFTER UPDATE ON app_sessions BEGIN INSERT INTO touched VALUES (new.id); END",
+        )
+        .await;
+        site.wait(minutes(2)).await;
+        let pictures = (0..100).map(|_| {
+            let mut browser = wiki.clone();
+            async move { browser.fetch("/picture.png").await.status }
+        });
+        let said = futures_util::future::join_all(pictures).await;
+        assert!(said.iter().all(|status| *status == 200));
+        site.until("SELECT COUNT(*) FROM touched", 1).await;
+        site.until_seen().await;
+        assert!(wiki.is_in().await);
+        assert_eq!(site.count("SELECT COUNT(*) FROM touched").await, 1);
+        site.stop().await;
+    });
+}
+
+#[test]
+fn a_session_has_twenty_tickets_at_most_and_a_picture_gets_none() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let mut ann = site.member("annalee").await;
+        let mut wiki = AtApplication::new(&site, WIKI);
+        let asked = wiki.visit("/").await;
+        for _ in 0..30 {
+            ann.visit(asked.location()).await;
+        }
+        assert_eq!(site.count("SELECT COUNT(*) FROM app_sessions").await, 20);
+        let path = asked.location().strip_prefix(&site.url).unwrap();
+        for (name, value) in
+            [("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "iframe"), ("Sec-Fetch-Dest", "image")]
+        {
+            let request = ann.request(Method::GET, path).header(name, value);
+            assert_eq!(request.send().await.unwrap().status(), 403, "{value}");
+        }
+        site.stop().await;
+    });
 }

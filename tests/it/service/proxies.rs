@@ -6,9 +6,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::browsers::is_possible;
+use latchkey::identity::Role;
+
 use crate::harness::{
-    Browser, HOST, PASSWORD, Proxy, ProxyKind, Site, TinyApplication, Visitor, WEBSOCKET_KEY, minutes,
-    program, run_alone, seconds,
+    AtApplication, Browser, HOST, OTHER_PASSWORD, PASSWORD, Proxy, ProxyKind, Site, TinyApplication, Visitor,
+    WEBSOCKET_KEY, minutes, program, run_alone, seconds,
 };
 
 macro_rules! behind_each_proxy {
@@ -245,15 +247,16 @@ async fn program_s_journey(door: &Door) {
     let nonce = asked.cookie();
     let with_ticket = door.ticket(&mut ann, &asked).await;
     let without = door.ask(&with_ticket, &[NAVIGATION], &[]).await;
-    assert_eq!(without.status, 403);
-    assert!(without.body.contains("Your browser didn&#39;t keep our cookie"), "{without:?}");
+    assert_eq!((without.status, without.one("referrer-policy")), (403, "no-referrer"));
+    assert!(without.one("content-security-policy").contains("default-src 'none'"), "{without:?}");
+    assert!(without.body.contains("We couldn&#39;t sign you in to Team wiki"), "{without:?}");
     let entered = door.visit(&with_ticket, &nonce).await;
     assert_eq!((entered.status, entered.one("location")), (302, "https://wiki.example.org/page?a=b"));
     let cookie = entered.cookie();
     assert_eq!(door.visit(&with_ticket, &cookie).await.one("location"), "https://wiki.example.org/page?a=b");
     let twice = door.visit(&with_ticket, &nonce).await;
     assert_eq!(twice.status, 403, "{twice:?}");
-    assert!(twice.body.contains("This link has already been used"), "{twice:?}");
+    assert!(twice.body.contains("This link no longer works"), "{twice:?}");
     // In.
     let with_cookie = format!("Cookie: other=1; {cookie}");
     for protocol in ["--http1.1", "--http2"] {
@@ -330,6 +333,7 @@ async fn spoofing(door: &Door) {
     ] {
         claims.push(vec![line.to_owned()]);
     }
+    rules_of_another_application(door).await;
     for protocol in ["--http1.1", "--http2"] {
         for claim in &claims {
             let is_about_connection = claim[0].starts_with("Connection");
@@ -355,6 +359,20 @@ async fn spoofing(door: &Door) {
     }
 }
 
+/// Somebody who may open another application names its host here, with its cookie.
+async fn rules_of_another_application(door: &Door) {
+    door.site.appoint(Role::Staff, "helper").await;
+    let mut helper = door.site.visitor();
+    helper.sign_in_at("/auth/sign-in/staff/", "helper", OTHER_PASSWORD).await;
+    let mut ops = AtApplication::new(&door.site, "ops.example.org");
+    assert_eq!(ops.open(&mut helper, "/").await.status, 200);
+    let cookie = format!("Cookie: {}", ops.cookie);
+    for protocol in ["--http1.1", "--http2"] {
+        let said = door.ask("/", &["Host: ops.example.org", &cookie, FETCH], &[protocol]).await;
+        assert!(arrived(&said.body).is_empty() && !said.body.contains("body: 0"), "{protocol}: {said:?}");
+    }
+}
+
 async fn person_s_journey(door: &Door) {
     let map = format!("--host-resolver-rules=MAP {HOST}:443 127.0.0.1:{}", door.proxy.port);
     let page = Browser::start_with(&door.site.url, &[&map, "--ignore-certificate-errors"]).await;
@@ -372,7 +390,7 @@ async fn person_s_journey(door: &Door) {
     // Signed out, and in again.
     page.goto(&format!("/auth/sign-out/?to=https://{HOST}/bye")).await;
     page.press("Sign out now").await;
-    // The whole wiki is shut, so its page of farewell leads to the sign-in page.
+    page.follow("Continue to Team wiki").await;
     until(&page, "Sign in to open Team wiki.").await;
     page.fill("Username or email address", "annalee").await.fill("Password", PASSWORD).await;
     page.press("Sign in").await;

@@ -7,7 +7,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER,
-    SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use askama::Template;
@@ -15,19 +15,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::asked::{Asked, COOKIE_NAME, Method, Proxy, REMOTE};
+use super::forwarded::{COOKIE_NAME, ForwardedRequest, Method, Proxy, REMOTE};
 use crate::app::App;
 use crate::db;
-use crate::identity::{LinkToken, Message, Username, t};
+use crate::identity::{LinkToken, Message, Sentence, Username, t};
 use crate::limits::TooMany;
-use crate::paths::absolute;
 use crate::paths::account::APPLICATIONS;
+use crate::paths::auth::SIGN_OUT;
+use crate::paths::{absolute, with_query};
 use crate::records::app_sessions::TicketState;
-use crate::records::users::User;
-use crate::web::cookies;
-use crate::web::page;
+use crate::records::users::{Person, UNVERIFIED_LIFETIME};
+use crate::web::journal::OncePerMinute;
 use crate::web::view::{View, filters};
+use crate::web::{cookies, page};
 
+/// After how long to try again when the database is away.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long a cookie names a browser that has not signed in yet: as long as a sign-up may take.
+const NONCE_LIFETIME: Duration = UNVERIFIED_LIFETIME;
 /// The longest value of a header that tells who somebody is, in bytes.
 const MAX_VALUE: usize = 255;
 
@@ -41,10 +46,10 @@ fn with_status(status: StatusCode) -> HttpResponseBuilder {
 
 /// Lets a request go on, and tells the application whose it is. All five headers are there and none is empty: one that was missing
 /// would let a proxy pass the visitor's own through.
-pub fn go_on(user: &User) -> HttpResponse {
-    let username = user.username.as_str();
-    let email = user.email.as_ref().map_or(username, |email| email.as_str());
-    let values = [username, user.id.as_str(), email, user.display_name(), user.role.as_str()];
+pub fn go_on(person: &Person) -> HttpResponse {
+    let username = person.username.as_str();
+    let email = person.email.as_ref().map_or(username, |email| email.as_str());
+    let values = [username, person.id.as_str(), email, person.display_name(), person.role.as_str()];
     let mut answer = with_status(StatusCode::OK);
     for (name, value) in REMOTE.into_iter().zip(values) {
         answer.insert_header((name, header_value(value).unwrap_or_else(|| HeaderValue::from_static("-"))));
@@ -54,6 +59,13 @@ pub fn go_on(user: &User) -> HttpResponse {
 
 /// In UTF-8, without what a header cannot hold.
 fn header_value(text: &str) -> Option<HeaderValue> {
+    if text.len() > MAX_VALUE || text.chars().any(char::is_control) {
+        return header_value(&shortened(text));
+    }
+    HeaderValue::from_bytes(text.trim().as_bytes()).ok().filter(|value| !value.is_empty())
+}
+
+fn shortened(text: &str) -> String {
     let mut clean = String::new();
     for character in text.chars().filter(|character| !character.is_control()) {
         if clean.len() + character.len_utf8() > MAX_VALUE {
@@ -61,8 +73,7 @@ fn header_value(text: &str) -> Option<HeaderValue> {
         }
         clean.push(character);
     }
-    let clean = clean.trim();
-    HeaderValue::from_bytes(clean.as_bytes()).ok().filter(|_| !clean.is_empty())
+    clean
 }
 
 /// Nobody is signed in, and there is nowhere to be led.
@@ -71,7 +82,7 @@ pub fn unknown() -> HttpResponse {
 }
 
 /// Leads a navigation somewhere.
-pub fn lead(asked: &Asked<'_>, location: &str, cookie: Option<Cookie<'static>>) -> HttpResponse {
+pub fn lead(asked: &ForwardedRequest<'_>, location: &str, cookie: Option<Cookie<'static>>) -> HttpResponse {
     let status = match (asked.proxy, asked.method) {
         (Proxy::Nginx, _) => StatusCode::UNAUTHORIZED,
         (Proxy::Usual | Proxy::Envoy, Method::Get) => StatusCode::FOUND,
@@ -82,10 +93,12 @@ pub fn lead(asked: &Asked<'_>, location: &str, cookie: Option<Cookie<'static>>) 
     if asked.proxy != Proxy::Nginx || asked.method == Method::Get {
         answer.insert_header((LOCATION, location));
     }
+    let mut answer = answer.finish();
     if let Some(cookie) = cookie {
-        answer.insert_header((SET_COOKIE, cookie.to_string()));
+        cookies::set(answer.headers_mut(), &cookie);
+        cookies::put_path_first(answer.headers_mut());
     }
-    answer.finish()
+    answer
 }
 
 /// Builds the application's cookie. Lax, not Strict: people come from our own pages, which are another site.
@@ -102,10 +115,15 @@ pub fn cookie(token: &LinkToken, life: Option<Duration>) -> Cookie<'static> {
     cookie
 }
 
+/// The cookie of a browser that has not signed in yet.
+pub fn nonce_cookie(nonce: &LinkToken) -> Cookie<'static> {
+    cookie(nonce, Some(NONCE_LIFETIME))
+}
+
 /// Why a request does not go on.
-pub enum Refused {
+pub enum Denied {
     /// The application is not for their role.
-    OtherRole { application: String, username: Username },
+    OtherRole { application: String, host: String, username: Username },
     /// A ticket does not work: at which application, for which page, and why.
     Ticket { name: String, host: String, url: String, state: TicketState },
     /// Its proxy, or our settings, are not as they must be; the log says how.
@@ -116,14 +134,15 @@ pub enum Refused {
     Away,
 }
 
-impl From<db::Error> for Refused {
+impl From<db::Error> for Denied {
     fn from(error: db::Error) -> Self {
-        log::warn!("an application's request could not be decided: {error}");
+        static SAID: OncePerMinute = OncePerMinute::new();
+        SAID.warn(|| format!("requests to applications can't be decided: {error}"));
         Self::Away
     }
 }
 
-impl From<TooMany> for Refused {
+impl From<TooMany> for Denied {
     fn from(TooMany(wait): TooMany) -> Self {
         Self::TooMany(wait)
     }
@@ -150,7 +169,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-impl Refused {
+impl Denied {
     /// Draws the page that says why.
     pub fn page(self, app: &App, req: &HttpRequest) -> HttpResponse {
         let status = match &self {
@@ -160,7 +179,7 @@ impl Refused {
         };
         let wait = match &self {
             Self::TooMany(wait) => Some(wait.as_secs() + 1),
-            Self::Away => Some(5),
+            Self::Away => Some(AGAIN.as_secs()),
             Self::OtherRole { .. } | Self::Ticket { .. } | Self::Unusable => None,
         };
         let Ok(view) = View::of_stranger(req) else { return with_status(status).finish() };
@@ -182,13 +201,20 @@ impl Refused {
 
     fn explain(self, app: &App) -> RefusedPage {
         let page = |title: Message, text: Message, ways| RefusedPage { title, text, ways, style: STYLE };
+        let ours = |path: &str| absolute(&app.config.public_url, path);
         match self {
-            Self::OtherRole { application, username } => page(
-                t("You can't open {application}").with("application", &application),
-                t("You're signed in as {name}, and that account doesn't have access. Ask an administrator, or sign out and use another account.")
-                    .with("name", username.as_str()),
-                vec![(t("Your applications").into(), absolute(&app.config.public_url, APPLICATIONS.path()))],
-            ),
+            Self::OtherRole { application, host, username } => {
+                let sign_out = with_query(SIGN_OUT.path(), &[("to", &format!("https://{host}/"))]);
+                page(
+                    t("You can't open {application}").with("application", &application),
+                    t("You're signed in as {name}. This account doesn't have access. Ask an administrator for access, or sign out and use another account.")
+                        .with("name", username.as_str()),
+                    vec![
+                        (t("Go to your applications").into(), ours(APPLICATIONS.path())),
+                        (t("Sign out").into(), ours(&sign_out)),
+                    ],
+                )
+            }
             Self::Ticket { name, host, url, state } => {
                 let (title, text) = explain_ticket(&name, &host, state);
                 let again = t("Open {application}").with("application", &name);
@@ -196,8 +222,8 @@ impl Refused {
             }
             Self::Unusable => page(
                 t("This page isn't set up correctly").into(),
-                t("We can't tell which application you want to open. Tell the people who run this site: its log says what to change.").into(),
-                Vec::new(),
+                t("There's nothing wrong with your account. Tell the people who run this site that the reason is in the Latchkey log.").into(),
+                app.config.brand.support.iter().map(|support| (t("Get help").into(), support.url.clone())).collect(),
             ),
             Self::TooMany(wait) => page(
                 t("Too many requests").into(),
@@ -206,7 +232,7 @@ impl Refused {
             ),
             Self::Away => page(
                 t("We'll be right back").into(),
-                t("Part of this site isn't responding. Please try again in a moment.").into(),
+                t("Part of this site isn't responding. Try again in {wait}.").with("wait", AGAIN),
                 Vec::new(),
             ),
         }
@@ -214,24 +240,28 @@ impl Refused {
 }
 
 fn explain_ticket(name: &str, host: &str, state: TicketState) -> (Message, Message) {
-    match state {
+    let (title, text) = match state {
         TicketState::OtherBrowser => (
-            t("Your browser didn't keep our cookie").into(),
-            t("Without it we can't sign you in to {application}. Allow cookies for {host}, then open it again in this browser.")
-                .with("application", name)
-                .with("host", host),
+            t("We couldn't sign you in to {application}"),
+            t(
+                "Your browser didn't keep our cookie, or the link was for another browser. Allow cookies for {host}, then open {application} again.",
+            ),
         ),
         TicketState::Expired => (
-            t("That took too long").into(),
-            t("A link into {application} works for one minute. Open it again.").with("application", name),
+            t("That took too long"),
+            t(
+                "Opening {application} took more than 1 minute, so the link expired. Open {application} again.",
+            ),
         ),
         TicketState::Elsewhere => (
-            t("This link is for another application").into(),
-            t("It doesn't work at {application}. Open it again.").with("application", name),
+            t("This link is for another application"),
+            t("It doesn't open {application}. Use the link below instead."),
         ),
-        TicketState::Used | TicketState::Open => (
-            t("This link has already been used").into(),
-            t("Each link into {application} works once. Open it again.").with("application", name),
-        ),
-    }
+        TicketState::Over => (t("You've been signed out"), t("Open {application} again to sign in.")),
+        TicketState::Used | TicketState::Open => {
+            (t("This link no longer works"), t("Each link works once. Open {application} again."))
+        }
+    };
+    let named = |sentence: Sentence| sentence.with("application", name).with("host", host);
+    (named(title), named(text))
 }

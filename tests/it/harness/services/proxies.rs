@@ -106,7 +106,7 @@ impl Proxy {
     }
 }
 
-/// A proxy that no package of Debian has, or none so new: from a wheel of PyPI, as `.ci/run` unpacks them.
+/// A proxy that no package of Debian has, or none so new: from a wheel of `PyPI`, as `.ci/run` unpacks them.
 fn unpacked(name: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/proxies");
     let file = folder.join(name);

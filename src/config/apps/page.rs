@@ -1,33 +1,33 @@
-//! Where somebody wants to go at an application: an address that may lead nowhere else.
+//! Where somebody wants to go at an application: a URL that may lead nowhere else.
 
 use super::{Application, Applications};
 
 /// The field of a query that carries a ticket to an application.
 const TICKET: &str = "latchkey_ticket";
-/// The longest address that is led back to, in bytes.
+/// The longest URL that is led back to, in bytes.
 const MAX_LENGTH: usize = 2048;
 
 /// A page of an application.
 #[derive(Debug, Clone)]
-pub struct Place<'a> {
+pub struct AppPage<'a> {
     pub application: &'a Application,
     /// Path and query, without a ticket.
     path: String,
 }
 
 impl Applications {
-    /// Reads the address of a page of one of the applications.
+    /// Reads the URL of a page of one of the applications.
     ///
     /// An allow-list and no list of tricks: https, exactly one of the hosts, visible ASCII. What stands in the answer is put together
     /// anew from its parts.
-    pub fn place(&self, url: &str) -> Option<Place<'_>> {
+    pub fn page(&self, url: &str) -> Option<AppPage<'_>> {
         let rest = url.strip_prefix("https://")?;
         let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        Place::new(self.at(host)?, path)
+        AppPage::new(self.at(host)?, path)
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> AppPage<'a> {
     /// Reads path and query of a page.
     pub fn new(application: &'a Application, path: &str) -> Option<Self> {
         let path = path.split('#').next().unwrap_or_default();
@@ -43,12 +43,12 @@ impl<'a> Place<'a> {
         Self { application, path: "/".to_owned() }
     }
 
-    /// The address.
+    /// The URL.
     pub fn url(&self) -> String {
         format!("https://{}{}", self.application.host, self.path)
     }
 
-    /// The address, with a ticket.
+    /// The URL, with a ticket.
     pub fn with_ticket(&self, ticket: &str) -> String {
         let sign = if self.path.contains('?') { '&' } else { '?' };
         format!("{}{sign}{TICKET}={ticket}", self.url())
@@ -81,18 +81,18 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn place(url: &str) -> Option<String> {
+    fn page(url: &str) -> Option<String> {
         let given = |name: &str| match name {
             "SECRET_KEY" => Some("0123456789".repeat(6)),
             "APPS" => Some("https://wiki.example.org user; https://ops.example.org:8443 staff".to_owned()),
             _ => None,
         };
         let apps = Config::from_lookup(&given).unwrap().applications;
-        apps.place(url).map(|place| place.url())
+        apps.page(url).map(|page| page.url())
     }
 
     #[test]
-    fn a_place_is_a_page_of_an_application_or_nothing() {
+    fn a_page_is_one_of_an_application_or_nothing() {
         let wiki = "https://wiki.example.org";
         for (asked, expected) in [
             ("https://wiki.example.org", "/"),
@@ -109,12 +109,9 @@ mod tests {
             ("https://wiki.example.org/a?b=c&latchkey_ticket=x&d=e&latchkey_ticket", "/a?b=c&d=e"),
             ("https://wiki.example.org/a?x_latchkey_ticket=x", "/a?x_latchkey_ticket=x"),
         ] {
-            assert_eq!(place(asked), Some(format!("{wiki}{expected}")), "{asked}");
+            assert_eq!(page(asked), Some(format!("{wiki}{expected}")), "{asked}");
         }
-        assert_eq!(
-            place("https://ops.example.org:8443/a").as_deref(),
-            Some("https://ops.example.org:8443/a")
-        );
+        assert_eq!(page("https://ops.example.org:8443/a").as_deref(), Some("https://ops.example.org:8443/a"));
         // Django's corpus of url_has_allowed_host_and_scheme, what was found in others of our kind, and our own.
         let long = format!("https://wiki.example.org/{}", "a".repeat(2048));
         for bad in [
@@ -170,7 +167,7 @@ mod tests {
             "data:text/html,https://wiki.example.org/",
             long.as_str(),
         ] {
-            assert_eq!(place(bad), None, "{bad:?}");
+            assert_eq!(page(bad), None, "{bad:?}");
         }
     }
 

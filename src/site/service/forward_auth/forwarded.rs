@@ -1,15 +1,14 @@
 //! What a proxy says of a request that somebody sent to an application: read from exactly one header each, in exactly one spelling, and
 //! from nothing else.
 
-use std::net::IpAddr;
-
 use actix_web::HttpRequest;
-use actix_web::http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, SEC_WEBSOCKET_KEY, UPGRADE};
+use actix_web::http::header::{ACCEPT, HOST, HeaderMap, HeaderName, SEC_WEBSOCKET_KEY, UPGRADE};
 use actix_web::http::uri::PathAndQuery;
 
-use crate::config::{Application, Place, ticket_in};
+use crate::config::{AppPage, Application, ticket_in};
 use crate::identity::LinkToken;
 use crate::paths::service::FORWARD_AUTH_ENVOY;
+use crate::web::cookies;
 
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -52,7 +51,7 @@ pub enum Method {
 }
 
 /// A request that somebody sent to an application.
-pub struct Asked<'a> {
+pub struct ForwardedRequest<'a> {
     pub proxy: Proxy,
     pub method: Method,
     pub host: &'a str,
@@ -62,10 +61,11 @@ pub struct Asked<'a> {
     pub cookie: Option<LinkToken>,
     /// Whether a person goes there, and not a part of a page.
     pub is_navigation: bool,
-    pub ip: IpAddr,
+    /// The proxy's own request.
+    pub req: &'a HttpRequest,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> ForwardedRequest<'a> {
     /// Reads what a proxy asks.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl<'a> Asked<'a> {
             ),
             Proxy::Nginx => {
                 let url = one(headers, &ORIGINAL_URL)?;
-                let (scheme, rest) = url.split_once("://").ok_or("X-Original-URL is no URL")?;
+                let (scheme, rest) = url.split_once("://").ok_or("X-Original-URL isn't a URL")?;
                 let (host, path) = rest.split_at(rest.find('/').ok_or("X-Original-URL has no path")?);
                 (one(headers, &ORIGINAL_METHOD)?, scheme, host, path)
             }
@@ -91,10 +91,10 @@ impl<'a> Asked<'a> {
             }
         };
         if scheme != "https" {
-            return Err("the request did not come over https");
+            return Err("the request didn't come over https");
         }
         if !path.starts_with('/') {
-            return Err("the path is none");
+            return Err("the path doesn't start with /");
         }
         let is_navigation = is_navigation(headers)?;
         Ok(Self {
@@ -104,7 +104,7 @@ impl<'a> Asked<'a> {
             path,
             cookie: cookie(headers),
             is_navigation,
-            ip: crate::web::client::ip_of_request(req),
+            req,
         })
     }
 
@@ -114,8 +114,8 @@ impl<'a> Asked<'a> {
     }
 
     /// Where that was, without a ticket; the start page where the way back could be misread.
-    pub fn place<'b>(&self, application: &'b Application) -> Place<'b> {
-        Place::new(application, self.path).unwrap_or_else(|| Place::start(application))
+    pub fn page<'b>(&self, application: &'b Application) -> AppPage<'b> {
+        AppPage::new(application, self.path).unwrap_or_else(|| AppPage::start(application))
     }
 }
 
@@ -123,11 +123,12 @@ impl<'a> Asked<'a> {
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, &'static str> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().map_err(|_| "a header is not in ASCII"),
+        // A path may be in any bytes: it decides nothing, and what is no text only loses the way back.
+        (Some(value), None) => Ok(std::str::from_utf8(value.as_bytes()).unwrap_or("/")),
         (None, _) => Err(
-            "a header is missing: X-Forwarded-Method, -Proto, -Host, -Uri, or those of the proxy's own address",
+            "the proxy must send X-Forwarded-Method, -Proto, -Host and -Uri (nginx: X-Original-Method and X-Original-URL)",
         ),
-        (Some(_), Some(_)) => Err("a header is there twice"),
+        (Some(_), Some(_)) => Err("a header was sent twice"),
     }
 }
 
@@ -135,7 +136,9 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, &'stati
 fn path_below(req: &HttpRequest) -> Result<&str, &'static str> {
     let prefix = FORWARD_AUTH_ENVOY.pattern().split('{').next().unwrap_or_default().trim_end_matches('/');
     let asked = req.uri().path_and_query().map(PathAndQuery::as_str);
-    asked.and_then(|asked| asked.strip_prefix(prefix)).ok_or("the path is spelled in another way")
+    asked
+        .and_then(|asked| asked.strip_prefix(prefix))
+        .ok_or("the path doesn't start with /forward-auth/envoy")
 }
 
 /// CGI, WSGI and PHP read `Remote_User` and `Remote.User` as `Remote-User`. No browser sends them; whoever does wants a proxy that
@@ -148,25 +151,18 @@ fn refuse_look_alikes(headers: &HeaderMap) -> Result<(), &'static str> {
             REMOTE.iter().any(|ours| ours.as_str() == meant)
         }
     };
-    if headers.keys().any(is_look_alike) { Err("a header looks like one of ours") } else { Ok(()) }
+    if headers.keys().any(is_look_alike) {
+        Err("a header imitates Remote-… (for example Remote_User)")
+    } else {
+        Ok(())
+    }
 }
 
 /// The application's cookie. Of one that comes twice, one was planted: neither counts.
 fn cookie(headers: &HeaderMap) -> Option<LinkToken> {
-    let mut found = None;
-    for line in headers.get_all(COOKIE) {
-        for pair in line.as_bytes().split(|byte| *byte == b';') {
-            let Ok(pair) = std::str::from_utf8(pair) else { continue };
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if name.trim_matches([' ', '\t']) == COOKIE_NAME {
-                if found.is_some() {
-                    return None;
-                }
-                found = Some(value.trim_matches([' ', '\t']));
-            }
-        }
-    }
-    found.and_then(LinkToken::parse)
+    let mut ours = cookies::pairs(headers).filter(|(name, _)| *name == COOKIE_NAME);
+    let (_, pair) = ours.next().filter(|_| ours.next().is_none())?;
+    LinkToken::parse(pair.split_once('=')?.1.trim_matches([' ', '\t']))
 }
 
 /// What a browser says (Fetch Metadata); of one that says nothing, whether it wants a page.

@@ -1,0 +1,37 @@
+//! The part of an account that applications are told, and that decides whether it may be used: read for every request there.
+
+use diesel::prelude::*;
+
+use crate::db::schema::users;
+use crate::identity::{AccountStatus, Email, Id, Moment, Role, Username};
+
+/// Somebody, as applications know them.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct Person {
+    pub id: Id,
+    pub username: Username,
+    pub email: Option<Email>,
+    full_name: String,
+    pub role: Role,
+    verified_at: Option<Moment>,
+    blocked_at: Option<Moment>,
+    leaves_at: Option<Moment>,
+}
+
+impl Person {
+    /// Whether the account may be used.
+    pub fn is_active(&self) -> bool {
+        let status = AccountStatus::of(self.verified_at, self.blocked_at, None, self.leaves_at);
+        status == AccountStatus::Active
+    }
+
+    /// The full name, or the username where there is none.
+    pub fn display_name(&self) -> &str {
+        display_name(&self.full_name, &self.username)
+    }
+}
+
+pub(super) fn display_name<'a>(full_name: &'a str, username: &'a Username) -> &'a str {
+    if full_name.is_empty() { username.as_str() } else { full_name }
+}
