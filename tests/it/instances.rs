@@ -212,6 +212,7 @@ fn behind_nginx_one_instance_can_die_and_nothing_acknowledged_is_lost() {
         let (folder, mail) = (tempfile::tempdir().unwrap(), MailServer::start().await);
         let mut settings = sandbox.settings.clone();
         settings.insert("PUBLIC_URL", format!("https://localhost:{port}"));
+        settings.insert("APPS", "https://wiki.example.org user".to_owned());
         let mut dies = Program::serve(folder.path(), one, &mail, &settings);
         let _stays = Program::serve(folder.path(), other, &mail, &settings);
         let Some(nginx) = Nginx::start([one, other], port) else { return };
@@ -225,6 +226,17 @@ fn behind_nginx_one_instance_can_die_and_nothing_acknowledged_is_lost() {
         assert!(code.text.contains(&url), "links lead to the public address");
         ann.fill("Code", &code.code()).press("Confirm").await;
         ann.status(200).see("Welcome!");
+
+        // What proxies of applications ask is not for the internet; what applications ask is.
+        for (path, status) in [
+            ("/forward-auth", 404),
+            ("/forward-auth/nginx", 404),
+            ("/forward-auth/envoy/", 404),
+            ("/forward-auth/introspect", 401),
+        ] {
+            let asked = ann.request(Method::POST, path).header("X-Forwarded-Host", "wiki.example.org");
+            assert_eq!(asked.send().await.expect("an answer").status(), status, "{path}");
+        }
 
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let at_once = std::sync::Arc::new(tokio::sync::Semaphore::new(20));

@@ -59,7 +59,7 @@ struct SignInPage {
     role: Role,
     form: SignInForm,
     problems: Problems,
-    /// Whether somebody was led here by a page, in a browser that sent no cookie of any kind: perhaps straight after signing in.
+    /// Whether somebody was led here by a page of ours, in a browser that sent no cookie of any kind: perhaps straight after signing in.
     keeps_no_cookies: bool,
 }
 
@@ -88,7 +88,9 @@ async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> 
     let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
     let carried = carried::take_arriving(&req, Why::SignIn).unwrap_or_default();
     let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
-    let keeps_no_cookies = !form.next.is_empty() && !req.headers().contains_key(COOKIE);
+    let has_come_from_here =
+        req.headers().get("sec-fetch-site").is_none_or(|site| site.as_bytes() == b"same-origin");
+    let keeps_no_cookies = !form.next.is_empty() && has_come_from_here && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
     Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT]))
 }
