@@ -1,4 +1,4 @@
-//! Who is at an application's door, for the proxy in front of it: asked for every request there, so that sign-out, block and a new
+//! Who opens an application, for the proxy in front of it: asked for every request there, so that sign-out, block and a new
 //! password count at the very next one.
 //!
 //! Answers from one row: the application's own cookie names a session there, which never outlives the one that it was made from. No page
