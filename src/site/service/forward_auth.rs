@@ -30,7 +30,8 @@ use crate::records::users::Person;
 use crate::web::journal::OncePerMinute;
 use crate::web::{client, connections};
 pub(super) use answer::Denied;
-use forwarded::{ForwardedRequest, Method, Proxy};
+pub(super) use forwarded::Proxy;
+use forwarded::{ForwardedRequest, Method};
 
 /// Registers the addresses that proxies ask; none without applications.
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -44,7 +45,7 @@ async fn ask(proxy: Proxy, app: Data<App>, req: HttpRequest) -> HttpResponse {
     let watched = connections::begin(&req);
     let answer = match decide(proxy, &app, &req).await {
         Ok(answer) => answer,
-        Err(refused) => refused.page(&app, &req),
+        Err(denied) => denied.page(proxy, &app, &req),
     };
     log::debug!(target: "access", "forward-auth {} \"{}\"", answer.status().as_u16(), req.method());
     connections::end(watched, &answer);

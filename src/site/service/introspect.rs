@@ -7,7 +7,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use super::forward_auth::{self, Denied};
+use super::forward_auth::{self, Denied, Proxy};
 use super::whoami::Somebody;
 use crate::app::App;
 use crate::config::Application;
@@ -52,7 +52,7 @@ async fn answer(app: &Data<App>, req: &HttpRequest, body: Payload) -> HttpRespon
     match whose(app, application, &form.token).await {
         Ok(Some((session, user))) => HttpResponse::Ok().json(Somebody::of(app, &user, &session)),
         Ok(None) => HttpResponse::Ok().json(serde_json::json!({ "signed_in": false })),
-        Err(refused) => refused.page(app, req),
+        Err(denied) => denied.page(Proxy::Usual, app, req),
     }
 }
 

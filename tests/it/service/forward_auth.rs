@@ -596,6 +596,12 @@ fn one_browser_s_requests_are_limited_and_nobody_else_s_with_them() {
         assert!(hers.is_in().await);
         let said = hers.fetch("/").await;
         assert_eq!((said.status, said.header("retry-after").is_empty()), (429, false), "{said:?}");
+        // nginx would make 500 of it.
+        let nginx =
+            site.visitor().request(Method::GET, "/forward-auth/nginx").header("X-Original-Method", "GET");
+        let nginx =
+            nginx.header("X-Original-URL", "https://wiki.example.org/").header("Cookie", &hers.cookie);
+        assert_eq!(nginx.send().await.unwrap().status(), 403);
         his.open(&mut bob, "/").await;
         assert!(his.is_in().await);
         site.stop().await;

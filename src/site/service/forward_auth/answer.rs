@@ -171,8 +171,10 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 impl Denied {
     /// Draws the page that says why.
-    pub fn page(self, app: &App, req: &HttpRequest) -> HttpResponse {
+    pub fn page(self, proxy: Proxy, app: &App, req: &HttpRequest) -> HttpResponse {
         let status = match &self {
+            // It would make 500 of any other; for the page it asks once more.
+            Self::TooMany(_) if proxy == Proxy::Nginx => StatusCode::FORBIDDEN,
             Self::OtherRole { .. } | Self::Ticket { .. } | Self::Unusable => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Away => StatusCode::SERVICE_UNAVAILABLE,
