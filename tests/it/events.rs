@@ -9,7 +9,16 @@ use latchkey::records::events::{Kind, Source};
 use latchkey::records::users;
 
 use crate::admin::{act, open, superuser};
-use crate::harness::{Mood, OTHER_PASSWORD, PASSWORD, Site, World, hours, minutes, pictures, run};
+use crate::harness::{
+    AtApplication, Mood, OTHER_PASSWORD, PASSWORD, Site, World, hours, minutes, pictures, run,
+};
+
+/// What somebody leaves who opens an application.
+async fn at_an_application(site: &Site) {
+    let mut opener = site.member("opener").await;
+    AtApplication::new(site, "wiki.example.org").open(&mut opener, "/").await;
+    opener.post("/user-profile/applications/sign-out/", &[("host", "wiki.example.org")]).await;
+}
 
 /// What a person leaves: from the sign-up to the undoing of a change of address.
 async fn by_a_person(site: &Site) {
@@ -149,6 +158,7 @@ fn every_kind_of_event_is_left_by_what_it_is_for() {
         by_a_superuser(site).await;
         by_the_operator(site).await;
         by_a_leaver(site).await;
+        at_an_application(site).await;
         let left = site.texts("SELECT DISTINCT kind AS text FROM events").await;
         let left: BTreeSet<&str> = left.iter().map(String::as_str).collect();
         let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();

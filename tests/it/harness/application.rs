@@ -52,6 +52,7 @@ impl AtApplication {
         let request = self
             .client
             .get(format!("{}/forward-auth", self.site))
+            .header("X-Forwarded-For", "10.200.0.7")
             .header("X-Forwarded-Method", method)
             .header("X-Forwarded-Proto", "https")
             .header("X-Forwarded-Host", self.host)
