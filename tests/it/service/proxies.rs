@@ -223,7 +223,9 @@ async fn program_s_journey(door: &Door) {
         assert!(said.one("location").starts_with(&enter), "{said:?}");
         assert!(said.one("cache-control").contains("no-store") && !said.cookie().is_empty());
     }
-    let posted = door.ask("/save?x=y", &[NAVIGATION], &["-X", "POST", "-d", "a=b"]).await;
+    // Over HTTP/2 this curl takes "no more of your form, please" for an error, though the answer is whole.
+    let posted = ["--http1.1", "-X", "POST", "-d", "a=b"];
+    let posted = door.ask("/save?x=y", &[NAVIGATION], &posted).await;
     if is_nginx {
         assert_eq!((posted.status, posted.all("location").len()), (401, 0), "{posted:?}");
     } else {
