@@ -22,8 +22,7 @@ async fn check(
         ("EMAIL_BACKEND", "console".to_owned()),
     ]);
     let application = TinyApplication::start().await;
-    let at = ("localhost", door);
-    let proxy = Proxy::start_at(kind, at, port, application.port, changes)?;
+    let proxy = Proxy::start_at(kind, "localhost", door, port, application.port, changes)?;
     let mut served = settings.clone();
     served.extend(serving.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let _program = Program::serve(folder.path(), port, &mail, &served);

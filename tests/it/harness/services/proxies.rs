@@ -51,13 +51,14 @@ macro_rules! shipped {
 impl Proxy {
     /// In front of an application, with an instance of ours to ask.
     pub fn start(kind: Kind, latchkey: u16, application: u16) -> Option<Self> {
-        Self::start_at(kind, (HOST, free_port()), latchkey, application, &[])
+        Self::start_at(kind, HOST, free_port(), latchkey, application, &[])
     }
 
     /// The same under another name, at that port, with its configuration changed.
     pub fn start_at(
         kind: Kind,
-        (host, port): (&'static str, u16),
+        host: &'static str,
+        port: u16,
         latchkey: u16,
         application: u16,
         changes: &'static [(&'static str, &'static str)],
