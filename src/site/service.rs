@@ -1,6 +1,6 @@
 //! For programs, and for whoever wants to know what is kept.
 
-mod forward_auth;
+pub mod forward_auth;
 pub mod health;
 mod introspect;
 pub mod privacy;

@@ -18,6 +18,7 @@ use crate::paths::account::APPLICATIONS;
 use crate::paths::auth::ENTER;
 use crate::paths::{Next, with_query};
 use crate::records::app_sessions;
+use crate::site::service::forward_auth::not_for;
 use crate::web::errors::{ErrorPage, HttpError, Redirect};
 use crate::web::forms::{self, FormError};
 use crate::web::page::{self, Answer};
@@ -49,19 +50,19 @@ struct EnterQuery {
 
 async fn enter(app: Data<App>, by: Result<By, HttpError>, req: HttpRequest) -> Result<Answer, HttpError> {
     let query: EnterQuery = forms::query(&req)?;
-    let place = app.config.applications.page(&query.to).ok_or_else(|| nowhere(&query.to))?;
+    let wanted = app.config.applications.page(&query.to).ok_or_else(|| nowhere(&query.to))?;
     // By a bookmark: the application's proxy sends them here again, with what names their browser.
-    let Some(state) = TokenDigest::parse(&query.state) else { return Ok(lead_on(&place, place.url())) };
-    let next = next(&place, &state);
-    let by = by.map_err(|error| at_fitting_page(error, &next, place.application))?;
-    require_role(&by, place.application)?;
-    if let Some(within) = place.application.password_within {
+    let Some(state) = TokenDigest::parse(&query.state) else { return Ok(lead_on(&wanted, wanted.url())) };
+    let next = next(&wanted, &state);
+    let by = by.map_err(|error| at_fitting_page(error, &next, wanted.application))?;
+    require_role(&by, wanted.application)?;
+    if let Some(within) = wanted.application.password_within {
         by.require_password_within(within, next.clone())?;
     }
     if is_part_of_page(&req) {
         return Err(HttpError::Forbidden);
     }
-    let host = place.application.host.clone();
+    let host = wanted.application.host.clone();
     let ticket = app
         .db
         .write(move |conn| {
@@ -69,12 +70,12 @@ async fn enter(app: Data<App>, by: Result<By, HttpError>, req: HttpRequest) -> R
             Ok::<_, FormError>(app_sessions::issue(conn, &by.viewer.session, &host, &state, by.now)?)
         })
         .await
-        .map_err(|error| at_fitting_page(error.into(), &next, place.application))?;
-    Ok(lead_on(&place, place.with_ticket(&ticket.expose())))
+        .map_err(|error| at_fitting_page(error.into(), &next, wanted.application))?;
+    Ok(lead_on(&wanted, wanted.with_ticket(&ticket.expose())))
 }
 
-fn lead_on(place: &AppPage<'_>, url: String) -> Answer {
-    let application = &place.application.name;
+fn lead_on(wanted: &AppPage<'_>, url: String) -> Answer {
+    let application = &wanted.application.name;
     let page = EnterPage {
         title: t("Opening {application}").with("application", application),
         label: t("Continue to {application}").with("application", application),
@@ -85,10 +86,10 @@ fn lead_on(place: &AppPage<'_>, url: String) -> Answer {
 }
 
 /// The way back here, through signing in or the confirm page; to the start page of the application where it would be too long.
-fn next(place: &AppPage<'_>, state: &TokenDigest) -> Next {
+fn next(wanted: &AppPage<'_>, state: &TokenDigest) -> Next {
     let to = |url: String| Next::parse(&with_query(ENTER.path(), &[("to", &url), ("state", state.as_str())]));
-    let next = to(place.url());
-    if next.as_str().is_empty() { to(AppPage::start(place.application).url()) } else { next }
+    let next = to(wanted.url());
+    if next.as_str().is_empty() { to(AppPage::start(wanted.application).url()) } else { next }
 }
 
 /// Whoever has to sign in does so at the page of a role that the application is for.
@@ -107,9 +108,7 @@ fn require_role(by: &By, application: &Application) -> Result<(), HttpError> {
     if application.is_for(by.user().role) {
         return Ok(());
     }
-    let title = t("You can't open {application}").with("application", &application.name);
-    let text = t("You're signed in as {name}. This account doesn't have access. Ask an administrator for access, or sign out and use another account.")
-        .with("name", by.user().username.as_str());
+    let (title, text) = not_for(&application.name, &by.user().username);
     Err(ErrorPage::new(StatusCode::FORBIDDEN, title, text)
         .way_on(t("Go to your applications"), APPLICATIONS.path())
         .into())

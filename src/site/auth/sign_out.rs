@@ -9,6 +9,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::config::AppPage;
 use crate::db;
 use crate::identity::t;
 use crate::paths::auth::{SIGN_IN, SIGN_OUT};
@@ -57,17 +58,18 @@ struct SignOutForm {
 
 impl SignOutForm {
     /// Where to go afterwards, if it is a page of one of the applications.
-    fn place(&self, app: &App) -> Option<(String, String)> {
-        let place = app.config.applications.page(&self.to)?;
-        Some((place.application.name.clone(), place.url()))
+    fn onwards<'a>(&self, app: &'a App) -> Option<AppPage<'a>> {
+        app.config.applications.page(&self.to)
     }
 }
 
 async fn show(app: Data<App>, Known(viewer): Known, req: HttpRequest) -> Result<Answer, HttpError> {
     let asked: SignOutForm = forms::query(&req)?;
-    Ok(match (asked.place(&app), viewer) {
-        (Some((_, to)), Some(_)) => page::ok(SignOutPage { to }),
-        (Some((application, url)), None) => page::ok(SignedOutPage { application, url }),
+    Ok(match (asked.onwards(&app), viewer) {
+        (Some(page), Some(_)) => page::ok(SignOutPage { to: page.url() }),
+        (Some(page), None) => {
+            page::ok(SignedOutPage { application: page.application.name.clone(), url: page.url() })
+        }
         (None, _) => page::see_other(HOME.path()),
     })
 }
@@ -80,7 +82,7 @@ async fn sign_out(
 ) -> Result<Answer, HttpError> {
     // A form that cannot be read signs out all the same.
     let form = form.map(|Form(form)| form).unwrap_or_default();
-    let onwards = form.place(&app).map(|(_, url)| with_query(SIGN_OUT.path(), &[("to", &url)]));
+    let onwards = form.onwards(&app).map(|page| with_query(SIGN_OUT.path(), &[("to", &page.url())]));
     let by = match (remaining, &onwards) {
         (Ok(Remaining(by)), _) => by,
         // They are signed out already.

@@ -30,10 +30,11 @@ use crate::records::users::Person;
 use crate::web::journal::OncePerMinute;
 use crate::web::{client, connections};
 pub(super) use answer::Denied;
+pub use answer::not_for;
 pub(super) use forwarded::Proxy;
 use forwarded::{ForwardedRequest, Method};
 
-/// Registers the addresses that proxies ask; none without applications.
+/// Registers the paths that proxies ask.
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(web::resource(FORWARD_AUTH.pattern()).to(|app, req| ask(Proxy::Usual, app, req)))

@@ -113,6 +113,15 @@ fn each_proxy_is_answered_as_it_understands() {
         assert!(said.headers().contains_key("set-cookie"));
         let said = nginx("POST", "https://wiki.example.org/a?b=c").await;
         assert_eq!((said.status().as_u16(), said.headers().get("location")), (401, None));
+        // A path in any bytes decides nothing; a host does.
+        for (bytes, status) in
+            [(&b"https://wiki.example.org/Caf\xe9"[..], 401), (b"https://wiki.example.org\xe9/", 403)]
+        {
+            let url = reqwest::header::HeaderValue::from_bytes(bytes).unwrap();
+            let asked = visitor.request(Method::GET, "/forward-auth/nginx").header("X-Original-URL", url);
+            let asked = asked.header("X-Original-Method", "GET").header("Sec-Fetch-Mode", "navigate");
+            assert_eq!(asked.send().await.unwrap().status(), status);
+        }
         for bad in [
             "http://wiki.example.org/",
             "wiki.example.org/",

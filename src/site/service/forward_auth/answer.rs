@@ -207,15 +207,12 @@ impl Denied {
         match self {
             Self::OtherRole { application, host, username } => {
                 let sign_out = with_query(SIGN_OUT.path(), &[("to", &format!("https://{host}/"))]);
-                page(
-                    t("You can't open {application}").with("application", &application),
-                    t("You're signed in as {name}. This account doesn't have access. Ask an administrator for access, or sign out and use another account.")
-                        .with("name", username.as_str()),
-                    vec![
-                        (t("Go to your applications").into(), ours(APPLICATIONS.path())),
-                        (t("Sign out").into(), ours(&sign_out)),
-                    ],
-                )
+                let (title, text) = not_for(&application, &username);
+                let ways = vec![
+                    (t("Go to your applications").into(), ours(APPLICATIONS.path())),
+                    (t("Sign out").into(), ours(&sign_out)),
+                ];
+                page(title, text, ways)
             }
             Self::Ticket { name, host, url, state } => {
                 let (title, text) = explain_ticket(&name, &host, state);
@@ -239,6 +236,15 @@ impl Denied {
             ),
         }
     }
+}
+
+/// Says that an application is not for somebody's role: a title, and what to do.
+pub fn not_for(application: &str, username: &Username) -> (Message, Message) {
+    let title = t("You can't open {application}").with("application", application);
+    let text = t(
+        "You're signed in as {name}. This account doesn't have access. Ask an administrator for access, or sign out and use another account.",
+    );
+    (title, text.with("name", username.as_str()))
 }
 
 fn explain_ticket(name: &str, host: &str, state: TicketState) -> (Message, Message) {

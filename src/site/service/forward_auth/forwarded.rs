@@ -75,20 +75,21 @@ impl<'a> ForwardedRequest<'a> {
         refuse_look_alikes(headers)?;
         let (method, scheme, host, path) = match proxy {
             Proxy::Usual => (
-                one(headers, &METHOD)?,
-                one(headers, &PROTO)?,
-                one(headers, &FORWARDED_HOST)?,
-                one(headers, &URI)?,
+                text(one(headers, &METHOD)?)?,
+                text(one(headers, &PROTO)?)?,
+                text(one(headers, &FORWARDED_HOST)?)?,
+                path(one(headers, &URI)?),
             ),
             Proxy::Nginx => {
-                let url = one(headers, &ORIGINAL_URL)?;
-                let (scheme, rest) = url.split_once("://").ok_or("X-Original-URL isn't a URL")?;
-                let (host, path) = rest.split_at(rest.find('/').ok_or("X-Original-URL has no path")?);
-                (one(headers, &ORIGINAL_METHOD)?, scheme, host, path)
+                let (scheme, host, path) = parts(one(headers, &ORIGINAL_URL)?)?;
+                (text(one(headers, &ORIGINAL_METHOD)?)?, scheme, host, path)
             }
-            Proxy::Envoy => {
-                (req.method().as_str(), one(headers, &PROTO)?, one(headers, &HOST)?, path_below(req)?)
-            }
+            Proxy::Envoy => (
+                req.method().as_str(),
+                text(one(headers, &PROTO)?)?,
+                text(one(headers, &HOST)?)?,
+                path_below(req)?,
+            ),
         };
         if scheme != "https" {
             return Err("the request didn't come over https");
@@ -120,16 +121,36 @@ impl<'a> ForwardedRequest<'a> {
 }
 
 /// The value of a header that is there exactly once.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, &'static str> {
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], &'static str> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
-        // A path may be in any bytes: it decides nothing, and what is no text only loses the way back.
-        (Some(value), None) => Ok(std::str::from_utf8(value.as_bytes()).unwrap_or("/")),
+        (Some(value), None) => Ok(value.as_bytes()),
         (None, _) => Err(
             "the proxy must send X-Forwarded-Method, -Proto, -Host and -Uri (nginx: X-Original-Method and X-Original-URL)",
         ),
         (Some(_), Some(_)) => Err("a header was sent twice"),
     }
+}
+
+/// What decides is text, or nothing.
+fn text(value: &[u8]) -> Result<&str, &'static str> {
+    std::str::from_utf8(value).map_err(|_| "a header isn't UTF-8")
+}
+
+/// A path may be in any bytes: it decides nothing, and what is no text only loses the way back.
+fn path(value: &[u8]) -> &str {
+    std::str::from_utf8(value).unwrap_or("/")
+}
+
+/// Scheme, host and path of a URL.
+fn parts(url: &[u8]) -> Result<(&str, &str, &str), &'static str> {
+    let (scheme, rest) = match url.strip_prefix(b"https://") {
+        Some(rest) => ("https", rest),
+        None => ("", url),
+    };
+    let end = rest.iter().position(|byte| *byte == b'/').ok_or("X-Original-URL has no path")?;
+    let (host, behind) = rest.split_at(end);
+    Ok((scheme, text(host)?, path(behind)))
 }
 
 /// What stands behind our own path, byte for byte.
@@ -168,7 +189,7 @@ fn cookie(headers: &HeaderMap) -> Option<LinkToken> {
 /// What a browser says (Fetch Metadata); of one that says nothing, whether it wants a page.
 fn is_navigation(headers: &HeaderMap) -> Result<bool, &'static str> {
     if headers.contains_key(&FETCH_MODE) {
-        return Ok(one(headers, &FETCH_MODE)? == "navigate");
+        return Ok(one(headers, &FETCH_MODE)? == b"navigate");
     }
     let wants_page = headers
         .get_all(ACCEPT)
