@@ -238,12 +238,23 @@ impl Config {
     /// it is not the usual one, a neighbour's site may stand at that, and each has names of its own.
     pub fn cookie_name(&self, name: &str) -> String {
         match (self.public_url.is_https(), self.public_url.port()) {
-            (true, 443) => format!("__Host-{name}"),
-            (true, port) => format!("__Host-{name}-{port}"),
+            (true, 443) => format!("{HOST_ONLY}{name}"),
+            (true, port) => format!("{HOST_ONLY}{name}-{port}"),
             (false, _) => name.to_owned(),
         }
     }
+
+    /// The other way: what a cookie of that name is called here, if it is one of ours.
+    pub fn cookie_called<'a>(&self, name: &'a str) -> Option<&'a str> {
+        match (self.public_url.is_https(), self.public_url.port()) {
+            (true, 443) => name.strip_prefix(HOST_ONLY),
+            (true, port) => name.strip_prefix(HOST_ONLY)?.strip_suffix(&format!("-{port}")),
+            (false, _) => Some(name),
+        }
+    }
 }
+
+const HOST_ONLY: &str = "__Host-";
 
 fn sessions(read: &mut Reader<'_>) -> SessionConfig {
     let idle = read.seconds("SESSION_IDLE_SECONDS", 3600);

@@ -5,6 +5,10 @@
 //! `{{ count|counted("1 account", "{count} accounts") }}`. Another language is a catalogue and an arm of
 //! [`Language::translate`].
 
+#[expect(clippy::inline_always, reason = "what the macro writes")]
+pub mod filters;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::identity::{Argument, Local, Message, Moment, Sentence, Text, Zone, t, tn};
@@ -64,21 +68,19 @@ impl Language {
 
     /// Renders a message, its arguments filled in; times as clocks show them in a zone.
     pub fn say(self, message: &Message, zone: &Zone) -> String {
-        self.fill_in(message, &|text| text.to_owned(), &|moment| self.date(moment, zone), zone)
+        let mut said = String::new();
+        self.write(&mut said, message, Medium::Text, zone);
+        said
     }
 
     /// Renders a message as HTML, with its times marked up.
     pub fn say_html(self, message: &Message, zone: &Zone) -> String {
-        self.fill_in(message, &escape, &|moment| self.time_element(moment, zone), zone)
+        let mut said = String::new();
+        self.write(&mut said, message, Medium::Html, zone);
+        said
     }
 
-    fn fill_in(
-        self,
-        message: &Message,
-        text_as: &dyn Fn(&str) -> String,
-        time_as: &dyn Fn(Moment) -> String,
-        zone: &Zone,
-    ) -> String {
+    fn write(self, to: &mut String, message: &Message, medium: Medium, zone: &Zone) {
         let text = match &message.text {
             Text::Sentence(sentence) => self.translate(sentence.key()),
             Text::Counted { one, other, count } => {
@@ -86,33 +88,38 @@ impl Language {
             }
             Text::Verbatim(text) => text,
         };
-        let value = |argument: &Argument| match argument {
-            Argument::Text(text) => text_as(text),
-            Argument::Count(count) => self.number(*count),
-            Argument::Span(span) => self.span(*span),
-            Argument::Moment(moment) => time_as(*moment),
-            Argument::Clock(moment) => {
-                let Local { time, zone, .. } = zone.local(*moment);
-                text_as(&format!("{time} {zone}"))
-            }
-            Argument::Message(message) => self.fill_in(message, text_as, time_as, zone),
-        };
-        let argument = |name| message.arguments.iter().find(|(known, _)| *known == name);
-        let said = |piece| match piece {
-            Piece::Text(text) => text_as(text),
-            Piece::Argument(name) => {
-                argument(name).map_or_else(|| text_as(&format!("{{{name}}}")), |(_, it)| value(it))
-            }
-        };
         // Once: what somebody typed is no place for another argument.
-        pieces(text).into_iter().map(said).collect()
+        for piece in pieces(text) {
+            match piece {
+                Piece::Text(text) => medium.write(to, text),
+                Piece::Argument(name) => match message.arguments.iter().find(|(known, _)| *known == name) {
+                    Some((_, argument)) => self.write_argument(to, argument, medium, zone),
+                    None => medium.write(to, &format!("{{{name}}}")),
+                },
+            }
+        }
+    }
+
+    fn write_argument(self, to: &mut String, argument: &Argument, medium: Medium, zone: &Zone) {
+        match (argument, medium) {
+            (Argument::Text(text), _) => medium.write(to, text),
+            (Argument::Count(count), _) => to.push_str(&self.number(*count)),
+            (Argument::Span(span), _) => to.push_str(&self.span(*span)),
+            (Argument::Moment(moment), Medium::Text) => self.write_date(to, *moment, zone),
+            (Argument::Moment(moment), Medium::Html) => to.push_str(&self.time_element(*moment, zone)),
+            (Argument::Clock(moment), _) => {
+                let Local { time, zone, .. } = zone.local(*moment);
+                medium.write(to, &format!("{time} {zone}"));
+            }
+            (Argument::Message(message), _) => self.write(to, message, medium, zone),
+        }
     }
 
     /// Translates a sentence whose arguments a page marks up by itself, and takes it apart.
     fn take_apart(self, message: &Message) -> Vec<Piece<String>> {
         let pieces = match &message.text {
-            Text::Sentence(sentence) => pieces(self.translate(sentence.key())),
-            Text::Counted { other, .. } => pieces(self.translate(other)),
+            Text::Sentence(sentence) => pieces(self.translate(sentence.key())).collect(),
+            Text::Counted { other, .. } => pieces(self.translate(other)).collect(),
             Text::Verbatim(text) => vec![Piece::Text(text.as_str())],
         };
         let own = |piece| match piece {
@@ -124,10 +131,24 @@ impl Language {
 
     /// Renders a point in time, always with its zone: `23 Nov 2026, 08:45 UTC`.
     pub fn date(self, moment: Moment, zone: &Zone) -> String {
+        let mut date = String::new();
+        self.write_date(&mut date, moment, zone);
+        date
+    }
+
+    fn write_date(self, to: &mut String, moment: Moment, zone: &Zone) {
         let Local { year, month, day, time, zone } = zone.local(moment);
         let month = MONTHS.get(month - 1).copied().unwrap_or(DATE);
-        let date = DATE.with("day", day).with("month", month).with("year", year.to_string());
-        self.say(&date.with("time", time).with("zone", zone), &Zone::utc())
+        for piece in pieces(self.translate(DATE.key())) {
+            match piece {
+                Piece::Argument("day") => to.push_str(&day.to_string()),
+                Piece::Argument("month") => to.push_str(self.translate(month.key())),
+                Piece::Argument("year") => to.push_str(&year.to_string()),
+                Piece::Argument("time") => to.push_str(&time),
+                Piece::Argument("zone") => to.push_str(&zone),
+                Piece::Text(text) | Piece::Argument(text) => to.push_str(text),
+            }
+        }
     }
 
     /// Renders a day: `23 Nov 2026`.
@@ -150,8 +171,8 @@ impl Language {
             86_400.. => tn("1 day ago", "{count} days ago", seconds / 86_400),
         };
         let ago = self.say(&ago, zone);
-        let exact = escape(&self.date(moment, zone));
-        format!("<time datetime=\"{}\" title=\"{exact}\">{}</time>", moment.iso(), escape(&ago))
+        let exact = self.date(moment, zone);
+        format!("<time datetime=\"{}\" title=\"{}\">{}</time>", moment.iso(), escape(&exact), escape(&ago))
     }
 
     /// Renders a span in its largest unit, never shorter than it is.
@@ -196,22 +217,50 @@ pub enum Piece<T> {
     Argument(T),
 }
 
-/// Takes a sentence apart at its `{name}`s, from left to right.
-fn pieces(text: &str) -> Vec<Piece<&str>> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}') else { break };
-        pieces.extend([Piece::Text(before), Piece::Argument(name)]);
-        rest = after;
+/// How a message is written.
+#[derive(Clone, Copy)]
+enum Medium {
+    Text,
+    Html,
+}
+
+impl Medium {
+    fn write(self, to: &mut String, text: &str) {
+        match self {
+            Self::Text => to.push_str(text),
+            Self::Html => to.push_str(&escape(text)),
+        }
     }
-    pieces.push(Piece::Text(rest));
-    pieces
+}
+
+/// Takes a sentence apart at its `{name}`s, from left to right.
+fn pieces(text: &str) -> impl Iterator<Item = Piece<&str>> {
+    let mut rest = text;
+    let mut next = None;
+    std::iter::from_fn(move || {
+        if let Some(argument) = next.take() {
+            return Some(Piece::Argument(argument));
+        }
+        let taken = rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?)));
+        let (before, after) = match taken {
+            Some((before, (name, after))) => {
+                next = Some(name);
+                (before, after)
+            }
+            None if rest.is_empty() => return None,
+            None => (rest, ""),
+        };
+        rest = after;
+        Some(Piece::Text(before))
+    })
 }
 
 /// Makes text safe to stand in HTML, also in an attribute.
-fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
             '&' => safe.push_str("&amp;"),
@@ -222,131 +271,13 @@ fn escape(text: &str) -> String {
             c => safe.push(c),
         }
     }
-    safe
-}
-
-fn fill(text: &str, name: &str, value: &str) -> String {
-    text.replace(&format!("{{{name}}}"), value)
-}
-
-/// What templates hand to a filter, by value or behind any number of references.
-pub trait Given<T> {
-    /// The value.
-    fn given(&self) -> T;
-}
-
-macro_rules! given {
-    ($($type:ty as $made:ty),+) => {
-        $(impl Given<$made> for $type {
-            fn given(&self) -> $made {
-                self.clone().into()
-            }
-        })+
-    };
-}
-given!(Message as Message, Sentence as Message, Moment as Moment, i64 as i64, i32 as i64);
-
-impl Given<i64> for usize {
-    fn given(&self) -> i64 {
-        i64::try_from(*self).unwrap_or(i64::MAX)
-    }
-}
-
-impl<T, G: Given<T>> Given<T> for &G {
-    fn given(&self) -> T {
-        (*self).given()
-    }
+    Cow::Owned(safe)
 }
 
 /// Templates find their language by name, so that nothing has to thread it through them.
 impl askama::Values for Language {
     fn get_value<'a>(&'a self, key: &str) -> Option<&'a dyn std::any::Any> {
         (key == "language").then_some(self as &dyn std::any::Any)
-    }
-}
-
-/// The filters of all templates.
-#[expect(clippy::inline_always, reason = "what the macro writes")]
-pub mod filters {
-    use askama::Values;
-
-    use askama::filters::Safe;
-
-    use super::{Given, Language, Piece, fill};
-    use crate::identity::{Message, Moment, Zone, tn};
-
-    fn language(values: &dyn Values) -> askama::Result<Language> {
-        askama::get_value::<Language>(values, "language").copied()
-    }
-
-    /// Mails are read anywhere.
-    fn zone(values: &dyn Values) -> Zone {
-        askama::get_value::<Zone>(values, "zone").cloned().unwrap_or_else(|_| Zone::utc())
-    }
-
-    /// Translates a sentence.
-    #[askama::filter_fn]
-    pub fn tr(sentence: impl std::fmt::Display, values: &dyn Values) -> askama::Result<String> {
-        Ok(language(values)?.translate(&sentence.to_string()).to_owned())
-    }
-
-    /// Fills in `{name}`.
-    #[askama::filter_fn]
-    pub fn with<V: std::fmt::Display>(
-        sentence: impl std::fmt::Display,
-        _: &dyn Values,
-        name: &str,
-        value: V,
-    ) -> askama::Result<String> {
-        Ok(fill(&sentence.to_string(), name, &value.to_string()))
-    }
-
-    /// Chooses the form of a sentence that fits a number, and fills in `{count}`.
-    #[askama::filter_fn]
-    pub fn counted(
-        count: impl Given<i64>,
-        values: &dyn Values,
-        one: &'static str,
-        other: &'static str,
-    ) -> askama::Result<String> {
-        Ok(language(values)?.say(&tn(one, other, count.given()), &Zone::utc()))
-    }
-
-    /// Renders a message.
-    #[askama::filter_fn]
-    pub fn say(message: impl Given<Message>, values: &dyn Values) -> askama::Result<String> {
-        Ok(language(values)?.say(&message.given(), &zone(values)))
-    }
-
-    /// Renders a message with its times marked up. Not for attributes and titles.
-    #[askama::filter_fn]
-    pub fn say_html(message: impl Given<Message>, values: &dyn Values) -> askama::Result<Safe<String>> {
-        Ok(Safe(language(values)?.say_html(&message.given(), &zone(values))))
-    }
-
-    /// Takes a sentence apart, for a page that marks up its arguments by itself.
-    #[askama::filter_fn]
-    pub fn pieces(message: impl Given<Message>, values: &dyn Values) -> askama::Result<Vec<Piece<String>>> {
-        Ok(language(values)?.take_apart(&message.given()))
-    }
-
-    /// Renders a point in time, marked up.
-    #[askama::filter_fn]
-    pub fn time(moment: impl Given<Moment>, values: &dyn Values) -> askama::Result<Safe<String>> {
-        Ok(Safe(language(values)?.time_element(moment.given(), &zone(values))))
-    }
-
-    /// Renders how long ago something was, marked up.
-    #[askama::filter_fn]
-    pub fn ago(moment: impl Given<Moment>, values: &dyn Values) -> askama::Result<Safe<String>> {
-        let now = *askama::get_value::<Moment>(values, "now")?;
-        Ok(Safe(language(values)?.ago_element(moment.given(), now, &zone(values))))
-    }
-
-    /// The tag of the language, for `lang`.
-    #[askama::filter_fn]
-    pub fn tag(_: impl std::fmt::Display, values: &dyn Values) -> askama::Result<String> {
-        Ok(language(values)?.tag().to_owned())
     }
 }
 

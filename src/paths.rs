@@ -43,6 +43,13 @@ impl<const N: usize> Route<N> {
         self.0
     }
 
+    /// Splits the pattern at the last slash before its first hole; before it is nothing where there are no holes.
+    pub fn split(self) -> (&'static str, &'static str) {
+        let hole = self.0.find('{').unwrap_or_default();
+        let (before, _) = self.0.split_at(hole);
+        self.0.split_at(before.rfind('/').unwrap_or_default())
+    }
+
     /// Fills the holes in their order.
     pub fn to<'a>(self, values: impl Borrow<[&'a str; N]>) -> String {
         let mut values = values.borrow().iter().copied();

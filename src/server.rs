@@ -13,9 +13,8 @@ use actix_web::{HttpServer, web};
 
 use crate::app::App;
 use crate::courier::{Courier, WORKERS};
-use crate::paths::service::{FAVICON, ROBOTS, STATIC, TOUCH_ICON};
 use crate::web::assets::Assets;
-use crate::web::{assets, carried, connections, frame, gate, routes, session, viewer};
+use crate::web::{carried, connections, frame, gate, routes, session, viewer};
 use crate::{housekeeping, site};
 
 /// A socket to serve on.
@@ -69,11 +68,7 @@ pub async fn serve(
                 web::scope("")
                     .wrap(from_fn(gate::keep))
                     .wrap(from_fn(frame::draw))
-                    .configure(site::health_routes)
-                    .service(routes::page(STATIC, assets::serve))
-                    .service(routes::page(FAVICON, assets::favicon))
-                    .service(routes::page(TOUCH_ICON, assets::touch_icon))
-                    .service(routes::page(ROBOTS, assets::robots))
+                    .configure(site::public_routes)
                     .service(
                         web::scope("")
                             .wrap(from_fn(carried::around))

@@ -12,17 +12,28 @@ mod telling;
 use actix_web::web::ServiceConfig;
 
 use crate::config::Config;
+use crate::web::assets;
+use crate::web::routes::Pages;
 pub use service::application_routes;
-pub use service::health::routes as health_routes;
+
+/// Registers what is asked without a session: health checks and the files of the site.
+pub fn public_routes(routes: &mut ServiceConfig) {
+    let mut pages = Pages::default();
+    service::health::routes(&mut pages);
+    assets::routes(&mut pages);
+    pages.register(routes);
+}
 
 /// Registers all pages, in the order in which somebody meets them.
 pub fn routes(routes: &mut ServiceConfig, config: &Config) {
-    auth::routes(routes);
-    account::routes(routes);
-    service::privacy::routes(routes);
-    service::whoami::routes(routes);
-    admin::routes(routes);
+    let mut pages = Pages::default();
+    auth::routes(&mut pages);
+    account::routes(&mut pages);
+    service::privacy::routes(&mut pages);
+    service::whoami::routes(&mut pages);
+    admin::routes(&mut pages);
     if config.debug {
-        dev_mail::routes(routes);
+        dev_mail::routes(&mut pages);
     }
+    pages.register(routes);
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::users::{User, dormancy};
+use super::users::{Profile, User, dormancy};
 use crate::config::SessionConfig;
 use crate::db::Connection;
 use crate::db::columns::text_column;
-use crate::db::schema::{sessions, users as users_table};
-use crate::identity::{Id, Moment, Role, serialize_as_text};
+use crate::db::connection::on_backend;
+use crate::db::schema::{sessions, users as users_table, verifications};
+use crate::identity::{CodePurpose, Email, Id, Moment, Role, serialize_as_text};
 
 pub use life::Life;
 
@@ -124,8 +125,6 @@ pub struct Session {
     #[serde(flatten)]
     pub life: Life,
     pub user_id: Id,
-    /// Raised at every rotation; a pointer of another generation is dead.
-    pub generation: i32,
     /// The browser's name for itself, cut.
     pub device: String,
     /// What its person calls it; may be empty.
@@ -133,13 +132,6 @@ pub struct Session {
     pub signed_in_by: SignedInBy,
     /// Its IP address at sign-in.
     pub ip: String,
-}
-
-impl Session {
-    /// Names the session at its generation.
-    pub fn mark(&self) -> String {
-        format!("{} {}", self.life.id.as_str(), self.generation)
-    }
 }
 
 /// From where somebody signs in.
@@ -169,7 +161,6 @@ pub fn begin(
     let session = Session {
         life,
         user_id: user.clone(),
-        generation: 1,
         device: device.agent.clone(),
         name: String::new(),
         signed_in_by: device.signed_in_by,
@@ -196,12 +187,29 @@ pub fn begin(
 
 /// Finds a session and whose it is, live or not.
 pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Session, User)>> {
-    sessions::table
+    on_backend!(conn, conn => sessions::table
         .inner_join(users_table::table)
         .filter(sessions::id.eq(id))
         .select((Session::as_select(), User::as_select()))
         .get_result(conn)
-        .optional()
+        .optional())
+}
+
+/// Finds how long a session lasts, whose it is as far as their profile shows it, and the address that waits for its code: the
+/// newest if there are several.
+pub fn profile_of(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Life, Profile, Option<Email>)>> {
+    let is_pending = verifications::user_id
+        .eq(users_table::id)
+        .and(verifications::purpose.eq(CodePurpose::ChangeEmail))
+        .and(verifications::ended_at.is_null());
+    on_backend!(conn, conn => sessions::table
+        .inner_join(users_table::table)
+        .left_join(verifications::table.on(is_pending))
+        .filter(sessions::id.eq(id))
+        .order((verifications::created_at.desc(), verifications::id.desc()))
+        .select((Life::as_select(), Profile::as_select(), verifications::email.nullable()))
+        .get_result(conn)
+        .optional())
 }
 
 /// Stores that it was seen: its idle life starts again, its absolute one does not.
@@ -231,18 +239,14 @@ pub fn rotate(
     config: SessionConfig,
     now: Moment,
 ) -> QueryResult<Option<Session>> {
-    let rotated = Session {
-        generation: session.generation.wrapping_add(1),
-        life: session.life.renewed(why, config, now),
-        ..session.clone()
-    };
+    let rotated = Session { life: session.life.renewed(why, config, now), ..session.clone() };
     let current = sessions::table
         .find(&session.life.id)
-        .filter(sessions::generation.eq(session.generation))
+        .filter(sessions::generation.eq(session.life.generation))
         .filter(sessions::ended_at.is_null());
     let rows = diesel::update(current)
         .set((
-            sessions::generation.eq(rotated.generation),
+            sessions::generation.eq(rotated.life.generation),
             sessions::confirmed_at.eq(rotated.life.confirmed_at),
             sessions::last_seen_at.eq(rotated.life.last_seen_at),
             sessions::idle_ends_at.eq(rotated.life.idle_ends_at),

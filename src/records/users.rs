@@ -3,6 +3,7 @@
 pub mod census;
 pub mod directory;
 pub mod dormancy;
+mod head;
 pub mod leaving;
 mod person;
 mod profile;
@@ -17,8 +18,9 @@ use crate::db::schema::users;
 use crate::identity::{
     AccountStatus, Email, Id, KnownDevice, Login, Moment, PasswordHash, Role, Theme, Username, Zone,
 };
+pub use head::Head;
 pub use person::Person;
-pub use profile::{picture_owner, pictures_among, set_details, set_picture, set_preferences};
+pub use profile::{Profile, picture_owner, pictures_among, set_details, set_picture, set_preferences};
 
 /// How long an account may stay unverified.
 pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
@@ -128,9 +130,25 @@ impl User {
         AccountStatus::of(self.verified_at, self.blocked_at, reason, self.leaves_at)
     }
 
+    /// What the head of every page shows of it.
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            id: &self.id,
+            username: &self.username,
+            full_name: &self.full_name,
+            picture: self.picture.as_deref(),
+            role: self.role,
+            theme: &self.theme,
+            time_zone: &self.time_zone,
+            verified_at: self.verified_at,
+            blocked_at: self.blocked_at,
+            leaves_at: self.leaves_at,
+        }
+    }
+
     /// The full name, or the username where there is none.
     pub fn display_name(&self) -> &str {
-        person::display_name(&self.full_name, &self.username)
+        head::display_name(&self.full_name, &self.username)
     }
 
     /// Whether the address is this account's by more than a recent change: since its beginning, or for as long as a change

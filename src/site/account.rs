@@ -13,25 +13,26 @@ mod sessions;
 mod undo;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
+use diesel::QueryResult;
 
 use super::auth::confirm::CONFIRMED;
 use super::auth::keep_account::KEPT;
 use super::auth::refresh::RENEWED;
 use super::auth::verification::VERIFIED;
 use crate::app::App;
-use crate::identity::{CodePurpose, Email, Phone};
+use crate::db::Connection;
+use crate::identity::{Email, Id, Phone};
 use crate::paths::account::PROFILE;
-use crate::records::users::User;
-use crate::records::verifications;
-use crate::web::errors::HttpError;
+use crate::records::sessions::{Life, profile_of};
+use crate::records::users::{Head, Profile};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::signed_in::SignedInAs;
 use crate::web::view::filters;
-use crate::web::viewer::Viewer;
+use crate::web::viewer::{As, SignedIn};
 
 /// What may have happened on the way here.
 const NOTICES: &[&Notice] = &[
@@ -50,40 +51,57 @@ const NOTICES: &[&Notice] = &[
     &KEPT,
 ];
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(PROFILE, show));
-    activity::routes(config);
-    applications::routes(config);
-    details::routes(config);
-    download::routes(config);
-    email::routes(config);
-    leave::routes(config);
-    picture::routes(config);
-    password::routes(config);
-    secure::routes(config);
-    sessions::routes(config);
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(PROFILE, show));
+    activity::routes(pages);
+    applications::routes(pages);
+    details::routes(pages);
+    download::routes(pages);
+    email::routes(pages);
+    leave::routes(pages);
+    picture::routes(pages);
+    password::routes(pages);
+    secure::routes(pages);
+    sessions::routes(pages);
 }
 
 #[derive(Template)]
 #[template(path = "account/overview.html")]
 struct OverviewPage {
-    user: User,
     me: SignedInAs,
+    user: Profile,
     /// The address that waits for its code.
     pending: Option<Email>,
     /// What can be undone.
     undo: Vec<undo::Offer>,
 }
 
-async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer, HttpError> {
-    let undo = undo::offers(&app, &req, &viewer.user);
-    let user = viewer.user.id.clone();
-    let pending =
-        app.db.find(move |conn| verifications::pending(conn, &user, CodePurpose::ChangeEmail)).await?;
-    let me = SignedInAs::of(&viewer.user);
-    let pending = pending.map(|flow| flow.email);
-    let page = OverviewPage { pending, undo, me, user: viewer.user };
-    Ok(page::ok(page).showing(NOTICES))
+/// Who looks at their profile, and all that it shows.
+struct Looking {
+    life: Life,
+    user: Profile,
+    pending: Option<Email>,
+}
+
+impl SignedIn for Looking {
+    fn find(conn: &mut Connection, session: &Id) -> QueryResult<Option<Self>> {
+        let found = profile_of(conn, session)?;
+        Ok(found.map(|(life, user, pending)| Self { life, user, pending }))
+    }
+
+    fn life(&self) -> &Life {
+        &self.life
+    }
+
+    fn head(&self) -> Head<'_> {
+        self.user.head()
+    }
+}
+
+async fn show(app: Data<App>, As(viewer): As<Looking>, req: HttpRequest) -> Answer {
+    let Looking { user, pending, .. } = viewer;
+    let undo = undo::offers(&app, &req, &user.id);
+    page::ok(OverviewPage { me: SignedInAs::of(user.head()), user, pending, undo }).showing(NOTICES)
 }
 
 impl OverviewPage {

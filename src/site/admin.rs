@@ -13,7 +13,7 @@ mod user;
 mod users;
 mod users_query;
 
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 
 use crate::app::App;
 use crate::identity::{Message, Role};
@@ -22,19 +22,20 @@ use crate::web::carried::Carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::Form;
 use crate::web::page::Answer;
+use crate::web::routes::Pages;
 use crate::web::viewer::{By, Superuser};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    overview::routes(config);
+pub(super) fn routes(pages: &mut Pages) {
+    overview::routes(pages);
     // Before the pages of one account, whose paths have a hole where these have a word.
-    new_user::routes(config);
-    bulk::routes(config);
-    users::routes(config);
-    user::routes(config);
-    pending::routes(config);
-    outbox::routes(config);
-    events::routes(config);
-    apps::routes(config);
+    new_user::routes(pages);
+    bulk::routes(pages);
+    users::routes(pages);
+    user::routes(pages);
+    pending::routes(pages);
+    outbox::routes(pages);
+    events::routes(pages);
+    apps::routes(pages);
 }
 
 /// Does what a form asked for that waited for the password, as if it had been sent now.

@@ -17,19 +17,19 @@ mod sign_up;
 pub(super) mod typing;
 pub(super) mod verification;
 
-use actix_web::web::ServiceConfig;
+use crate::web::routes::Pages;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    home::routes(config);
-    sign_up::routes(config);
-    verification::routes(config);
-    sign_in::routes(config);
-    sign_out::routes(config);
-    enter::routes(config);
-    recovery::routes(config);
-    secure_account::routes(config);
-    keep_account::routes(config);
-    refresh::routes(config);
-    confirm::routes(config);
-    preferences::routes(config);
+pub(super) fn routes(pages: &mut Pages) {
+    home::routes(pages);
+    sign_up::routes(pages);
+    verification::routes(pages);
+    sign_in::routes(pages);
+    sign_out::routes(pages);
+    enter::routes(pages);
+    recovery::routes(pages);
+    secure_account::routes(pages);
+    keep_account::routes(pages);
+    refresh::routes(pages);
+    confirm::routes(pages);
+    preferences::routes(pages);
 }

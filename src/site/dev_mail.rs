@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,11 +13,11 @@ use crate::mail::LOGO;
 use crate::paths::service::{DEV_MAIL, DEV_MAIL_HTML, DEV_MAILS};
 use crate::web::errors::HttpError;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::page(DEV_MAILS, list))
         .service(routes::page(DEV_MAIL, show))
         .service(routes::page(DEV_MAIL_HTML, show_html));

@@ -15,9 +15,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::errors::HttpError;
+use super::routes::{self, Pages};
 use crate::config::{Application, Applications, Brand, Logo, LogoKind};
 use crate::identity::fingerprint;
-use crate::paths::service::STATIC;
+use crate::paths::service::{FAVICON, ROBOTS, STATIC, TOUCH_ICON};
 
 /// The files of this site.
 pub struct Assets {
@@ -91,11 +92,20 @@ impl Assets {
     }
 }
 
+/// Registers the files.
+pub fn routes(pages: &mut Pages) {
+    pages
+        .service(routes::page(STATIC, serve))
+        .service(routes::page(FAVICON, favicon))
+        .service(routes::page(TOUCH_ICON, touch_icon))
+        .service(routes::page(ROBOTS, robots));
+}
+
 /// Serves a file, by the name that holds its hash.
 ///
 /// # Errors
 /// When there is none of that name.
-pub async fn serve(
+async fn serve(
     assets: Data<Assets>,
     req: HttpRequest,
     name: Path<String>,
@@ -105,17 +115,17 @@ pub async fn serve(
 }
 
 /// The icon, for whoever asks for it by its old name.
-pub async fn favicon(assets: Data<Assets>, req: HttpRequest) -> HttpResponse {
+async fn favicon(assets: Data<Assets>, req: HttpRequest) -> HttpResponse {
     assets.icon.answer(&req, A_DAY)
 }
 
 /// The icon for home screens.
-pub async fn touch_icon(assets: Data<Assets>, req: HttpRequest) -> HttpResponse {
+async fn touch_icon(assets: Data<Assets>, req: HttpRequest) -> HttpResponse {
     assets.touch_icon.answer(&req, A_DAY)
 }
 
 /// Tells search engines that there is nothing to find behind the start page.
-pub async fn robots() -> HttpResponse {
+async fn robots() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header(A_DAY)

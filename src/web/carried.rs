@@ -134,7 +134,7 @@ impl Carried {
 /// Takes what has just arrived in the cookie, still sealed: for the hidden field of the page that comes first.
 pub fn take_arriving(req: &HttpRequest, why: Why) -> Option<String> {
     let app = app_of(req).ok()?;
-    let cookie = req.cookie(&app.config.cookie_name(cookies::CARRIED))?;
+    let cookie = cookies::get(req, &app.config, cookies::CARRIED)?;
     Carried::open(&app, cookie.value(), why)?;
     cookies::forget_later(req, cookies::CARRIED);
     Some(cookie.value().to_owned())
@@ -143,7 +143,7 @@ pub fn take_arriving(req: &HttpRequest, why: Why) -> Option<String> {
 /// Takes the form that came back to its page, or to the page that owns it, after its person signed in again.
 pub fn take_returned(req: &HttpRequest, user: &Id) -> Option<Carried> {
     let app = app_of(req).ok()?;
-    let cookie = req.cookie(&app.config.cookie_name(cookies::CARRIED))?;
+    let cookie = cookies::get(req, &app.config, cookies::CARRIED)?;
     let carried = Carried::open(&app, cookie.value(), Why::SignIn)?;
     if carried.user != user.as_str() || !carried.path.starts_with(req.path()) {
         return None;
@@ -160,9 +160,9 @@ pub async fn around<B: MessageBody + 'static>(
     mut req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    // A page that there is not is not waited for.
-    let is_known = req.match_pattern().is_some();
-    if is_known && *req.method() == Method::POST && forms::is_urlencoded(req.headers()) {
+    let is_form = *req.method() == Method::POST && forms::is_urlencoded(req.headers());
+    // For a page that there is not.
+    if is_form && req.match_pattern().is_some() {
         keep(&mut req).await;
     }
     let mut answer = next.call(req).await?;

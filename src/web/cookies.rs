@@ -71,8 +71,14 @@ pub fn read(
     name: &str,
     key: fn(&Keys) -> &Key,
 ) -> Option<String> {
-    let cookie = req.cookie(&config.cookie_name(name))?;
+    let cookie = get(req, config, name)?;
     keys.all().find_map(|keys| open(key(keys), &cookie))
+}
+
+/// Finds a cookie of a request.
+pub fn get(req: &HttpRequest, config: &Config, name: &str) -> Option<Cookie<'static>> {
+    let cookies = req.cookies().ok()?;
+    cookies.iter().find(|cookie| config.cookie_called(cookie.name()) == Some(name)).cloned()
 }
 
 /// Iterates over the cookies of a request as browsers write them (RFC 6265, 5.2): the name, and the whole pair. What is no text is none.
@@ -107,6 +113,9 @@ pub fn set(headers: &mut HeaderMap, cookie: &Cookie<'_>) {
 
 /// Writes `Path` in front of the other attributes: Lynx takes what follows a word that it does not know for another cookie.
 pub fn put_path_first(headers: &mut HeaderMap) {
+    if !headers.contains_key(SET_COOKIE) {
+        return;
+    }
     let lines: Vec<HeaderValue> = headers.get_all(SET_COOKIE).cloned().collect();
     headers.remove(SET_COOKIE);
     for line in lines {

@@ -132,16 +132,15 @@ fn keep_own_cookies(config: &Config, headers: &mut HeaderMap) {
     if !headers.contains_key(header::COOKIE) {
         return;
     }
-    let ours = cookies::ALL.map(|name| config.cookie_name(name));
+    let is_ours = |name: &str| config.cookie_called(name).is_some_and(|name| cookies::ALL.contains(&name));
     // There stays a header, even if empty: that a browser sent one says that it keeps cookies.
-    let own = HeaderValue::from_str(&own_cookies(&ours, headers));
+    let own = HeaderValue::from_str(&own_cookies(is_ours, headers));
     headers.insert(header::COOKIE, own.unwrap_or(HeaderValue::from_static("")));
 }
 
 /// Our cookies, in one line.
-fn own_cookies(ours: &[String], headers: &HeaderMap) -> String {
-    let own: Vec<(&str, &str)> =
-        cookies::pairs(headers).filter(|(name, _)| ours.iter().any(|known| known == name)).collect();
+fn own_cookies(is_ours: impl Fn(&str) -> bool, headers: &HeaderMap) -> String {
+    let own: Vec<(&str, &str)> = cookies::pairs(headers).filter(|(name, _)| is_ours(name)).collect();
     let is_single = |name: &str| own.iter().filter(|(known, _)| *known == name).count() == 1;
     let (single, planted): (Vec<_>, Vec<_>) = own.iter().partition(|(name, _)| is_single(name));
     if !planted.is_empty() {
@@ -157,7 +156,7 @@ mod tests {
     fn own(line: &[u8]) -> String {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
-        own_cookies(&["__Host-latchkey".to_owned(), "__Host-latchkey-flow".to_owned()], &headers)
+        own_cookies(|name| ["__Host-latchkey", "__Host-latchkey-flow"].contains(&name), &headers)
     }
 
     #[test]

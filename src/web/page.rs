@@ -133,7 +133,9 @@ impl Responder for Answer {
         let mut response = match self.content {
             Content::Page(status, draw) => match View::of(req, &self.shown) {
                 Ok(mut view) => {
-                    view.is_refused = status.is_client_error();
+                    if status.is_client_error() {
+                        view.mark_refused();
+                    }
                     html(status, draw(&view))
                 }
                 Err(error) => return HttpResponse::from_error(error),

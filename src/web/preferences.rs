@@ -20,10 +20,9 @@ pub struct Preferences {
 impl Preferences {
     /// Reads them; each that is missing or unreadable is the usual one.
     pub fn read(req: &HttpRequest) -> Self {
-        let name = app_of(req).ok().map(|app| app.config.cookie_name(cookies::PREFERENCES));
-        let value = name.and_then(|name| req.cookie(&name)).map(|cookie| cookie.value().to_owned());
-        let value = value.unwrap_or_default();
-        let mut words = value.split('|');
+        let app = app_of(req).ok();
+        let cookie = app.and_then(|app| cookies::get(req, &app.config, cookies::PREFERENCES));
+        let mut words = cookie.as_ref().map(Cookie::value).unwrap_or_default().split('|');
         let mut next = || words.next().unwrap_or_default();
         Self {
             theme: Theme::parse(next()).unwrap_or_default(),

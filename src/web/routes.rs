@@ -1,30 +1,43 @@
 //! The three shapes of a route: a page, a page with a form, an act. Each answers HEAD where it answers GET,
 //! 405 with `Allow` otherwise, and a path without its last slash leads to the right one.
 
-use actix_web::dev::HttpServiceFactory;
+use std::collections::BTreeMap;
+
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
+use actix_web::web::ServiceConfig;
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, Scope, web};
 
 use super::errors::{HttpError, Redirect};
 use crate::paths;
 
+/// Something at a path, for the router.
+pub struct Page {
+    /// What stands before the first hole of its path; empty where there is none.
+    prefix: &'static str,
+    resource: Resource,
+}
+
+/// All pages on their way to the router, which tries one after the other. Those whose path has no holes come first, since a text is
+/// compared in no time and a pattern is not; the others in a scope for each beginning, so that only those with the same one are tried.
+#[derive(Default)]
+pub struct Pages {
+    plain: Vec<Resource>,
+    scopes: BTreeMap<&'static str, Vec<Resource>>,
+}
+
 /// A page that only shows something.
-pub fn page<const N: usize, F, Args>(path: paths::Route<N>, get: F) -> impl HttpServiceFactory + 'static
+pub fn page<const N: usize, F, Args>(path: paths::Route<N>, get: F) -> Page
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    otherwise(web::resource(path.pattern()).route(reading().to(get)), "GET, HEAD")
+    Page::at(path, |at| at.route(reading().to(get)), "GET, HEAD")
 }
 
 /// A page with a form that is sent to its own address.
-pub fn form<const N: usize, F, G, A, B>(
-    path: paths::Route<N>,
-    get: F,
-    post: G,
-) -> impl HttpServiceFactory + 'static
+pub fn form<const N: usize, F, G, A, B>(path: paths::Route<N>, get: F, post: G) -> Page
 where
     F: Handler<A>,
     A: FromRequest + 'static,
@@ -33,18 +46,11 @@ where
     B: FromRequest + 'static,
     G::Output: Responder + 'static,
 {
-    otherwise(
-        web::resource(path.pattern()).route(reading().to(get)).route(web::post().to(post)),
-        "GET, HEAD, POST",
-    )
+    Page::at(path, |at| at.route(reading().to(get)).route(web::post().to(post)), "GET, HEAD, POST")
 }
 
 /// What front ends of other origins may read: they ask first, by OPTIONS.
-pub fn shared<const N: usize, F, G, A, B>(
-    path: paths::Route<N>,
-    get: F,
-    preflight: G,
-) -> impl HttpServiceFactory + 'static
+pub fn shared<const N: usize, F, G, A, B>(path: paths::Route<N>, get: F, preflight: G) -> Page
 where
     F: Handler<A>,
     A: FromRequest + 'static,
@@ -54,7 +60,7 @@ where
     G::Output: Responder + 'static,
 {
     let asking = web::method(Method::OPTIONS).to(preflight);
-    otherwise(web::resource(path.pattern()).route(reading().to(get)).route(asking), "GET, HEAD, OPTIONS")
+    Page::at(path, |at| at.route(reading().to(get)).route(asking), "GET, HEAD, OPTIONS")
 }
 
 /// Something that is only done, by a form on another page: whoever comes here by a reload or a bookmark is led to that page.
@@ -62,7 +68,7 @@ pub fn act<const N: usize, const M: usize, F, Args>(
     path: paths::Route<N>,
     owner: paths::Route<M>,
     post: F,
-) -> impl HttpServiceFactory + 'static
+) -> Page
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -74,10 +80,7 @@ where
         let led = if is_plain(&path) { Redirect::Elsewhere(path).into() } else { HttpError::NotFound };
         std::future::ready(Err::<&str, HttpError>(led))
     };
-    otherwise(
-        web::resource(path.pattern()).route(reading().to(lead)).route(web::post().to(post)),
-        "GET, HEAD, POST",
-    )
+    Page::at(path, |at| at.route(reading().to(lead)).route(web::post().to(post)), "GET, HEAD, POST")
 }
 
 fn reading() -> Route {
@@ -88,9 +91,39 @@ fn get_or_head() -> impl Guard {
     guard::Any(guard::Get()).or(guard::Head())
 }
 
-fn otherwise(resource: Resource, methods: &'static str) -> Resource {
-    resource
-        .default_service(web::to(move || std::future::ready(Err::<&str, _>(HttpError::NotAllowed(methods)))))
+impl Page {
+    fn at<const N: usize>(
+        path: paths::Route<N>,
+        routes: impl FnOnce(Resource) -> Resource,
+        methods: &'static str,
+    ) -> Self {
+        let refuse = move || std::future::ready(Err::<&str, _>(HttpError::NotAllowed(methods)));
+        let (prefix, pattern) = path.split();
+        Self { prefix, resource: routes(web::resource(pattern)).default_service(web::to(refuse)) }
+    }
+}
+
+impl Pages {
+    /// Adds a page.
+    pub fn service(&mut self, page: Page) -> &mut Self {
+        match page.prefix {
+            "" => self.plain.push(page.resource),
+            prefix => self.scopes.entry(prefix).or_default().push(page.resource),
+        }
+        self
+    }
+
+    /// Hands all of them over.
+    pub fn register(self, config: &mut ServiceConfig) {
+        for page in self.plain {
+            config.service(page);
+        }
+        // A beginning that is the beginning of another one comes after it.
+        for (prefix, pages) in self.scopes.into_iter().rev() {
+            let scope = web::scope(prefix).default_service(web::to(nowhere));
+            config.service(pages.into_iter().fold(scope, Scope::service));
+        }
+    }
 }
 
 /// Answers everything that no route matches. A path that only lacks its last slash is led to the right one.

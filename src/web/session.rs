@@ -23,7 +23,7 @@ use super::cookies;
 use super::errors::HttpError;
 use crate::app::App;
 use crate::identity::{Id, Moment};
-use crate::records::sessions::Session;
+use crate::records::sessions::{Life, Session};
 use store::{REDIS_AWAY, Store};
 
 const POINTER: &str = "session";
@@ -64,9 +64,9 @@ pub fn point_to(
     cookie_session.clear();
     cookie_session.renew();
     cookie_session
-        .insert(POINTER, (session.life.id.as_str(), session.generation))
+        .insert(POINTER, (session.life.id.as_str(), session.life.generation))
         .map_err(|error| HttpError::Internal(error.to_string()))?;
-    mark_live(req, session, now);
+    mark_live(req, &session.life, now);
     Ok(())
 }
 
@@ -76,8 +76,8 @@ struct Live {
 }
 
 /// Notes that this request belongs to a live session, for the way back through [`around`].
-pub fn mark_live(req: &HttpRequest, session: &Session, now: Moment) {
-    let max_age = session.life.outlives_window().then(|| session.life.remaining(now));
+pub fn mark_live(req: &HttpRequest, life: &Life, now: Moment) {
+    let max_age = life.outlives_window().then(|| life.remaining(now));
     req.extensions_mut().insert(Live { max_age });
 }
 

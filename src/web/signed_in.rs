@@ -2,7 +2,7 @@
 
 use crate::identity::{Id, Theme, Zone};
 use crate::paths::account::PICTURE;
-use crate::records::users::User;
+use crate::records::users::{Head, User};
 
 /// Who is signed in, as far as the header shows it.
 #[derive(Clone)]
@@ -21,16 +21,16 @@ pub struct SignedInAs {
 
 impl SignedInAs {
     /// What the header shows of an account.
-    pub fn of(user: &User) -> Self {
+    pub fn of(head: Head<'_>) -> Self {
         Self {
-            name: user.display_name().to_owned(),
-            face: Face::of(user),
-            is_leaving: user.leaves_at.is_some(),
-            sees_admin: user.role.sees_admin(),
-            theme: Theme::parse(&user.theme).unwrap_or_default(),
-            zone: Zone::parse(&user.time_zone).unwrap_or_else(Zone::utc),
-            id: user.id.clone(),
-            username: user.username.to_string(),
+            name: head.display_name().to_owned(),
+            face: Face::of_head(head),
+            is_leaving: head.is_leaving(),
+            sees_admin: head.role.sees_admin(),
+            theme: Theme::parse(head.theme).unwrap_or_default(),
+            zone: Zone::parse(head.time_zone).unwrap_or_else(Zone::utc),
+            id: head.id.clone(),
+            username: head.username.as_str().to_owned(),
         }
     }
 }
@@ -49,10 +49,14 @@ pub struct Face {
 impl Face {
     /// That of an account.
     pub fn of(user: &User) -> Self {
+        Self::of_head(user.head())
+    }
+
+    fn of_head(head: Head<'_>) -> Self {
         Self {
-            picture: user.picture.as_deref().map(|name| PICTURE.to([name])),
-            initials: initials(user.display_name()),
-            hue: hue(user.id.as_str()),
+            picture: head.picture.map(|name| PICTURE.to([name])),
+            initials: initials(head.display_name()),
+            hue: hue(head.id.as_str()),
         }
     }
 

@@ -1,6 +1,9 @@
 //! What every page is drawn with, decided by its request: language, time zone, theme, the site's name and face, who is
 //! looking. Templates find it by name, so that no page has to hand it on.
 
+use std::ops::Deref;
+use std::rc::Rc;
+
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
 
@@ -17,9 +20,13 @@ use crate::identity::{Message, Moment, Role, Theme, Zone};
 use crate::language::Language;
 use crate::paths::auth::{ENTER, SIGN_IN};
 
-/// What a page is drawn with.
+/// What a page is drawn with: a handle, which each of its templates gets.
 #[derive(Clone)]
-pub struct View {
+pub struct View(Rc<Parts>);
+
+/// The parts of a view.
+#[derive(Clone)]
+pub struct Parts {
     pub language: Language,
     pub zone: Zone,
     pub theme: Theme,
@@ -45,20 +52,16 @@ impl View {
     /// Never, in a server that `server::serve` built.
     pub fn of(req: &HttpRequest, notices: &[&Notice]) -> Result<Self, HttpError> {
         let preferences = Preferences::read(req);
-        let view = Self::of_stranger(req)?;
-        let signed_in = req.extensions().get::<SignedInAs>().cloned();
-        let (theme, zone) = match &signed_in {
+        let mut view = Self::of_stranger(req)?;
+        let parts = Rc::make_mut(&mut view.0);
+        parts.signed_in = req.extensions().get::<SignedInAs>().cloned();
+        (parts.theme, parts.zone) = match &parts.signed_in {
             Some(somebody) => (somebody.theme, somebody.zone.clone()),
             None => (preferences.theme, preferences.zone),
         };
-        Ok(Self {
-            zone,
-            theme,
-            signed_in,
-            notice: notice::read(req, notices),
-            role: preferences.role,
-            ..view
-        })
+        parts.notice = notice::read(req, notices);
+        parts.role = preferences.role;
+        Ok(view)
     }
 
     /// Gathers it without a look at a cookie: reading one keeps all of them, and the gate may have to drop them yet.
@@ -69,7 +72,7 @@ impl View {
         let app = app_of(req)?;
         let assets = req.app_data::<Data<Assets>>().cloned();
         let assets = assets.ok_or_else(|| HttpError::Internal("no assets".to_owned()))?;
-        Ok(Self {
+        Ok(Self(Rc::new(Parts {
             language: language_of(req),
             zone: Zone::utc(),
             theme: Theme::System,
@@ -81,9 +84,24 @@ impl View {
             is_refused: false,
             app,
             assets,
-        })
+        })))
     }
 
+    /// Notes that the page is a form that was refused.
+    pub fn mark_refused(&mut self) {
+        Rc::make_mut(&mut self.0).is_refused = true;
+    }
+}
+
+impl Deref for View {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Parts {
     /// Says under seal whose forms the page has.
     pub fn form_seal(&self) -> Option<String> {
         self.signed_in.as_ref().map(|somebody| Owner::seal(&self.app, somebody))

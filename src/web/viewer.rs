@@ -9,6 +9,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, dev};
+use diesel::QueryResult;
 use futures_util::future::LocalBoxFuture;
 
 use super::app_of;
@@ -22,14 +23,14 @@ use super::signed_in::SignedInAs;
 use crate::app::App;
 use crate::config::SessionConfig;
 use crate::db::{self, Connection};
-use crate::identity::{AccountStatus, Moment, Role, t};
+use crate::identity::{Id, Moment, Role, Username, t};
 use crate::paths::Next;
 use crate::paths::account::{LEAVE, PROFILE};
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::CONFIRM;
 use crate::records::events::Source;
-use crate::records::sessions::{self, Device, Rotation, Session, SignedInBy};
-use crate::records::users::{self, User};
+use crate::records::sessions::{self, Device, Life, Rotation, Session, SignedInBy};
+use crate::records::users::{self, Head, User};
 
 /// Somebody signed in, confirmed, not blocked and not about to leave.
 #[derive(Clone)]
@@ -50,6 +51,38 @@ pub struct Known(pub Option<Viewer>);
 /// Somebody who is not signed in; whoever is goes to their profile.
 pub struct Stranger;
 
+/// Somebody signed in, as their page reads them.
+pub struct As<T>(pub T);
+
+/// Somebody signed in, as a page reads them: in one trip to the database, with what it shows beside.
+pub trait SignedIn: Send + Sized + 'static {
+    /// Finds a session and whose it is, live or not.
+    ///
+    /// # Errors
+    /// The query's.
+    fn find(conn: &mut Connection, session: &Id) -> QueryResult<Option<Self>>;
+
+    /// How long the session lasts.
+    fn life(&self) -> &Life;
+
+    /// What the head of the page shows.
+    fn head(&self) -> Head<'_>;
+}
+
+impl SignedIn for Viewer {
+    fn find(conn: &mut Connection, session: &Id) -> QueryResult<Option<Self>> {
+        Ok(sessions::by_id(conn, session)?.map(|(session, user)| Self { user, session }))
+    }
+
+    fn life(&self) -> &Life {
+        &self.session.life
+    }
+
+    fn head(&self) -> Head<'_> {
+        self.user.head()
+    }
+}
+
 /// Somebody who sees the admin pages.
 pub struct Staff(pub Viewer);
 
@@ -68,9 +101,9 @@ pub struct By {
 const RECENT: Duration = Duration::from_secs(600);
 
 /// Whether somebody is signed in.
-enum Seen {
+enum Seen<T = Viewer> {
     Nobody,
-    Somebody(Box<Viewer>),
+    Somebody(Box<T>),
     /// Nobody can tell: the session store is away.
     Unknown,
 }
@@ -85,11 +118,21 @@ macro_rules! from_request {
                 let req = req.clone();
                 Box::pin(async move {
                     let make: fn(Seen, &HttpRequest) -> Result<Self, HttpError> = $make;
-                    make(load_viewer(&req).await?, &req)
+                    make(look(&req).await?, &req)
                 })
             }
         }
     };
+}
+
+impl<T: SignedIn> FromRequest for As<T> {
+    type Error = HttpError;
+    type Future = LocalBoxFuture<'static, Result<Self, HttpError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move { staying(look(&req).await?, &req).map(Self) })
+    }
 }
 
 from_request!(Viewer, staying);
@@ -130,18 +173,18 @@ from_request!(Superuser, |seen, req| {
 });
 
 /// Who leaves is shown when, and how to stay, wherever they go.
-fn staying(seen: Seen, req: &HttpRequest) -> Result<Viewer, HttpError> {
+fn staying<T: SignedIn>(seen: Seen<T>, req: &HttpRequest) -> Result<T, HttpError> {
     let viewer = signed_in(seen, req)?;
-    match viewer.user.status() {
-        AccountStatus::Leaving => Err(Redirect::Elsewhere(LEAVE.to_string()).into()),
-        AccountStatus::Active | AccountStatus::Unverified | AccountStatus::Blocked(_) => Ok(viewer),
+    if viewer.head().is_leaving() {
+        return Err(Redirect::Elsewhere(LEAVE.to_string()).into());
     }
+    Ok(viewer)
 }
 
-fn signed_in(seen: Seen, req: &HttpRequest) -> Result<Viewer, HttpError> {
+fn signed_in<T: SignedIn>(seen: Seen<T>, req: &HttpRequest) -> Result<T, HttpError> {
     match seen {
-        Seen::Somebody(viewer) => match Owner::of(req).filter(|owner| owner.id != viewer.user.id) {
-            Some(owner) => Err(somebody_elses(&owner, &viewer.user).into()),
+        Seen::Somebody(viewer) => match Owner::of(req).filter(|owner| owner.id != *viewer.head().id) {
+            Some(owner) => Err(somebody_elses(&owner, viewer.head().username).into()),
             None => Ok(*viewer),
         },
         Seen::Unknown => Err(HttpError::Unavailable("the session store is away".to_owned())),
@@ -150,8 +193,8 @@ fn signed_in(seen: Seen, req: &HttpRequest) -> Result<Viewer, HttpError> {
 }
 
 /// The page for a form that was shown to one account and sent under another: taken, it would change what its sender does not see.
-pub fn somebody_elses(owner: &Owner, viewer: &User) -> ErrorPage {
-    let title = t("You're now signed in as {name}").with("name", viewer.username.as_str());
+pub fn somebody_elses(owner: &Owner, viewer: &Username) -> ErrorPage {
+    let title = t("You're now signed in as {name}").with("name", viewer.as_str());
     let text = t("This form was {other}'s. Nothing was changed. To send it, sign in as {other} again.")
         .with("other", &owner.username);
     ErrorPage::new(StatusCode::FORBIDDEN, title, text)
@@ -175,30 +218,27 @@ fn sign_in_needed(req: &HttpRequest) -> Redirect {
 }
 
 /// Finds who is signed in with the browser of a request.
-async fn load_viewer(req: &HttpRequest) -> Result<Seen, HttpError> {
+async fn look<T: SignedIn>(req: &HttpRequest) -> Result<Seen<T>, HttpError> {
     let (id, generation) = match session::pointer(&req.get_session()) {
         Pointer::To(id, generation) => (id, generation),
         Pointer::Nobody => return Ok(Seen::Nobody),
         Pointer::Away => return Ok(Seen::Unknown),
     };
     let app = app_of(req)?;
-    let found = app.db.find(move |conn| sessions::by_id(conn, &id)).await?;
+    let found = app.db.find(move |conn| T::find(conn, &id)).await?;
     let now = app.clock.now();
-    let Some((session, user)) = found else { return Ok(Seen::Nobody) };
-    let may_enter = match user.status() {
-        AccountStatus::Active | AccountStatus::Leaving => true,
-        AccountStatus::Unverified | AccountStatus::Blocked(_) => false,
-    };
-    if session.generation != generation || !session.life.is_live(now) || !may_enter {
+    let Some(viewer) = found else { return Ok(Seen::Nobody) };
+    let (life, head) = (viewer.life(), viewer.head());
+    if life.generation != generation || !life.is_live(now) || !head.may_enter() {
         return Ok(Seen::Nobody);
     }
-    session::mark_live(req, &session, now);
-    req.extensions_mut().insert(SignedInAs::of(&user));
-    req.extensions_mut().insert(InSession(session.mark()));
-    if session.life.is_due(app.config.sessions, now) {
-        touch_later(&app, session.clone());
+    session::mark_live(req, life, now);
+    req.extensions_mut().insert(SignedInAs::of(head));
+    req.extensions_mut().insert(InSession(life.mark()));
+    if life.is_due(app.config.sessions, now) {
+        touch_later(&app, life.clone());
     }
-    Ok(Seen::Somebody(Box::new(Viewer { user, session })))
+    Ok(Seen::Somebody(Box::new(viewer)))
 }
 
 /// Finds out who is looking at an error page, so that it keeps their header.
@@ -213,7 +253,7 @@ pub async fn recognise<B: MessageBody>(
     let is_known = answer.request().extensions().contains::<SignedInAs>();
     if answer.response().error().is_some() && !is_known {
         // Where that cannot be found out, the page is a stranger's; why has been logged.
-        if let Err(error) = load_viewer(answer.request()).await {
+        if let Err(error) = look::<Viewer>(answer.request()).await {
             log::debug!("an error page is drawn for a stranger: {error}");
         }
     }
@@ -221,14 +261,14 @@ pub async fn recognise<B: MessageBody>(
 }
 
 /// Stores beside the request that a session was seen: a page that only reads does not wait for a write.
-fn touch_later(app: &Data<App>, session: Session) {
+fn touch_later(app: &Data<App>, life: Life) {
     let app = Data::clone(app);
     actix_web::rt::spawn(async move {
         let config = app.config.sessions;
         let now = app.clock.now();
         let touched = app
             .db
-            .write(move |conn| sessions::touch(conn, &session.life, config, now).map_err(db::Error::from))
+            .write(move |conn| sessions::touch(conn, &life, config, now).map_err(db::Error::from))
             .await;
         if let Err(error) = touched {
             log::warn!("a session could not be kept awake: {error}");
@@ -262,8 +302,9 @@ impl By {
         let current = users::lock_if_unchanged(conn, self.user())?;
         let ours = &self.viewer.session;
         let session = sessions::by_id(conn, &ours.life.id)?.map(|(session, _)| session);
-        let is_live = session
-            .is_some_and(|session| session.generation == ours.generation && session.life.is_live(self.now));
+        let is_live = session.is_some_and(|session| {
+            session.life.generation == ours.life.generation && session.life.is_live(self.now)
+        });
         current.filter(|_| is_live).ok_or_else(|| self.signed_out().into())
     }
 

@@ -15,6 +15,8 @@ use crate::identity::{Id, Moment};
 pub struct Life {
     /// What the session pointer names; a pointer cannot be made of it.
     pub id: Id,
+    /// Raised at every rotation; a pointer of another generation is dead.
+    pub generation: i32,
     pub kind: SessionKind,
     pub created_at: Moment,
     /// When it was last seen, give or take a minute.
@@ -32,6 +34,7 @@ impl Life {
         let absolute_ends_at = now.plus(kind.absolute(config));
         Self {
             id: Id::new(),
+            generation: 1,
             kind,
             created_at: now,
             last_seen_at: now,
@@ -45,6 +48,7 @@ impl Life {
     /// The same when it is rotated now.
     pub(super) fn renewed(&self, why: Rotation, config: SessionConfig, now: Moment) -> Self {
         Self {
+            generation: self.generation.wrapping_add(1),
             confirmed_at: match why {
                 Rotation::Renewed => self.confirmed_at,
                 Rotation::PasswordGiven => now,
@@ -53,6 +57,11 @@ impl Life {
             idle_ends_at: self.idle_end(config, now),
             ..self.clone()
         }
+    }
+
+    /// Names the session at its generation.
+    pub fn mark(&self) -> String {
+        format!("{} {}", self.id.as_str(), self.generation)
     }
 
     /// When it ends if it is used now and not any more.

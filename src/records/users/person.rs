@@ -28,10 +28,6 @@ impl Person {
 
     /// The full name, or the username where there is none.
     pub fn display_name(&self) -> &str {
-        display_name(&self.full_name, &self.username)
+        super::head::display_name(&self.full_name, &self.username)
     }
-}
-
-pub(super) fn display_name<'a>(full_name: &'a str, username: &'a Username) -> &'a str {
-    if full_name.is_empty() { username.as_str() } else { full_name }
 }

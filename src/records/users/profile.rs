@@ -4,7 +4,47 @@ use diesel::prelude::*;
 
 use crate::db::Connection;
 use crate::db::schema::users;
-use crate::identity::{Details, Id, Theme, Zone};
+use crate::identity::{Details, Email, Id, Moment, Role, Theme, Username, Zone};
+
+use super::Head;
+
+/// The part of an account that its profile page shows: read each time that somebody opens it.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct Profile {
+    pub id: Id,
+    pub username: Username,
+    pub email: Option<Email>,
+    pub full_name: String,
+    pub phone: String,
+    pub about: String,
+    pub role: Role,
+    pub password_changed_at: Moment,
+    picture: Option<String>,
+    theme: String,
+    time_zone: String,
+    verified_at: Option<Moment>,
+    blocked_at: Option<Moment>,
+    leaves_at: Option<Moment>,
+}
+
+impl Profile {
+    /// What the head of every page shows of it.
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            id: &self.id,
+            username: &self.username,
+            full_name: &self.full_name,
+            picture: self.picture.as_deref(),
+            role: self.role,
+            theme: &self.theme,
+            time_zone: &self.time_zone,
+            verified_at: self.verified_at,
+            blocked_at: self.blocked_at,
+            leaves_at: self.leaves_at,
+        }
+    }
+}
 
 /// Sets username, name, phone and the text about oneself.
 ///

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Bytes, Data, ServiceConfig};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use diesel::QueryResult;
@@ -27,15 +27,15 @@ use crate::web::errors::HttpError;
 use crate::web::forms::query;
 use crate::web::language_of;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::Viewer;
 
 /// How far back it goes.
 const SHOWN: Duration = Duration::from_secs(90 * 86_400);
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(ACTIVITY, show)).service(routes::page(ACTIVITY_CSV, save));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(ACTIVITY, show)).service(routes::page(ACTIVITY_CSV, save));
 }
 
 #[derive(Template)]

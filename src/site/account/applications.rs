@@ -1,6 +1,6 @@
 //! The applications that one may open: when each was last used, on which devices one is signed in there, and a way to sign out of one.
 
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer};
@@ -25,8 +25,8 @@ const LEFT: Notice =
 const NOT_THERE: Notice =
     Notice::new("application-not-there", t("You were already signed out of that application."));
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(APPLICATIONS, show)).service(routes::act(
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(APPLICATIONS, show)).service(routes::act(
         LEAVE_APPLICATION,
         APPLICATIONS,
         leave,

@@ -1,7 +1,7 @@
 //! Change username, name, phone number and the text about oneself.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
@@ -18,15 +18,15 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer};
 
 /// On the profile page.
 pub const SAVED: Notice = Notice::new("details-saved", t("Your changes have been saved."));
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(DETAILS, show, submit)).service(routes::act(
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(DETAILS, show, submit)).service(routes::act(
         UNDO_DETAILS,
         PROFILE,
         undo_change,

@@ -6,7 +6,7 @@
 mod archive;
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use actix_web::web::{Bytes, Data, ServiceConfig};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use futures_util::stream;
@@ -35,7 +35,7 @@ use crate::site::listing::{ROWS, one_more};
 use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Remaining};
 use archive::{Archive, internal};
@@ -43,8 +43,8 @@ use archive::{Archive, internal};
 /// What programs recognise the form of `account.json` by; `docs/data.md` describes it.
 const FORMAT: &str = "latchkey-account-1";
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(DOWNLOAD, show, submit_form));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(DOWNLOAD, show, submit_form));
 }
 
 #[derive(Template)]

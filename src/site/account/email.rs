@@ -6,7 +6,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, SignInRequest, Viewer};
 
@@ -46,8 +46,8 @@ const REQUESTED: Notice = Notice::new(
     t("We've sent a code to your new address. Enter it to finish the change."),
 );
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::form(CHANGE_EMAIL, show, request))
         .service(routes::act(CHANGE_EMAIL_VERIFY, CHANGE_EMAIL, verify))
         .service(routes::act(CHANGE_EMAIL_RESEND, CHANGE_EMAIL, resend))

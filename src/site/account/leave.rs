@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Remaining, SignInRequest};
 
@@ -38,8 +38,8 @@ pub const LEFT: Notice = Notice::new("left", t("Your account has been deleted.")
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(LEAVE, show, submit)).service(routes::act(STAY, LEAVE, stay));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(LEAVE, show, submit)).service(routes::act(STAY, LEAVE, stay));
 }
 
 #[derive(Template)]

@@ -1,6 +1,6 @@
 //! Choose a new password, with the current one. Every other browser is signed out, and the person is mailed.
 
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, SignInRequest, Viewer};
 
@@ -28,8 +28,8 @@ pub const CHANGED: Notice = Notice::new(
     t("Your password has been changed. You've been signed out on your other devices."),
 );
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(PASSWORD, show, submit));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(PASSWORD, show, submit));
 }
 
 #[derive(Template)]

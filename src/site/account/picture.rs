@@ -14,7 +14,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
 };
-use actix_web::web::{Data, Path, Payload, ServiceConfig};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use futures_util::{StreamExt, TryStreamExt};
@@ -34,7 +34,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::signed_in::SignedInAs;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer, somebody_elses};
@@ -52,10 +52,10 @@ const MAX_SEAL: usize = 1024;
 /// A phone on a slow line sends ten megabytes within it.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(CHANGE_PICTURE, show, submit)).service(routes::page(PICTURE, serve));
-    crop::routes(config);
-    removal::routes(config);
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(CHANGE_PICTURE, show, submit)).service(routes::page(PICTURE, serve));
+    crop::routes(pages);
+    removal::routes(pages);
 }
 
 #[derive(Template)]
@@ -105,7 +105,7 @@ async fn submit(app: Data<App>, by: By, req: HttpRequest, body: Payload) -> Resu
         upload => upload?,
     };
     if let Some(owner) = upload.owner(&app).filter(|owner| owner.id != by.user().id) {
-        return Err(somebody_elses(&owner, by.user()).into());
+        return Err(somebody_elses(&owner, &by.user().username).into());
     }
     if upload.removes {
         // Nothing large was sent.
@@ -246,7 +246,7 @@ async fn set(app: &App, by: &By, new: Option<String>, after: Option<Id>) -> Resu
 
 impl PicturePage {
     fn new(viewer: &Viewer, problems: Problems) -> Self {
-        Self { me: SignedInAs::of(&viewer.user), problems }
+        Self { me: SignedInAs::of(viewer.user.head()), problems }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -21,7 +21,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Remaining, SignInRequest};
 
@@ -36,8 +36,8 @@ pub const LINK_SENT: Notice = Notice::new(
 /// How far back the page looks: as long as a change of address can be undone.
 const LOOKED_BACK: Duration = users::UNDO_LINK_LIFETIME;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(SECURE_OWN, show, submit_form));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(SECURE_OWN, show, submit_form));
 }
 
 #[derive(Template)]

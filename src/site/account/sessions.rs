@@ -1,6 +1,6 @@
 //! The devices that one's account is signed in on: each can be given a name, and signed out.
 
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, SignInRequest, Viewer};
 
@@ -33,8 +33,8 @@ const NAMED: Notice = Notice::new("device-named", t("The name has been saved."))
 /// The longest name of a device, in characters.
 const MAX_NAME: usize = 40;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::page(SESSIONS, show))
         .service(routes::act(END_OTHERS, SESSIONS, end_others))
         .service(routes::act(END_SESSION, SESSIONS, end))

@@ -96,7 +96,7 @@ pub fn seal(app: &App, user: &User, what: What, event: &Id, was: String) -> Cook
 }
 
 /// Lists what this person can undo in this browser.
-pub fn offers(app: &App, req: &HttpRequest, user: &User) -> Vec<Offer> {
+pub fn offers(app: &App, req: &HttpRequest, user: &Id) -> Vec<Offer> {
     let offer = |what: What| {
         let before = open(app, req, what, user)?;
         let text = match what {
@@ -111,17 +111,17 @@ pub fn offers(app: &App, req: &HttpRequest, user: &User) -> Vec<Offer> {
 
 /// Takes what was before a change out of its cookie: the change, and what to put back.
 pub fn take(app: &App, req: &HttpRequest, what: What, user: &User) -> Option<(Id, String)> {
-    let before = open(app, req, what, user)?;
+    let before = open(app, req, what, &user.id)?;
     cookies::forget_later(req, what.cookie());
     Some((Id::from_stored(before.event), before.was))
 }
 
-fn open(app: &App, req: &HttpRequest, what: What, user: &User) -> Option<Before> {
-    let cookie = req.cookie(&app.config.cookie_name(what.cookie()))?;
+fn open(app: &App, req: &HttpRequest, what: What, user: &Id) -> Option<Before> {
+    let cookie = cookies::get(req, &app.config, what.cookie())?;
     let text = app.keys.open_carried(cookie.value())?;
     let before: Before = serde_json::from_str(text.strip_prefix("undo ")?).ok()?;
     let is_in_time = app.clock.now() < Moment::from_micros(before.until)?;
-    (is_in_time && before.user == user.id.as_str() && before.what == what).then_some(before)
+    (is_in_time && before.user == user.as_str() && before.what == what).then_some(before)
 }
 
 /// Leads back to the profile, which says whether it was undone.

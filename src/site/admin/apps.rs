@@ -1,7 +1,7 @@
 //! The applications that people reach by signing in here: who may open each, how much it is used, and who used it when.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -18,13 +18,13 @@ use crate::site::listing::{known, one_more, one_page, parse_cursor, print_cursor
 use crate::web::errors::HttpError;
 use crate::web::forms::query;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::Staff;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(APPS, list)).service(routes::page(APP, show));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(APPS, list)).service(routes::page(APP, show));
 }
 
 #[derive(Template)]

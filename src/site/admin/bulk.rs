@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use diesel::QueryResult;
 
@@ -19,7 +19,7 @@ use crate::site::listing::id;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Superuser};
 
@@ -30,8 +30,8 @@ const NAMED: usize = 20;
 /// In front of the identifier in the name of a checkbox.
 const CHECKBOX: &str = "uid-";
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(BULK, USERS, submit));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::act(BULK, USERS, submit));
 }
 
 /// Names the checkbox of an account in the list.

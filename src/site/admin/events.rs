@@ -1,7 +1,7 @@
 //! The audit log: who did what to whom, when, from where, with before and after. It can be read here and changed nowhere.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use diesel::QueryResult;
 use serde::Deserialize;
@@ -18,13 +18,13 @@ use crate::site::telling::{Change, changes, detail};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Problems, query};
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::Staff;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(EVENTS, list));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(EVENTS, list));
 }
 
 #[derive(Template)]

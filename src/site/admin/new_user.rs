@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -21,7 +21,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Superuser};
 
@@ -32,8 +32,8 @@ pub const CREATED: Notice =
 /// How long the link of an invitation works: the person did not request it and may not be waiting.
 const INVITATION_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(NEW_USER, show, submit));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(NEW_USER, show, submit));
 }
 
 #[derive(Template)]

@@ -2,7 +2,7 @@
 //! masked; a superuser can have it tried again, or cancel it.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -21,7 +21,7 @@ use crate::web::forms::{FormError, query};
 use crate::web::language_of;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Staff, Superuser};
 
@@ -35,8 +35,8 @@ const TOO_LATE: Notice = Notice::new(
     t("This email can't be cancelled: it has already been sent, or we've stopped trying to send it."),
 );
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::act(MAIL_ACT, MAIL, act))
         .service(routes::page(MAIL, show))
         .service(routes::page(MAILS, list));

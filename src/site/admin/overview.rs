@@ -1,6 +1,6 @@
 //! How many accounts there are, what the last days brought, and what happened just now.
 
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 
 use super::events::{Row, rows};
@@ -14,7 +14,7 @@ use crate::records::outbox::State;
 use crate::statistics::{Day, Snapshot};
 use crate::web::errors::HttpError;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::Staff;
 
@@ -23,8 +23,8 @@ const HEIGHT: i64 = 80;
 /// How many events the page shows.
 const LATEST: i64 = 10;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(ADMIN, overview));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(ADMIN, overview));
 }
 
 #[derive(Template)]

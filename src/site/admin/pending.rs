@@ -2,7 +2,7 @@
 //! can cancel one.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{FormError, query};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Staff, Superuser, Viewer};
 
@@ -30,8 +30,8 @@ const TOO_LATE: Notice =
     Notice::new("cancelled-too-late", t("Too late to cancel: it has already been used or has expired."));
 const NOTICES: &[&Notice] = &[&CODE_CANCELLED, &LINK_CANCELLED, &TOO_LATE];
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::act(CANCEL_CODE, CODES, cancel_code))
         .service(routes::page(CODES, codes))
         .service(routes::act(CANCEL_RESET, RESETS, cancel_link))

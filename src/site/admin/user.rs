@@ -10,7 +10,7 @@ mod tab;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::acting::{NOTICES, OnError, Request, act_on, notice};
@@ -26,7 +26,7 @@ use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems, query};
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Staff, Superuser, Viewer};
@@ -34,8 +34,8 @@ use forms::{ActForm, ReasonForm};
 use known::Known;
 use tab::{Tab, TabQuery};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::form(DELETE_USER, show_delete, delete))
         .service(routes::act(USER_ACT, USER, act))
         .service(routes::page(USER, show));

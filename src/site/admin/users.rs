@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web::{Bytes, Data, ServiceConfig};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use diesel::QueryResult;
@@ -27,7 +27,7 @@ use crate::web::carried;
 use crate::web::errors::HttpError;
 use crate::web::forms::{self, Problems};
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::signed_in::Face;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Staff};
@@ -39,8 +39,8 @@ const COUNTED_BY_TWO: usize = 1000;
 /// So many accounts are read at once for a file.
 const BATCH: usize = 500;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(USERS_CSV, save)).service(routes::page(USERS, list));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(USERS_CSV, save)).service(routes::page(USERS, list));
 }
 
 #[derive(Template)]

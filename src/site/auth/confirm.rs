@@ -2,7 +2,7 @@
 //! and whom it is about, and does it once the password is right.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -21,15 +21,15 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Remaining, SignInRequest, Viewer};
 
 /// On the profile page, where nothing else was on the way.
 pub const CONFIRMED: Notice = Notice::new("confirmed", t("Thanks. You can continue now."));
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(CONFIRM, show, submit));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(CONFIRM, show, submit));
 }
 
 #[derive(Template)]
@@ -124,7 +124,7 @@ async fn describe_carried(app: &App, carried: &Carried) -> Result<Option<Message
 /// Opens the form that waits for the password, if it is this person's.
 fn carried_by(app: &App, viewer: &Viewer, sealed: &str) -> Option<Carried> {
     Carried::open(app, sealed, Why::Confirm).filter(|carried| {
-        carried.user == viewer.user.id.as_str() && carried.is_of_session(&viewer.session.mark())
+        carried.user == viewer.user.id.as_str() && carried.is_of_session(&viewer.session.life.mark())
     })
 }
 

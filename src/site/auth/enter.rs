@@ -7,7 +7,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::REFERRER_POLICY;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -22,12 +22,12 @@ use crate::site::service::forward_auth::not_for;
 use crate::web::errors::{ErrorPage, HttpError, Redirect};
 use crate::web::forms::{self, FormError};
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::By;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(ENTER, enter));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(ENTER, enter));
 }
 
 /// A page that leads on by itself.

@@ -1,17 +1,16 @@
 //! The welcome page, for whoever is not signed in.
 
-use actix_web::web::ServiceConfig;
 use askama::Template;
 
 use crate::paths::HOME;
 use crate::paths::account::PROFILE;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::Anyone;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(HOME, show));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(HOME, show));
 }
 
 #[derive(Template)]

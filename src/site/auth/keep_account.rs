@@ -1,7 +1,7 @@
 //! Keep an account that is about to be deleted, by the link of the farewell mail; or take it back, when somebody else asked for
 //! that.
 
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -19,14 +19,14 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 
 /// On the sign-in page, and on the profile.
 pub const KEPT: Notice = Notice::new("account-kept", t("Your account won't be deleted."));
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(KEEP, show, submit));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(KEEP, show, submit));
 }
 
 #[derive(Template)]

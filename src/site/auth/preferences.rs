@@ -1,7 +1,7 @@
 //! Choose theme and time zone: kept with the account of whoever is signed in, otherwise in this browser.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -18,15 +18,15 @@ use crate::web::forms::{Form, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::preferences::Preferences;
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::Anyone;
 
 /// On this page.
 const SAVED: Notice = Notice::new("preferences-saved", t("Your changes have been saved."));
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::form(PREFERENCES, show, submit))
         .service(routes::page(CHANGE_PASSWORD, lead_to_password));
 }

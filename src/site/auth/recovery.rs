@@ -4,7 +4,7 @@
 //! as scanners like. A new password ends every session and every other link, signs nobody in, and is reported by mail.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::{self, Notice};
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 
 /// On the sign-in page.
@@ -42,8 +42,8 @@ const REQUESTED: Notice = Notice::counted(
     "If there's an account with that username or email address, we've just emailed it a link to choose a new password. The link works for {count} minutes.",
 );
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(pages: &mut Pages) {
+    pages
         .service(routes::form(FORGOT, show_request, request))
         .service(routes::form(RESET, show_reset, reset));
 }

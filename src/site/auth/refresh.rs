@@ -1,6 +1,6 @@
 //! Renew the session: a new id, its idle life from the start again; its absolute life stays as it is.
 
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use serde::Deserialize;
 
 use crate::app::App;
@@ -13,14 +13,14 @@ use crate::web::errors::HttpError;
 use crate::web::forms::Form;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::viewer::{By, SignInRequest};
 
 /// On the profile page.
 pub const RENEWED: Notice = Notice::new("renewed", t("Your session has been renewed."));
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(REFRESH, PROFILE, refresh));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::act(REFRESH, PROFILE, refresh));
 }
 
 #[derive(Default, Deserialize)]

@@ -4,7 +4,7 @@
 //! that the mailbox is theirs.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::links::{dead_link, open_link};
@@ -23,7 +23,7 @@ use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::FormError;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 
 /// On the page where a new password is chosen.
@@ -39,8 +39,8 @@ pub const SECURED: Notice = Notice::new(
     t("Every device has been signed out. Now choose a new password that you don't use anywhere else."),
 );
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(UNDO_EMAIL, show_undo, undo)).service(routes::form(
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(UNDO_EMAIL, show_undo, undo)).service(routes::form(
         SECURE,
         show_secure,
         secure_account,

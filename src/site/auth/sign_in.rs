@@ -13,7 +13,7 @@ mod proof;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::COOKIE;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -43,14 +43,14 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
 use crate::web::preferences::Preferences;
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
 use candidates::{Candidates, take_tokens};
 use proof::{Offer, Proof};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(SIGN_IN_ANY, choose_door)).service(routes::form(SIGN_IN, show, submit));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(SIGN_IN_ANY, choose_door)).service(routes::form(SIGN_IN, show, submit));
 }
 
 #[derive(Template)]

@@ -4,7 +4,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ use crate::web::errors::{HttpError, Redirect};
 use crate::web::forms::{self, Form};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{Known, Remaining, SignInRequest};
 
@@ -30,8 +30,8 @@ pub const SIGNED_OUT: Notice = Notice::new("signed-out", t("You've signed out.")
 /// The Back button must not show what the account's pages held.
 const CLEAR_CACHE: (HeaderName, &str) = (HeaderName::from_static("clear-site-data"), "\"cache\"");
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(SIGN_OUT, show, sign_out));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(SIGN_OUT, show, sign_out));
 }
 
 /// Asks before it signs out: a link must not do it.

@@ -6,7 +6,7 @@
 //! sign-up corrects the one before.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -28,14 +28,15 @@ use crate::records::mail_budgets::Asker;
 use crate::records::verifications;
 use crate::web::client::Client;
 use crate::web::errors::{ErrorPage, HttpError};
+use crate::web::flow_cookie;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
-use crate::web::{flow_cookie, routes};
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(SIGN_UP_ANY, choose_door)).service(routes::form(SIGN_UP, show, submit));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::page(SIGN_UP_ANY, choose_door)).service(routes::form(SIGN_UP, show, submit));
 }
 
 #[derive(Template)]

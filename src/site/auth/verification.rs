@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, ServiceConfig};
+use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
@@ -34,9 +34,10 @@ use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::forms::{self, Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::SignInRequest;
-use crate::web::{device_cookie, flow_cookie, routes};
+use crate::web::{device_cookie, flow_cookie};
 
 /// On the profile page.
 pub const VERIFIED: Notice = Notice::new("verified", t("Welcome! Your email address is confirmed."));
@@ -50,8 +51,8 @@ pub const UNCONFIRMED: Notice = Notice::new(
     t("Your email address isn't confirmed yet. Enter the code from our email, or request a new one."),
 );
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(VERIFY, show, submit)).service(routes::act(RESEND, VERIFY, resend));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(VERIFY, show, submit)).service(routes::act(RESEND, VERIFY, resend));
 }
 
 #[derive(Template)]

@@ -1,19 +1,19 @@
 //! For load balancers and supervisors: is the process alive, and should it get requests?
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 
 use crate::app::App;
 use crate::paths::service::{HEALTHZ, READYZ};
 use crate::readiness::Readiness;
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const AGAIN: (&str, &str) = ("Retry-After", "5");
 
 /// Registers the health checks, which stand outside of sessions, hosts and limits.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(HEALTHZ, alive)).service(routes::page(READYZ, ready));
+pub fn routes(pages: &mut Pages) {
+    pages.service(routes::page(HEALTHZ, alive)).service(routes::page(READYZ, ready));
 }
 
 async fn alive() -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use askama::Template;
 
 use crate::app::App;
@@ -13,12 +13,12 @@ use crate::pictures::MIN_ORPHAN_AGE;
 use crate::records::retention::Kept;
 use crate::web::cookies;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::Anyone;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(routes::page(PRIVACY, show));
+pub fn routes(pages: &mut Pages) {
+    pages.service(routes::page(PRIVACY, show));
 }
 
 #[derive(Template)]

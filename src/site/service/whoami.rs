@@ -7,7 +7,7 @@ use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, HeaderName, ORIGIN, VARY,
 };
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::paths::account::PICTURE;
 use crate::paths::auth::WHOAMI;
 use crate::records::sessions::Session;
 use crate::records::users::User;
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::viewer::Known;
 
 /// Other origins of this site may read it; other sites may not even load it.
@@ -28,8 +28,8 @@ const RESOURCE_POLICY: (HeaderName, &str) =
 /// How many seconds a browser need not ask again whether it may ask.
 const PREFLIGHT_AGE: &str = "600";
 
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(routes::shared(WHOAMI, show, preflight));
+pub fn routes(pages: &mut Pages) {
+    pages.service(routes::shared(WHOAMI, show, preflight));
 }
 
 /// What is said of who is signed in.

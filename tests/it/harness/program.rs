@@ -45,10 +45,15 @@ impl Program {
 
     /// Megabytes of memory, by the line of its status in `/proc`.
     pub fn memory(&self, line: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("Linux");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("Linux");
         let found = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
         let kilobytes = found.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<f64>();
         kilobytes.expect("a number") / 1024.0
+    }
+
+    /// Its number among the processes.
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// Ends it as a power cut would.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use actix_web::cookie::Cookie;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ use crate::web::errors::{HttpError, Redirect};
 use crate::web::forms::{Form, FormError};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer};
 
@@ -33,8 +33,8 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 pub const TOO_LATE: Notice =
     Notice::new("crop-too-late", t("That took too long. Choose the picture again to crop it."));
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::form(CROP, show, submit)).service(routes::page(CROP_SOURCE, serve));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(CROP, show, submit)).service(routes::page(CROP_SOURCE, serve));
 }
 
 #[derive(Template)]
@@ -60,7 +60,7 @@ pub(super) fn seal(app: &App, user: &User, source: &str) -> Cookie<'static> {
 
 /// Finds the name of what is cropped from, in the browser of its person.
 fn named(app: &App, req: &HttpRequest, user: &User) -> Option<String> {
-    let cookie = req.cookie(&app.config.cookie_name(cookies::CROP))?;
+    let cookie = cookies::get(req, &app.config, cookies::CROP)?;
     let text = app.keys.open_carried(cookie.value())?;
     let (owner, name) = text.strip_prefix("crop ")?.split_once(' ')?;
     (owner == user.id.as_str()).then(|| name.to_owned())

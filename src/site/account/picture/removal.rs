@@ -2,7 +2,7 @@
 //! housekeeping comes by.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::Data;
 
 use super::super::undo::{self, What};
 use super::{not_kept, set};
@@ -13,11 +13,11 @@ use crate::pictures::Kept;
 use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
 use crate::web::page::Answer;
-use crate::web::routes;
+use crate::web::routes::{self, Pages};
 use crate::web::viewer::By;
 
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(routes::act(UNDO_PICTURE, PROFILE, undo_removal));
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::act(UNDO_PICTURE, PROFILE, undo_removal));
 }
 
 /// Copies the picture that is about to be removed; without a copy it cannot be put back, and is removed all the same.

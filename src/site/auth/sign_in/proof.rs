@@ -96,7 +96,7 @@ impl Proof {
     pub fn open(app: &App, req: &HttpRequest, sealed: &str) -> Option<Self> {
         let text = app.keys.open_carried(sealed)?;
         let sealed: Sealed = serde_json::from_str(text.strip_prefix("proof ")?).ok()?;
-        let cookie = req.cookie(&app.config.cookie_name(cookies::CONTINUE))?;
+        let cookie = cookies::get(req, &app.config, cookies::CONTINUE)?;
         let until = Moment::from_micros(sealed.until)?;
         if cookie.value() != sealed.browser || app.clock.now() >= until {
             return None;

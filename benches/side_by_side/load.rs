@@ -1,0 +1,144 @@
+//! The load: wrk, which asks one page again and again, and people who sign in without pause.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::it::harness::{PASSWORD, Visitor, program};
+
+/// What wrk says of one round, and what the server spent on it.
+#[derive(Clone, Copy, Default)]
+pub struct Round {
+    pub per_second: f64,
+    /// In milliseconds, as the other times.
+    pub p50: f64,
+    pub p99: f64,
+    pub slowest: f64,
+    /// Microseconds of the server's processor time for each request.
+    pub cpu: f64,
+}
+
+/// What is asked, and how.
+#[derive(Clone)]
+pub struct Ask {
+    pub url: String,
+    pub headers: Vec<String>,
+}
+
+/// Debian's package of that name.
+#[derive(Clone)]
+pub struct Wrk(PathBuf);
+
+impl Wrk {
+    pub fn find() -> Option<Self> {
+        program("wrk", "wrk").map(Self)
+    }
+
+    /// Asks the server of that process id for so many seconds.
+    pub fn run(&self, ask: &Ask, connections: usize, seconds: u32, server: u32) -> Round {
+        let mut command = Command::new(&self.0);
+        command.args(["--latency", "-t1", "-c", &connections.to_string(), "-d", &format!("{seconds}s")]);
+        for header in &ask.headers {
+            command.args(["-H", header]);
+        }
+        let before = cpu(server);
+        let output = command.arg(&ask.url).output().expect("wrk");
+        let spent = cpu(server).saturating_sub(before);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!said.contains("Non-2xx"), "{ask_url}: {said}", ask_url = ask.url);
+        let words = |line: &str, index: usize| {
+            let found = said.lines().find(|text| text.trim_start().starts_with(line));
+            let found = found.unwrap_or_else(|| panic!("{line} in {said}"));
+            found.split_whitespace().nth(index).expect("a figure").to_owned()
+        };
+        let requests = said.lines().find(|line| line.contains(" requests in ")).expect("a sum");
+        let requests: f64 = requests.split_whitespace().next().unwrap().parse().unwrap();
+        Round {
+            per_second: words("Requests/sec:", 1).parse().unwrap(),
+            p50: milliseconds(&words("50%", 1)),
+            p99: milliseconds(&words("99%", 1)),
+            slowest: milliseconds(&words("Latency", 3)),
+            cpu: spent.as_secs_f64() * 1e6 / requests,
+        }
+    }
+}
+
+/// Processor time that a process has used so far, its threads included. Linux counts it in hundredths of a second.
+fn cpu(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux");
+    let (_, fields) = text.rsplit_once(')').expect("a name");
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Megabytes that a process has resident.
+pub fn resident(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
+}
+
+fn milliseconds(text: &str) -> f64 {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_alphabetic()).expect("a unit"));
+    let factor = match unit {
+        "us" => 0.001,
+        "ms" => 1.0,
+        "s" => 1000.0,
+        _ => panic!("{text}"),
+    };
+    number.parse::<f64>().expect("a number") * factor
+}
+
+/// The median of each figure.
+pub fn median(rounds: &[Round]) -> Round {
+    let middle = |figure: fn(&Round) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(figure).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    Round {
+        per_second: middle(|round| round.per_second),
+        p50: middle(|round| round.p50),
+        p99: middle(|round| round.p99),
+        slowest: middle(|round| round.slowest),
+        cpu: middle(|round| round.cpu),
+    }
+}
+
+/// People who sign in without pause.
+pub struct Flood {
+    began: Instant,
+    stop: tokio::sync::watch::Sender<bool>,
+    clients: Vec<actix_web::rt::task::JoinHandle<usize>>,
+}
+
+impl Flood {
+    pub fn start(port: u16, clients: u8) -> Self {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let client = |number: u8| {
+            let stopped = stopped.clone();
+            let visitor = Visitor::new(format!("http://localhost:{port}"), format!("10.1.{number}.1"));
+            actix_web::rt::spawn(async move {
+                let mut count = 0;
+                while !*stopped.borrow() {
+                    let fields = [("username", "bobbob"), ("password", PASSWORD)];
+                    let answer = visitor.posting("/auth/sign-in/user/", &fields).send().await;
+                    count += usize::from(answer.expect("an answer").status() == 303);
+                }
+                count
+            })
+        };
+        Self { began: Instant::now(), stop, clients: (0..clients).map(client).collect() }
+    }
+
+    /// Ends it; returns how many signed in per second.
+    pub async fn stop(self) -> f64 {
+        self.stop.send_replace(true);
+        let mut count = 0;
+        for client in self.clients {
+            count += client.await.expect("a client");
+        }
+        count as f64 / self.began.elapsed().as_secs_f64()
+    }
+}

@@ -1,0 +1,316 @@
+//! Latchkey beside the bare page: `cargo bench --bench side_by_side --all-features`; with `-- profile` that page alone.
+//!
+//! The real program on SQLite, on PostgreSQL with Redis and on MariaDB with Redis, each page in turns with a handler that does the same
+//! work in the fastest way known ([`bare`]), on the same machine as the load: read ratios and processor time, not absolute figures.
+//! Headers, durability and the row that is asked at each request stay on; limits alone are off, since one address asks for everybody.
+
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measurement fails loudly, and the bare page blocks as such pages do"
+)]
+
+/// The program, its visitors and its services are those of the tests.
+#[path = "../../tests/it"]
+#[expect(dead_code, unused_imports, unused_macros, reason = "not all of it is needed here")]
+mod it {
+    pub mod harness;
+}
+
+mod bare;
+mod load;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use it::harness::{
+    AtApplication, MailServer, OTHER_PASSWORD, PASSWORD, Program, Visitor, World, fill, free_port, pictures,
+    run_alone, wait_for_port,
+};
+use latchkey::identity::Role;
+use load::{Ask, Flood, Round, Wrk, median, resident};
+
+const ROUNDS: usize = 5;
+/// Of each round.
+const SECONDS: u32 = 3;
+const CONNECTIONS: usize = 32;
+/// Enough for a list of several pages.
+const PEOPLE: u32 = 1000;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, settings, port] = arguments.as_slice()
+        && word == "bare"
+    {
+        let settings = bare::Settings(serde_json::from_str(settings).expect("settings"));
+        return bare::serve(&settings, port.parse().expect("a port"));
+    }
+    let wanted: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
+    let Some(wrk) = Wrk::find() else { return };
+    println!(
+        "| where | what | bare req/s | ours req/s | ratio | bare p50 / p99 ms | ours p50 / p99 / slowest ms | CPU µs, bare / ours | MB, bare / ours |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let mut missed = Vec::new();
+    for world in World::ALL.iter().filter(|world| **world != World::Redis) {
+        run_alone(async || {
+            if let Some(stage) = Stage::set(*world).await {
+                missed.extend(stage.measure(&wrk, &wanted).await);
+            }
+        });
+    }
+    println!();
+    for goal in &missed {
+        println!("missed: {goal}");
+    }
+    assert!(missed.is_empty(), "{} goals were missed", missed.len());
+}
+
+/// A page that is measured.
+struct Measured {
+    name: &'static str,
+    ours: Ask,
+    bare: Ask,
+    /// At least so much of the bare page's requests.
+    goal: Option<f64>,
+}
+
+/// Both programs, on the same database.
+struct Stage {
+    world: World,
+    ours: Program,
+    bare: Bare,
+    port: u16,
+    pages: Vec<Measured>,
+    _sandbox: it::harness::Sandbox,
+    _folder: tempfile::TempDir,
+    _mail: MailServer,
+}
+
+impl Stage {
+    /// Fills a database and starts both; `None` where this machine lacks a service.
+    async fn set(world: World) -> Option<Self> {
+        let sandbox = world.sandbox()?;
+        sandbox.open().migrate().expect("tables");
+        fill(world, &sandbox, PEOPLE);
+        let site = sandbox.site().await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/change-picture/").await;
+        ann.choose_file("Picture", "a.png", "image/png", &pictures::png(600, 400)).press("Save").await;
+        let mut wiki = AtApplication::new(&site, "wiki.example.org");
+        assert_eq!(wiki.open(&mut ann, "/").await.status, 200);
+        // Whose sessions push out only their own.
+        site.member("bobbob").await;
+        site.appoint(Role::Superuser, "chief").await;
+        let (folder, mail) = site.stop().await;
+
+        let (port, bare_port) = (free_port(), free_port());
+        let mut settings: HashMap<&'static str, String> = sandbox.settings.clone();
+        settings.extend([
+            ("DATABASE_URL", sandbox.url()),
+            ("PUBLIC_URL", format!("http://localhost:{port}")),
+            ("APPS", "https://wiki.example.org user".to_owned()),
+            ("RATE_LIMITS", "off".to_owned()),
+            ("BCRYPT_COST", "12".to_owned()),
+        ]);
+        let ours = Program::serve(folder.path(), port, &mail, &settings);
+        let bare = Bare::start(&settings, folder.path(), bare_port);
+        let home = format!("http://localhost:{port}");
+        let mut ann = Visitor::new(home.clone(), "10.0.0.1".to_owned());
+        ann.sign_in_at("/auth/sign-in/user/", "annalee", PASSWORD).await;
+        let mut chief = Visitor::new(home, "10.0.0.2".to_owned());
+        chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+        let pages = pages(&mut ann, &chief, &wiki.cookie, port, bare_port).await;
+        Some(Self { world, ours, bare, port, pages, _sandbox: sandbox, _folder: folder, _mail: mail })
+    }
+
+    /// Measures everything; returns the goals that were missed.
+    async fn measure(&self, wrk: &Wrk, wanted: &[&str]) -> Vec<String> {
+        let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
+        let mut missed = Vec::new();
+        for page in self.pages.iter().filter(|page| is_wanted(page.name)) {
+            missed.extend(self.compare(wrk, page));
+        }
+        if is_wanted("flood") {
+            missed.extend(self.flood(wrk).await);
+        }
+        missed
+    }
+
+    /// One page, in turns with the bare one.
+    fn compare(&self, wrk: &Wrk, page: &Measured) -> Vec<String> {
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        for round in 0..=ROUNDS {
+            let our = wrk.run(&page.ours, CONNECTIONS, SECONDS, self.ours.id());
+            let their = wrk.run(&page.bare, CONNECTIONS, SECONDS, self.bare.0.id());
+            // The first one warms up.
+            if round > 0 {
+                ours.push(our);
+                bare.push(their);
+            }
+        }
+        let (ours, bare) = (median(&ours), median(&bare));
+        let ratio = ours.per_second / bare.per_second;
+        println!(
+            "| {:?} | {} | {:.0} | {:.0} | {ratio:.2} | {:.1} / {:.1} | {:.1} / {:.1} / {:.1} | {:.0} / {:.0} | {:.1} / {:.1} |",
+            self.world,
+            page.name,
+            bare.per_second,
+            ours.per_second,
+            bare.p50,
+            bare.p99,
+            ours.p50,
+            ours.p99,
+            ours.slowest,
+            bare.cpu,
+            ours.cpu,
+            resident(self.bare.0.id()),
+            resident(self.ours.id()),
+        );
+        let place = format!("{:?}, {}", self.world, page.name);
+        let too_slow = page.goal.filter(|goal| ratio < *goal);
+        let too_slow = too_slow.map(|goal| format!("{place}: {ratio:.2} of the bare page (goal: {goal})"));
+        let too_late = (page.name == "profile" && ours.p99 >= 10.0)
+            .then(|| format!("{place}: p99 {:.1} ms (goal: 10)", ours.p99));
+        too_slow.into_iter().chain(too_late).collect()
+    }
+
+    /// Pages while people sign in without pause.
+    async fn flood(&self, wrk: &Wrk) -> Vec<String> {
+        let hash = self.one_hash().await;
+        let cores = std::thread::available_parallelism().expect("Linux").get();
+        let profile = self.pages.iter().find(|page| page.name == "profile").expect("a profile");
+        let alone = median(&[(); 3].map(|()| wrk.run(&profile.ours, CONNECTIONS, SECONDS, self.ours.id())));
+        let mut missed = Vec::new();
+        for clients in [1, 2, 16, 32] {
+            let flood = Flood::start(self.port, clients);
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            let signed_in = flood.stop().await;
+            let flood = Flood::start(self.port, clients);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let meanwhile = self.meanwhile(wrk, &profile.ours).await;
+            flood.stop().await;
+            let share = signed_in * hash.as_secs_f64() / cores.min(usize::from(clients)) as f64;
+            println!(
+                "| {:?} | {clients} sign in without pause | – | {signed_in:.1} sign-ins/s, {share:.2} of what hashing allows; profile meanwhile {:.0} req/s, {:.2} of alone | – | – | {:.1} / {:.1} / {:.1} | – | {:.1} |",
+                self.world,
+                meanwhile.per_second,
+                meanwhile.per_second / alone.per_second,
+                meanwhile.p50,
+                meanwhile.p99,
+                meanwhile.slowest,
+                resident(self.ours.id()),
+            );
+            let place = format!("{:?}, profile while {clients} sign in", self.world);
+            if clients == 32 && meanwhile.p99 >= 10.0 {
+                missed.push(format!("{place}: p99 {:.1} ms (goal: 10)", meanwhile.p99));
+            }
+            if clients == 32 && meanwhile.per_second < 0.45 * alone.per_second {
+                missed.push(format!(
+                    "{place}: {:.2} of alone (goal: 0.45)",
+                    meanwhile.per_second / alone.per_second
+                ));
+            }
+        }
+        missed
+    }
+
+    async fn meanwhile(&self, wrk: &Wrk, ask: &Ask) -> Round {
+        let server = self.ours.id();
+        let (wrk, ask) = (wrk.clone(), ask.clone());
+        let run = move || median(&[(); 3].map(|()| wrk.run(&ask, CONNECTIONS, SECONDS, server)));
+        tokio::task::spawn_blocking(run).await.expect("wrk")
+    }
+
+    /// How long one password takes alone: the median of some sign-ins.
+    async fn one_hash(&self) -> Duration {
+        let visitor = Visitor::new(format!("http://localhost:{}", self.port), "10.0.0.3".to_owned());
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let began = Instant::now();
+            let fields = [("username", "bobbob"), ("password", PASSWORD)];
+            visitor.posting("/auth/sign-in/user/", &fields).send().await.expect("an answer");
+            times.push(began.elapsed());
+        }
+        times.sort_unstable();
+        times[2]
+    }
+}
+
+/// What is measured.
+async fn pages(ann: &mut Visitor, chief: &Visitor, wiki: &str, port: u16, bare_port: u16) -> Vec<Measured> {
+    ann.visit("/user-profile/").await;
+    let picture = pictures::address(ann);
+    let (_, stylesheet) =
+        ann.page().body.split_once("<link rel=\"stylesheet\" href=\"").expect("a style sheet");
+    let stylesheet = stylesheet.split('"').next().unwrap().to_owned();
+    let browser = |visitor: Option<&Visitor>| {
+        let mut headers = vec![
+            format!("Host: localhost:{port}"),
+            "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".to_owned(),
+            "Accept: text/html,application/xhtml+xml".to_owned(),
+            "Accept-Language: en-GB,en;q=0.9".to_owned(),
+            "Sec-Fetch-Site: same-origin".to_owned(),
+        ];
+        headers.extend(visitor.map(|visitor| {
+            let cookie = visitor.cookie("latchkey").expect("signed in");
+            format!("Cookie: latchkey={cookie}")
+        }));
+        headers
+    };
+    let proxy = [
+        "X-Forwarded-Method: GET",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: wiki.example.org",
+        "X-Forwarded-Uri: /static/picture.png?version=3",
+        "X-Forwarded-For: 203.0.113.9",
+        "Accept: image/avif,image/webp,*/*",
+        "Sec-Fetch-Mode: no-cors",
+        "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    ];
+    let mut proxy: Vec<String> = proxy.map(str::to_owned).to_vec();
+    proxy.push(format!("Cookie: {wiki}"));
+    let page = |name, path: &str, bare_path: &str, headers: Vec<String>, goal| Measured {
+        name,
+        ours: Ask { url: format!("http://127.0.0.1:{port}{path}"), headers: headers.clone() },
+        bare: Ask { url: format!("http://127.0.0.1:{bare_port}{bare_path}"), headers },
+        goal,
+    };
+    vec![
+        page("profile", "/user-profile/", "/user-profile/", browser(Some(ann)), Some(0.80)),
+        page("sign-in page", "/auth/sign-in/user/", "/auth/sign-in/user/", browser(None), Some(0.80)),
+        page("people list", "/admin/users/", "/admin/users/", browser(Some(chief)), None),
+        page("picture", &picture, &picture, browser(Some(ann)), None),
+        page("stylesheet", &stylesheet, "/static/site.css", browser(None), None),
+        page("forward-auth", "/forward-auth", "/forward-auth", proxy, Some(0.80)),
+    ]
+}
+
+/// The bare page, in a process of its own.
+struct Bare(Child);
+
+impl Bare {
+    fn start(settings: &HashMap<&'static str, String>, folder: &Path, port: u16) -> Self {
+        let this = std::env::current_exe().expect("this program");
+        let settings = serde_json::to_string(settings).expect("settings");
+        let mut command = Command::new(this);
+        command.args(["bare", &settings, &port.to_string()]).current_dir(folder).stdin(Stdio::null());
+        let child = command.spawn().expect("it starts");
+        wait_for_port(port);
+        Self(child)
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+}

@@ -1,0 +1,39 @@
+//! The part of an account that the head of every page shows, and that decides whether it may be used.
+
+use crate::identity::{Id, Moment, Role, Username};
+
+/// What the head of a page shows of whoever is signed in.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    pub id: &'a Id,
+    pub username: &'a Username,
+    pub full_name: &'a str,
+    pub picture: Option<&'a str>,
+    pub role: Role,
+    pub theme: &'a str,
+    pub time_zone: &'a str,
+    pub verified_at: Option<Moment>,
+    pub blocked_at: Option<Moment>,
+    pub leaves_at: Option<Moment>,
+}
+
+impl<'a> Head<'a> {
+    /// The full name, or the username where there is none.
+    pub fn display_name(&self) -> &'a str {
+        display_name(self.full_name, self.username)
+    }
+
+    /// Whether its person may be signed in: also in the days of grace before the account goes.
+    pub fn may_enter(&self) -> bool {
+        self.verified_at.is_some() && self.blocked_at.is_none()
+    }
+
+    /// Whether it is about to be deleted.
+    pub fn is_leaving(&self) -> bool {
+        self.leaves_at.is_some()
+    }
+}
+
+pub(super) fn display_name<'a>(full_name: &'a str, username: &'a Username) -> &'a str {
+    if full_name.is_empty() { username.as_str() } else { full_name }
+}
