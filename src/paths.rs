@@ -43,7 +43,15 @@ impl<const N: usize> Route<N> {
         self.0
     }
 
-    /// Splits the pattern at the last slash before its first hole; before it is nothing where there are no holes.
+    /// Lists the paths of the pattern, where they can be counted: without holes, or with one whose words are known.
+    pub fn all(self) -> Option<Vec<String>> {
+        let Some((before, hole)) = self.0.split_once('{') else { return Some(vec![self.0.to_owned()]) };
+        let (hole, after) = hole.split_once('}')?;
+        let (_, words) = hole.split_once(':').filter(|(_, words)| words.contains('|') && N == 1)?;
+        Some(words.split('|').map(|word| format!("{before}{word}{after}")).collect())
+    }
+
+    /// Splits the pattern at the last slash before its first hole.
     pub fn split(self) -> (&'static str, &'static str) {
         let hole = self.0.find('{').unwrap_or_default();
         let (before, _) = self.0.split_at(hole);
@@ -53,17 +61,21 @@ impl<const N: usize> Route<N> {
     /// Fills the holes in their order.
     pub fn to<'a>(self, values: impl Borrow<[&'a str; N]>) -> String {
         let mut values = values.borrow().iter().copied();
-        self.fill(|_| values.next().unwrap_or_default().to_owned())
+        self.write(|_, path| path.push_str(values.next().unwrap_or_default()))
     }
 
     /// Fills each hole with the value of its name.
     pub fn fill(self, mut value: impl FnMut(&str) -> String) -> String {
-        let mut path = String::new();
+        self.write(|name, path| path.push_str(&value(name)))
+    }
+
+    fn write(self, mut write_value: impl FnMut(&str, &mut String)) -> String {
+        let mut path = String::with_capacity(self.0.len() + 64);
         let mut rest = self.0;
         while let Some((before, hole)) = rest.split_once('{') {
             path.push_str(before);
             let (hole, after) = hole.split_once('}').unwrap_or((hole, ""));
-            path.push_str(&value(hole.split(':').next().unwrap_or_default()));
+            write_value(hole.split(':').next().unwrap_or_default(), &mut path);
             rest = after;
         }
         path + rest
@@ -97,6 +109,15 @@ impl Route<0> {
 impl fmt::Display for Route<0> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
+    }
+}
+
+/// A constant of plain characters: templates write it as it is.
+impl askama::filters::HtmlSafe for Route<0> {}
+
+impl askama::FastWritable for Route<0> {
+    fn write_into(&self, to: &mut dyn fmt::Write, _: &dyn askama::Values) -> askama::Result<()> {
+        Ok(to.write_str(self.0)?)
     }
 }
 

@@ -14,7 +14,7 @@ use actix_web::{HttpServer, web};
 use crate::app::App;
 use crate::courier::{Courier, WORKERS};
 use crate::web::assets::Assets;
-use crate::web::{carried, connections, frame, gate, routes, session, viewer};
+use crate::web::{connections, frame, gate, passage, routes, session};
 use crate::{housekeeping, site};
 
 /// A socket to serve on.
@@ -71,9 +71,7 @@ pub async fn serve(
                     .configure(site::public_routes)
                     .service(
                         web::scope("")
-                            .wrap(from_fn(carried::around))
-                            .wrap(from_fn(gate::check_origin))
-                            .wrap(from_fn(viewer::recognise))
+                            .wrap(from_fn(passage::pass))
                             .wrap(session)
                             .wrap(from_fn(session::around))
                             .configure(|routes| site::routes(routes, &data.config))

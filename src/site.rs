@@ -24,11 +24,11 @@ pub fn public_routes(routes: &mut ServiceConfig) {
     pages.register(routes);
 }
 
-/// Registers all pages, in the order in which somebody meets them.
+/// Registers all pages, those that are asked most first.
 pub fn routes(routes: &mut ServiceConfig, config: &Config) {
     let mut pages = Pages::default();
-    auth::routes(&mut pages);
     account::routes(&mut pages);
+    auth::routes(&mut pages);
     service::privacy::routes(&mut pages);
     service::whoami::routes(&mut pages);
     admin::routes(&mut pages);

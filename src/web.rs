@@ -14,6 +14,7 @@ pub mod gate;
 pub mod journal;
 pub mod notice;
 pub mod page;
+pub mod passage;
 pub mod preferences;
 pub mod routes;
 pub mod session;

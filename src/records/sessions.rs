@@ -195,8 +195,8 @@ pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Session, Use
         .optional())
 }
 
-/// Finds how long a session lasts, whose it is as far as their profile shows it, and the address that waits for its code: the
-/// newest if there are several.
+/// Finds how long a session lasts, whose it is as far as their profile shows it, and the address that waits for its code. (There is one
+/// at most: asking for a change ends the one before, under the lock of the account.)
 pub fn profile_of(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Life, Profile, Option<Email>)>> {
     let is_pending = verifications::user_id
         .eq(users_table::id)
@@ -206,7 +206,6 @@ pub fn profile_of(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Life, P
         .inner_join(users_table::table)
         .left_join(verifications::table.on(is_pending))
         .filter(sessions::id.eq(id))
-        .order((verifications::created_at.desc(), verifications::id.desc()))
         .select((Life::as_select(), Profile::as_select(), verifications::email.nullable()))
         .get_result(conn)
         .optional())

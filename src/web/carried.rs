@@ -6,13 +6,11 @@
 
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
 use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -152,33 +150,25 @@ pub fn take_returned(req: &HttpRequest, user: &Id) -> Option<Carried> {
     Some(carried)
 }
 
-/// Keeps each form beside its request, and sends it on its way when another page comes first.
-///
-/// # Errors
-/// A form that cannot be read, and the inner ones.
-pub async fn around<B: MessageBody + 'static>(
-    mut req: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let is_form = *req.method() == Method::POST && forms::is_urlencoded(req.headers());
-    // For a page that there is not.
-    if is_form && req.match_pattern().is_some() {
-        keep(&mut req).await;
-    }
-    let mut answer = next.call(req).await?;
+/// Sends the form of a request on its way when another page comes first.
+pub fn send_on<B>(answer: &mut ServiceResponse<B>) {
     let why = match answer.response().error().and_then(|error| error.as_error::<HttpError>()) {
         Some(HttpError::Redirect(Redirect::SignInNeeded(..))) => Why::SignIn,
         Some(HttpError::Redirect(Redirect::ConfirmNeeded(_))) => Why::Confirm,
-        _ => return Ok(answer),
+        _ => return,
     };
     if let Some((app, carried)) = waiting(answer.request(), why) {
         let cookie = carried.cookie(&app).unwrap_or_else(|| TOO_LONG.post().cookie(&app));
         cookies::set(answer.headers_mut(), &cookie);
     }
-    Ok(answer)
 }
 
-async fn keep(req: &mut ServiceRequest) {
+/// Keeps the form of a request beside it, where there is a page for it.
+pub async fn keep(req: &mut ServiceRequest) {
+    let is_form = *req.method() == Method::POST && forms::is_urlencoded(req.headers());
+    if !is_form || req.match_pattern().is_none() {
+        return;
+    }
     let Ok(app) = app_of(req.request()) else { return };
     let payload = req.take_payload();
     let body = forms::body(payload).await;

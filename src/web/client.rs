@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{HeaderMap, USER_AGENT};
+use actix_web::http::header::{HeaderMap, HeaderName, USER_AGENT};
 use actix_web::{FromRequest, HttpRequest, dev, web};
 use ipnet::IpNet;
 
@@ -14,6 +14,9 @@ use crate::app::App;
 use crate::identity::visible_line;
 use crate::limits::{Limit, LimitKey};
 use crate::records::events::Source;
+
+/// What proxies say about who asked them.
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The browser that asks.
 #[derive(Clone, Debug)]
@@ -120,7 +123,7 @@ fn ip(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     if !is_proxy(peer, trusted) {
         return nearest;
     }
-    let hops = headers.get_all("x-forwarded-for").flat_map(|line| line.to_str().unwrap_or("?").split(','));
+    let hops = headers.get_all(X_FORWARDED_FOR).flat_map(|line| line.to_str().unwrap_or("?").split(','));
     let mut nearest = nearest;
     for hop in hops.collect::<Vec<_>>().into_iter().rev() {
         nearest = parse_hop(hop.trim()).unwrap_or(NOBODY);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -19,7 +19,7 @@ use crate::paths::admin::ADMIN;
 use crate::paths::auth::SIGN_IN;
 use crate::paths::service::{HEALTHZ, READYZ};
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Lets a request in, or not. Refuses before a single byte of the body is read.
 ///
@@ -83,24 +83,13 @@ fn check_network(config: &Config, req: &ServiceRequest, ip: IpAddr) -> Result<()
 /// `CrossOriginProtection`.)
 ///
 /// # Errors
-/// The inner ones; what it refuses is an answer, so that its page knows who is looking.
-pub async fn check_origin<B: MessageBody>(
-    req: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let is_reading = matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let refused = if is_reading {
-        None
-    } else {
-        match req.app_data::<web::Data<App>>() {
-            Some(app) => why_cross_site(&app.config, req.headers()),
-            None => Some("no application".to_owned()),
-        }
-    };
-    match refused {
-        None => Ok(next.call(req).await?.map_into_left_body()),
-        Some(why) => Ok(req.error_response(HttpError::CrossSite(why)).map_into_right_body()),
+/// Why a request is refused.
+pub fn check_origin(req: &ServiceRequest) -> Result<(), HttpError> {
+    if matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
     }
+    let app = super::app_of(req.request())?;
+    why_cross_site(&app.config, req.headers()).map_or(Ok(()), |why| Err(HttpError::CrossSite(why)))
 }
 
 fn why_cross_site(config: &Config, headers: &HeaderMap) -> Option<String> {

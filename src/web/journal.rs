@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 
 use super::client;
@@ -26,8 +26,9 @@ const MAX_TOLD: usize = 100;
 pub struct Entry {
     /// Given by a proxy of ours, or made up.
     pub id: String,
-    /// The method and the route. Not the path, which may hold the secret of a link.
-    route: String,
+    method: Method,
+    /// Not the path, which may hold the secret of a link.
+    route: Option<String>,
     ip: IpAddr,
     began: Instant,
 }
@@ -44,7 +45,8 @@ impl Entry {
         let given = req.headers().get(X_REQUEST_ID).filter(|_| is_of_proxy).and_then(|id| id.to_str().ok());
         Self {
             id: given.filter(|id| is_name(id)).map_or_else(random_name, str::to_owned),
-            route: format!("{} {}", req.method(), req.match_pattern().unwrap_or_else(|| "-".to_owned())),
+            method: req.method().clone(),
+            route: req.match_pattern(),
             ip: client::ip_of(req, trusted),
             began: Instant::now(),
         }
@@ -76,15 +78,20 @@ impl Entry {
             "{} {} \"{}\" {} ms {}",
             self.ip,
             status.as_u16(),
-            self.route,
+            self.asked(),
             self.began.elapsed().as_millis(),
             self.id
         );
     }
 
     fn write(&self, level: log::Level, status: StatusCode, why: &str) {
-        let Self { id, route, ip, .. } = self;
-        log::log!(level, "request {id} from {ip} to \"{route}\" refused with {}: {why}", status.as_u16());
+        let Self { id, ip, .. } = self;
+        let asked = self.asked();
+        log::log!(level, "request {id} from {ip} to \"{asked}\" refused with {}: {why}", status.as_u16());
+    }
+
+    fn asked(&self) -> String {
+        format!("{} {}", self.method, self.route.as_deref().unwrap_or("-"))
     }
 
     /// Tells the proxy the name of the request.
@@ -103,7 +110,7 @@ fn is_name(id: &str) -> bool {
 /// Somebody forwards visitors to us and is not in `TRUSTED_PROXIES`: then all of them have its address. Told once for each.
 fn warn_of_forgotten_proxy(req: &ServiceRequest) {
     static TOLD: Mutex<BTreeSet<IpAddr>> = Mutex::new(BTreeSet::new());
-    let Some(peer) = req.peer_addr().filter(|_| req.headers().contains_key("x-forwarded-for")) else {
+    let Some(peer) = req.peer_addr().filter(|_| req.headers().contains_key(client::X_FORWARDED_FOR)) else {
         return;
     };
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);

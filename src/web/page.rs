@@ -53,7 +53,7 @@ pub fn too_many(wait: Duration, page: impl Template + 'static) -> Answer {
 
 /// Shows a page with that status.
 pub fn with_status(status: StatusCode, page: impl Template + 'static) -> Answer {
-    Content::Page(status, Box::new(move |view| page.render_with_values(view))).into()
+    Content::Page(status, Box::new(move |view| draw(&page, view))).into()
 }
 
 /// Leads to another page, after something was done.
@@ -63,7 +63,16 @@ pub fn see_other(path: impl Into<String>) -> Answer {
 
 /// Renders a page.
 pub fn render(status: StatusCode, page: &impl Template, view: &View) -> HttpResponse {
-    html(status, page.render_with_values(view))
+    html(status, draw(page, view))
+}
+
+/// Most pages fit in it: what grows is copied each time that it does.
+const ROOM: usize = 8 * 1024;
+
+fn draw(page: &impl Template, view: &View) -> askama::Result<String> {
+    let mut html = String::with_capacity(ROOM);
+    page.render_into_with_values(&mut html, view)?;
+    Ok(html)
 }
 
 fn html(status: StatusCode, rendered: askama::Result<String>) -> HttpResponse {

@@ -17,12 +17,19 @@ pub struct Preferences {
     pub role: Role,
 }
 
+impl Default for Preferences {
+    fn default() -> Self {
+        Self { theme: Theme::default(), zone: Zone::utc(), role: Role::User }
+    }
+}
+
 impl Preferences {
     /// Reads them; each that is missing or unreadable is the usual one.
     pub fn read(req: &HttpRequest) -> Self {
         let app = app_of(req).ok();
         let cookie = app.and_then(|app| cookies::get(req, &app.config, cookies::PREFERENCES));
-        let mut words = cookie.as_ref().map(Cookie::value).unwrap_or_default().split('|');
+        let Some(cookie) = cookie else { return Self::default() };
+        let mut words = cookie.value().split('|');
         let mut next = || words.next().unwrap_or_default();
         Self {
             theme: Theme::parse(next()).unwrap_or_default(),

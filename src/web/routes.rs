@@ -2,24 +2,42 @@
 //! 405 with `Allow` otherwise, and a path without its last slash leads to the right one.
 
 use std::collections::BTreeMap;
+use std::future::{Ready, ready};
 
+use actix_web::dev::Payload;
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, Scope, web};
 
 use super::errors::{HttpError, Redirect};
+use crate::identity::Role;
 use crate::paths;
 
 /// Something at a path, for the router.
-pub struct Page {
-    /// What stands before the first hole of its path; empty where there is none.
-    prefix: &'static str,
-    resource: Resource,
+pub enum Page {
+    /// At one path, or at one for each word that may stand in its only hole.
+    Plain(Vec<Resource>),
+    /// Behind a beginning, at whatever fills the holes.
+    Pattern(&'static str, Resource),
+}
+
+/// The role in the address of a page for one kind of account.
+pub struct Door(pub Role);
+
+impl FromRequest for Door {
+    type Error = HttpError;
+    type Future = Ready<Result<Self, HttpError>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let word = req.path().trim_end_matches('/').rsplit('/').next();
+        ready(word.and_then(Role::parse).map(Self).ok_or(HttpError::NotFound))
+    }
 }
 
 /// All pages on their way to the router, which tries one after the other. Those whose path has no holes come first, since a text is
-/// compared in no time and a pattern is not; the others in a scope for each beginning, so that only those with the same one are tried.
+/// compared in no time and a pattern is not, in the order in which they are added; the others in a scope for each beginning, so that only
+/// those with the same one are tried.
 #[derive(Default)]
 pub struct Pages {
     plain: Vec<Resource>,
@@ -33,7 +51,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    Page::at(path, |at| at.route(reading().to(get)), "GET, HEAD")
+    Page::at(path, move |at| at.route(reading().to(get.clone())), "GET, HEAD")
 }
 
 /// A page with a form that is sent to its own address.
@@ -46,7 +64,11 @@ where
     B: FromRequest + 'static,
     G::Output: Responder + 'static,
 {
-    Page::at(path, |at| at.route(reading().to(get)).route(web::post().to(post)), "GET, HEAD, POST")
+    Page::at(
+        path,
+        move |at| at.route(reading().to(get.clone())).route(web::post().to(post.clone())),
+        "GET, HEAD, POST",
+    )
 }
 
 /// What front ends of other origins may read: they ask first, by OPTIONS.
@@ -59,8 +81,8 @@ where
     B: FromRequest + 'static,
     G::Output: Responder + 'static,
 {
-    let asking = web::method(Method::OPTIONS).to(preflight);
-    Page::at(path, |at| at.route(reading().to(get)).route(asking), "GET, HEAD, OPTIONS")
+    let asking = move || web::method(Method::OPTIONS).to(preflight.clone());
+    Page::at(path, move |at| at.route(reading().to(get.clone())).route(asking()), "GET, HEAD, OPTIONS")
 }
 
 /// Something that is only done, by a form on another page: whoever comes here by a reload or a bookmark is led to that page.
@@ -78,9 +100,13 @@ where
         let path = owner.fill(|hole| req.match_info().get(hole).unwrap_or_default().to_owned());
         // What fills a hole came decoded: nothing but words may stand in a header again.
         let led = if is_plain(&path) { Redirect::Elsewhere(path).into() } else { HttpError::NotFound };
-        std::future::ready(Err::<&str, HttpError>(led))
+        ready(Err::<&str, HttpError>(led))
     };
-    Page::at(path, |at| at.route(reading().to(lead)).route(web::post().to(post)), "GET, HEAD, POST")
+    Page::at(
+        path,
+        move |at| at.route(reading().to(lead)).route(web::post().to(post.clone())),
+        "GET, HEAD, POST",
+    )
 }
 
 fn reading() -> Route {
@@ -94,21 +120,26 @@ fn get_or_head() -> impl Guard {
 impl Page {
     fn at<const N: usize>(
         path: paths::Route<N>,
-        routes: impl FnOnce(Resource) -> Resource,
+        routes: impl Fn(Resource) -> Resource,
         methods: &'static str,
     ) -> Self {
-        let refuse = move || std::future::ready(Err::<&str, _>(HttpError::NotAllowed(methods)));
-        let (prefix, pattern) = path.split();
-        Self { prefix, resource: routes(web::resource(pattern)).default_service(web::to(refuse)) }
+        let refuse = move || ready(Err::<&str, _>(HttpError::NotAllowed(methods)));
+        let resource = |path: &str| routes(web::resource(path)).default_service(web::to(refuse));
+        if let Some(paths) = path.all() {
+            Self::Plain(paths.iter().map(|path| resource(path)).collect())
+        } else {
+            let (prefix, pattern) = path.split();
+            Self::Pattern(prefix, resource(pattern))
+        }
     }
 }
 
 impl Pages {
     /// Adds a page.
     pub fn service(&mut self, page: Page) -> &mut Self {
-        match page.prefix {
-            "" => self.plain.push(page.resource),
-            prefix => self.scopes.entry(prefix).or_default().push(page.resource),
+        match page {
+            Page::Plain(resources) => self.plain.extend(resources),
+            Page::Pattern(prefix, resource) => self.scopes.entry(prefix).or_default().push(resource),
         }
         self
     }

@@ -52,7 +52,7 @@ impl View {
     /// Never, in a server that `server::serve` built.
     pub fn of(req: &HttpRequest, notices: &[&Notice]) -> Result<Self, HttpError> {
         let preferences = Preferences::read(req);
-        let mut view = Self::of_stranger(req)?;
+        let mut view = Stranger::of(req)?.view();
         let parts = Rc::make_mut(&mut view.0);
         parts.signed_in = req.extensions().get::<SignedInAs>().cloned();
         (parts.theme, parts.zone) = match &parts.signed_in {
@@ -64,32 +64,51 @@ impl View {
         Ok(view)
     }
 
-    /// Gathers it without a look at a cookie: reading one keeps all of them, and the gate may have to drop them yet.
+    /// Notes that the page is a form that was refused.
+    pub fn mark_refused(&mut self) {
+        Rc::make_mut(&mut self.0).is_refused = true;
+    }
+}
+
+/// What a view needs of a request without a look at a cookie: reading one keeps all of them, and the gate may have to drop them yet.
+pub struct Stranger {
+    language: Language,
+    path: String,
+    app: Data<App>,
+    assets: Data<Assets>,
+}
+
+impl Stranger {
+    /// Reads it.
     ///
     /// # Errors
     /// Never, in a server that `server::serve` built.
-    pub fn of_stranger(req: &HttpRequest) -> Result<Self, HttpError> {
-        let app = app_of(req)?;
+    pub fn of(req: &HttpRequest) -> Result<Self, HttpError> {
         let assets = req.app_data::<Data<Assets>>().cloned();
-        let assets = assets.ok_or_else(|| HttpError::Internal("no assets".to_owned()))?;
-        Ok(Self(Rc::new(Parts {
+        Ok(Self {
             language: language_of(req),
+            path: req.path().to_owned(),
+            app: app_of(req)?,
+            assets: assets.ok_or_else(|| HttpError::Internal("no assets".to_owned()))?,
+        })
+    }
+
+    /// Makes the view of somebody whom nobody knows.
+    pub fn view(self) -> View {
+        let Self { language, path, app, assets } = self;
+        View(Rc::new(Parts {
+            language,
             zone: Zone::utc(),
             theme: Theme::System,
             now: app.clock.now(),
-            path: req.path().to_owned(),
+            path,
             signed_in: None,
             notice: None,
             role: Role::User,
             is_refused: false,
             app,
             assets,
-        })))
-    }
-
-    /// Notes that the page is a form that was refused.
-    pub fn mark_refused(&mut self) {
-        Rc::make_mut(&mut self.0).is_refused = true;
+        }))
     }
 }
 

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use actix_session::{Session as CookieSession, SessionExt};
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, StatusCode};
-use actix_web::middleware;
 use actix_web::web::Data;
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, dev};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev};
 use diesel::QueryResult;
 use futures_util::future::LocalBoxFuture;
 
@@ -242,14 +240,7 @@ async fn look<T: SignedIn>(req: &HttpRequest) -> Result<Seen<T>, HttpError> {
 }
 
 /// Finds out who is looking at an error page, so that it keeps their header.
-///
-/// # Errors
-/// The inner ones.
-pub async fn recognise<B: MessageBody>(
-    req: ServiceRequest,
-    next: middleware::Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let answer = next.call(req).await?;
+pub async fn recognise<B>(answer: &ServiceResponse<B>) {
     let is_known = answer.request().extensions().contains::<SignedInAs>();
     if answer.response().error().is_some() && !is_known {
         // Where that cannot be found out, the page is a stranger's; why has been logged.
@@ -257,7 +248,6 @@ pub async fn recognise<B: MessageBody>(
             log::debug!("an error page is drawn for a stranger: {error}");
         }
     }
-    Ok(answer)
 }
 
 /// Stores beside the request that a session was seen: a page that only reads does not wait for a write.

@@ -13,7 +13,7 @@ mod proof;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::COOKIE;
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -41,9 +41,10 @@ use crate::web::client::Client;
 use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
+use crate::web::gate::SEC_FETCH_SITE;
 use crate::web::page::{self, Answer};
 use crate::web::preferences::Preferences;
-use crate::web::routes::{self, Pages};
+use crate::web::routes::{self, Door, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
 use candidates::{Candidates, take_tokens};
@@ -84,15 +85,14 @@ async fn choose_door(req: HttpRequest) -> Answer {
     page::see_other(SIGN_IN.to([Preferences::read(&req).role.as_str()]))
 }
 
-async fn show(_: Stranger, role: Path<String>, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
-    let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
+async fn show(_: Stranger, Door(role): Door, next: Next, req: HttpRequest) -> Answer {
     let carried = carried::take_arriving(&req, Why::SignIn).unwrap_or_default();
     let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
     let has_come_from_here =
-        req.headers().get("sec-fetch-site").is_none_or(|site| site.as_bytes() == b"same-origin");
+        req.headers().get(SEC_FETCH_SITE).is_none_or(|site| site.as_bytes() == b"same-origin");
     let keeps_no_cookies = !form.next.is_empty() && has_come_from_here && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
-    Ok(page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT]))
+    page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT])
 }
 
 /// Where somebody who gave the right password goes.
@@ -108,10 +108,9 @@ async fn submit(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    role: Path<String>,
+    Door(role): Door,
     Form(form): Form<SignInForm>,
 ) -> Result<Answer, HttpError> {
-    let role = Role::parse(&role).ok_or(HttpError::NotFound)?;
     let page = |form, problems| SignInPage { role, form, problems, keeps_no_cookies: false };
     if !form.show.is_empty() {
         return Ok(page::ok(page(form, Problems::default())));

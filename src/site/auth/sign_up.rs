@@ -6,7 +6,7 @@
 //! sign-up corrects the one before.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
@@ -31,7 +31,7 @@ use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::flow_cookie;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
-use crate::web::routes::{self, Pages};
+use crate::web::routes::{self, Door, Pages};
 use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
 
@@ -73,10 +73,10 @@ async fn show(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    role: Path<String>,
+    Door(role): Door,
     next: Next,
 ) -> Result<Answer, HttpError> {
-    let role = open_role(&app, &role)?;
+    refuse_closed(&app, role)?;
     let form = SignUpForm { next: next.as_str().to_owned(), ..began(&app, &browser).await? };
     Ok(page::ok(SignUpPage::new(&app, role, form, Problems::default())))
 }
@@ -85,10 +85,10 @@ async fn submit(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    role: Path<String>,
+    Door(role): Door,
     Form(form): Form<SignUpForm>,
 ) -> Result<Answer, HttpError> {
-    let role = open_role(&app, &role)?;
+    refuse_closed(&app, role)?;
     if form.new.only_shows() {
         return Ok(page::ok(SignUpPage::new(&app, role, form, Problems::default())));
     }
@@ -110,11 +110,11 @@ async fn began(app: &App, browser: &SignInRequest) -> Result<SignUpForm, HttpErr
     }))
 }
 
-/// The role of the page, if sign-up is open for it.
-fn open_role(app: &App, word: &str) -> Result<Role, HttpError> {
-    let role = Role::parse(word).filter(|role| role.is_open()).ok_or(HttpError::NotFound)?;
+/// Refuses where nobody, or nobody of that role, signs up by themselves.
+fn refuse_closed(app: &App, role: Role) -> Result<(), HttpError> {
     match app.config.sign_up {
-        config::SignUp::Open => Ok(role),
+        _ if !role.is_open() => Err(HttpError::NotFound),
+        config::SignUp::Open => Ok(()),
         config::SignUp::Closed => {
             let text = t("This site isn't taking new sign-ups. If you already have an account, sign in.");
             Err(ErrorPage::new(StatusCode::FORBIDDEN, t("Sign-up is closed"), text)

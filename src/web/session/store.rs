@@ -20,7 +20,6 @@ type State = HashMap<String, String>;
 pub(super) const REDIS_AWAY: &str = "redis_away";
 
 /// The session store of one worker.
-#[expect(clippy::large_enum_variant, reason = "there is one for each worker")]
 pub enum Store {
     Cookie(CookieSessionStore),
     Redis(RedisStore),
