@@ -14,6 +14,7 @@ mod media;
 mod network;
 mod origin;
 mod reader;
+mod redis;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -36,6 +37,7 @@ pub use network::{AllowedHost, Listen};
 pub use origin::PublicUrl;
 pub use reader::Errors;
 use reader::Reader;
+pub use redis::{RedisConfig, RedisPlace};
 
 use crate::identity::PasswordRules;
 
@@ -90,15 +92,6 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What is allowed but unwise, reported at every start.
     pub warnings: Vec<String>,
-}
-
-/// `REDIS_URL`, `REDIS_KEY_PREFIX`.
-#[derive(Debug, Clone)]
-pub struct RedisConfig {
-    /// May hold a password.
-    pub url: SecretString,
-    /// In front of every key, so that several sites can share one Redis.
-    pub prefix: String,
 }
 
 /// `BCRYPT_COST`, `PASSWORD_MIN_LENGTH`, `PASSWORD_PEPPER`.
@@ -191,7 +184,7 @@ impl Config {
             allowed_hosts: network::allowed_hosts(read),
             trusted_proxies,
             database: DatabaseConfig::read(read),
-            redis: redis(read),
+            redis: RedisConfig::read(read),
             mail: MailConfig::read(read, &public_url),
             brand: Brand::read(read),
             geoip_database: Some(read.text("GEOIP_DATABASE", ""))
@@ -288,15 +281,6 @@ fn secret_keys(read: &mut Reader<'_>) -> Vec<SecretString> {
         read.warn("SECRET_KEY repeats the same few characters, so it's easy to guess; to make one: openssl rand -base64 48");
     }
     keys.into_iter().map(SecretString::from).collect()
-}
-
-fn redis(read: &mut Reader<'_>) -> Option<RedisConfig> {
-    let url = read.text("REDIS_URL", "");
-    let prefix = read.text("REDIS_KEY_PREFIX", "latchkey:");
-    if !url.is_empty() && redis::Client::open(url.as_str()).is_err() {
-        read.mistake("REDIS_URL", "must look like redis://user:password@host:6379/0");
-    }
-    (!url.is_empty()).then(|| RedisConfig { url: url.into(), prefix })
 }
 
 fn passwords(read: &mut Reader<'_>) -> PasswordConfig {

@@ -8,25 +8,28 @@
 
 pub(crate) mod after_commit;
 pub(crate) mod columns;
+mod connecting;
 pub(crate) mod connection;
 mod error;
 mod inline;
+mod manager;
+mod migrating;
 mod outage;
 pub mod schema;
 mod signs;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::connection::TransactionManager;
 use diesel::r2d2::{Pool, PooledConnection};
 
-use connection::Manager;
 pub use connection::{DbConnection as Connection, MultiBackend as AnyBackend};
 pub use error::{Error, TransactionError};
 use inline::Inline;
+use manager::Manager;
 use outage::Outage;
 
 use crate::config::{self, DatabaseConfig};
@@ -35,8 +38,6 @@ use crate::config::{self, DatabaseConfig};
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than anything here should take.
 const SLOW: Duration = Duration::from_millis(500);
-/// How often a transaction is run at most, when another one was first.
-const MAX_TRANSACTION_RUNS: u32 = 6;
 
 /// The database.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct Db {
     /// Raised when a connection turns out dead: then the others of its age are not asked first.
     epoch: Arc<AtomicU64>,
     outage: Outage,
+    /// Whether a pooler gives the sessions of the server to whoever needs one.
+    shares_sessions: Arc<AtomicBool>,
     /// With SQLite alone.
     inline: Option<Arc<Inline>>,
 }
@@ -62,7 +65,7 @@ impl Db {
             .connection_timeout(Duration::from_secs(3))
             .error_handler(Box::new(LogErrors))
             .build_unchecked(manager);
-        Self { pool, epoch, outage: Outage::default(), inline }
+        Self { pool, epoch, outage: Outage::default(), shares_sessions: Arc::default(), inline }
     }
 
     /// Gives a worker a connection of its own for what is found inline: it waits for no other thread.
@@ -141,7 +144,9 @@ impl Db {
         let mut one = self.connection()?;
         one.conn.refuse_other_charsets()?;
         let mut other = self.connection()?;
-        Connection::refuse_shared_sessions(&mut one.conn, &mut other.conn)
+        let are_shared = Connection::share_sessions(&mut one.conn, &mut other.conn)?;
+        self.shares_sessions.store(are_shared, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Reads one row by a unique key. May run the query twice.
@@ -185,7 +190,7 @@ impl Db {
     }
 
     /// Runs one transaction: committed when the closure returns `Ok`, rolled back otherwise. Runs it again, six times
-    /// at most, when another transaction was first.
+    /// at most, when another transaction was first, or when its connection was lost before the COMMIT.
     ///
     /// # Errors
     /// The closure's, or `Unavailable` after five seconds.
@@ -201,20 +206,19 @@ impl Db {
             let mut run = 1;
             loop {
                 let mut pooled = db.begin().inspect_err(|error| db.note(Some(error)))?;
-                match transaction(&mut pooled.conn, &work, deadline) {
-                    Err(error)
-                        if run < MAX_TRANSACTION_RUNS && error.database().is_some_and(Error::lost_a_race) =>
-                    {
+                let ended = transaction(&mut pooled.conn, &work, deadline);
+                let error = ended.error().and_then(E::database);
+                if let Some(error) = error {
+                    db.note_lost(error);
+                }
+                drop(pooled);
+                match ended {
+                    Ended::Undone(error) if error.database().is_some_and(|error| error.may_go_again(run)) => {
                         run += 1;
                     }
-                    done => {
-                        let error = done.as_ref().err().and_then(E::database);
-                        if let Some(error) = error {
-                            db.note_lost(error);
-                        }
-                        drop(pooled);
-                        db.note(error);
-                        return done;
+                    ended => {
+                        db.note(ended.error().and_then(E::database));
+                        return ended.into();
                     }
                 }
             }
@@ -224,18 +228,22 @@ impl Db {
 
     /// A connection with a transaction begun on it. Nothing has happened yet, so a dead one is no harm.
     fn begin(&self) -> Result<PooledConnection<Manager>, Error> {
-        let mut pooled = self.connection()?;
-        match pooled.conn.begin_write().map_err(Error::from) {
-            Ok(()) => Ok(pooled),
+        match self.begin_once() {
             Err(error) if error.is_lost() => {
                 self.note_lost(&error);
-                drop(pooled);
-                let mut pooled = self.connection()?;
-                pooled.conn.begin_write()?;
-                Ok(pooled)
+                self.begin_once()
             }
-            Err(error) => Err(error),
+            begun => begun,
         }
+    }
+
+    fn begin_once(&self) -> Result<PooledConnection<Manager>, Error> {
+        let mut pooled = self.connection()?;
+        pooled.conn.begin_write()?;
+        if self.shares_sessions.load(Ordering::Relaxed) {
+            pooled.conn.limit_transaction()?;
+        }
+        Ok(pooled)
     }
 
     /// Notes how a piece of work went. What went well ends an outage only if a write does, too: a database that has become
@@ -250,7 +258,8 @@ impl Db {
 
     fn takes_writes(&self) -> bool {
         let deadline = Instant::now() + QUERY_TIMEOUT;
-        self.begin().is_ok_and(|mut pooled| transaction(&mut pooled.conn, write_nothing, deadline).is_ok())
+        let written = self.begin().map(|mut pooled| transaction(&mut pooled.conn, write_nothing, deadline));
+        matches!(written, Ok(Ended::Committed(())))
     }
 
     /// Gives up every connection that is as old as one that turned out dead.
@@ -278,28 +287,60 @@ fn write_nothing(conn: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
+/// How a transaction ended.
+enum Ended<T, E> {
+    Committed(T),
+    /// Nothing of it happened.
+    Undone(E),
+    /// The answer to its COMMIT was lost: whether it took place cannot be known.
+    Unknown(E),
+}
+
+impl<T, E> Ended<T, E> {
+    fn error(&self) -> Option<&E> {
+        match self {
+            Self::Committed(_) => None,
+            Self::Undone(error) | Self::Unknown(error) => Some(error),
+        }
+    }
+}
+
+impl<T, E> From<Ended<T, E>> for Result<T, E> {
+    fn from(ended: Ended<T, E>) -> Self {
+        match ended {
+            Ended::Committed(value) => Ok(value),
+            Ended::Undone(error) | Ended::Unknown(error) => Err(error),
+        }
+    }
+}
+
 /// Runs what stands between the beginning of a transaction and its end. Nothing is committed after `deadline`: the
-/// person who waited has already seen that it did not work. (Whether a COMMIT whose answer is lost took place cannot be
-/// known.)
+/// person who waited has already seen that it did not work.
 fn transaction<T, E: TransactionError>(
     conn: &mut Connection,
     work: impl Fn(&mut Connection) -> Result<T, E>,
     deadline: Instant,
-) -> Result<T, E> {
+) -> Ended<T, E> {
     type Transactions = <Connection as diesel::Connection>::TransactionManager;
     after_commit::forget();
     let in_time = || if Instant::now() < deadline { Ok(()) } else { Err(E::from(too_late())) };
     match in_time().and_then(|()| work(conn)).and_then(|value| in_time().map(|()| value)) {
-        Ok(value) => {
-            Transactions::commit_transaction(conn).map_err(Error::from)?;
-            after_commit::run();
-            Ok(value)
-        }
+        Ok(value) => match Transactions::commit_transaction(conn).map_err(Error::from) {
+            Ok(()) => {
+                after_commit::run();
+                Ended::Committed(value)
+            }
+            Err(error) if error.is_lost() => Ended::Unknown(error.into()),
+            Err(error) => Ended::Undone(error.into()),
+        },
         Err(refusal) => {
-            if let Err(error) = Transactions::rollback_transaction(conn) {
+            let is_lost = refusal.database().is_some_and(Error::is_lost);
+            if let Err(error) = Transactions::rollback_transaction(conn)
+                && !is_lost
+            {
                 log::warn!("a transaction was rolled back already: {error}");
             }
-            Err(refusal)
+            Ended::Undone(refusal)
         }
     }
 }

@@ -3,19 +3,19 @@
 //! A breaker keeps a Redis that hangs from holding every request for the whole timeout: after a failure the
 //! connection answers "unavailable" at once, until it is time for one more try.
 
+mod source;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
-use secrecy::ExposeSecret;
+use redis::RedisError;
+
+pub use source::Link;
+use source::Source;
 
 use crate::config::RedisConfig;
 use crate::identity::random_name;
 
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(400);
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long nobody tries again after a failure.
 const COOLING: Duration = Duration::from_millis(300);
 
@@ -32,15 +32,14 @@ pub struct Unavailable;
 /// A worker's connection to Redis.
 #[derive(Clone)]
 pub struct RedisConnection {
-    client: Client,
     prefix: Arc<str>,
     state: Arc<Mutex<State>>,
-    connecting: Arc<tokio::sync::Mutex<()>>,
+    source: Arc<tokio::sync::Mutex<Source>>,
 }
 
 #[derive(Default)]
 struct State {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Link>,
     closed_until: Option<Instant>,
     was_away: bool,
 }
@@ -49,15 +48,12 @@ impl RedisConnection {
     /// Prepares a connection that is made when first used.
     ///
     /// # Errors
-    /// When the URL is none.
+    /// When an address is none.
     pub fn new(config: &RedisConfig) -> Result<Self, RedisError> {
-        let settings = TcpSettings::default().set_nodelay(true);
-        let info = config.url.expose_secret().into_connection_info()?.set_tcp_settings(settings);
         Ok(Self {
-            client: Client::open(info)?,
             prefix: config.prefix.as_str().into(),
             state: Arc::default(),
-            connecting: Arc::default(),
+            source: Arc::new(tokio::sync::Mutex::new(Source::new(&config.place)?)),
         })
     }
 
@@ -70,10 +66,7 @@ impl RedisConnection {
     ///
     /// # Errors
     /// [`Unavailable`] when there is no answer in time, or one that means that Redis cannot serve now.
-    pub async fn run<T>(
-        &self,
-        call: impl AsyncFn(MultiplexedConnection) -> Result<T, RedisError>,
-    ) -> Result<T, Unavailable> {
+    pub async fn run<T>(&self, call: impl AsyncFn(Link) -> Result<T, RedisError>) -> Result<T, Unavailable> {
         match call(self.connection().await?).await {
             // Redis closed it, to start again or because it was idle: that alone is no failure.
             Err(error) if error.is_connection_dropped() => {
@@ -109,19 +102,16 @@ impl RedisConnection {
         self.prove().await.is_ok()
     }
 
-    async fn connection(&self) -> Result<MultiplexedConnection, Unavailable> {
+    async fn connection(&self) -> Result<Link, Unavailable> {
         if let Some(connection) = self.open()? {
             return Ok(connection);
         }
         // One connects; those who come in the meantime wait for what it finds.
-        let _turn = self.connecting.lock().await;
+        let mut source = self.source.lock().await;
         if let Some(connection) = self.open()? {
             return Ok(connection);
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        match self.client.get_multiplexed_async_connection_with_config(&config).await {
+        match source.connect().await {
             Ok(connection) => {
                 let mut state = self.lock();
                 state.connection = Some(connection.clone());
@@ -133,7 +123,7 @@ impl RedisConnection {
     }
 
     /// The connection, if there is one; nothing when it is time to make one.
-    fn open(&self) -> Result<Option<MultiplexedConnection>, Unavailable> {
+    fn open(&self) -> Result<Option<Link>, Unavailable> {
         let state = self.lock();
         match (&state.connection, state.closed_until) {
             (Some(connection), _) => Ok(Some(connection.clone())),

@@ -13,6 +13,8 @@ pub struct DatabaseConfig {
     pub backend: Backend,
     /// The file of SQLite, else the whole URL; it may hold a password.
     pub place: SecretString,
+    /// Further servers of the same cluster, for when that one does not serve (MySQL; the client of PostgreSQL sees to it itself).
+    pub others: Vec<SecretString>,
     /// Whether a connection without TLS is refused, where the client does not see to it (MySQL).
     pub demands_tls: bool,
     /// Connections at most.
@@ -39,7 +41,8 @@ impl DatabaseConfig {
     }
 
     fn new(backend: Backend, place: String) -> Self {
-        Self { backend, place: place.into(), demands_tls: false, pool_size: default_pool_size() }
+        let pool_size = default_pool_size();
+        Self { backend, place: place.into(), others: Vec::new(), demands_tls: false, pool_size }
     }
 
     /// The database of that URL, with as many connections as usual. By scheme, never by trial: SQLite would take any text for the
@@ -120,9 +123,21 @@ fn postgres(url: &str) -> Result<DatabaseConfig, &'static str> {
 /// What diesel's client of MySQL reads of a URL.
 const MYSQL_OPTIONS: [&str; 5] = ["ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket"];
 
+/// A server, or several of one cluster: `user:password@one,two:3307,three/name`.
+fn mysql(servers: &str) -> Result<DatabaseConfig, &'static str> {
+    let (authority, place) = servers.split_at(servers.find(['/', '?']).unwrap_or(servers.len()));
+    let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
+    let at = if authority.contains('@') { "@" } else { "" };
+    let one = |host| one_mysql(&format!("{user}{at}{host}{place}"));
+    let mut all = hosts.split(',').map(one);
+    let first = all.next().ok_or("must name a host")??;
+    let others = all.map(|other| other.map(|other| other.place)).collect::<Result<_, _>>()?;
+    Ok(DatabaseConfig { others, ..first })
+}
+
 /// The client of MySQL ignores what it does not know, and takes `localhost` for the socket whatever the port; neither may happen
 /// in silence.
-fn mysql(server: &str) -> Result<DatabaseConfig, &'static str> {
+fn one_mysql(server: &str) -> Result<DatabaseConfig, &'static str> {
     if !cfg!(feature = "mysql") {
         return Err(
             "names MySQL, but this binary was built without it; build one with: cargo build --features mysql",
@@ -216,6 +231,15 @@ mod tests {
         }
         let (_, with_port) = place("mariadb://a:b@localhost:13306/n").unwrap();
         assert_eq!(with_port, "mysql://a:b@127.0.0.1:13306/n");
+        let cluster =
+            DatabaseConfig::of_url("mysql://a:b@one,two:3307,localhost:3308/n?ssl_mode=REQUIRED").unwrap();
+        let others: Vec<&str> = cluster.others.iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(cluster.place.expose_secret(), "mysql://a:b@one/n?ssl_mode=REQUIRED");
+        assert_eq!(
+            others,
+            ["mysql://a:b@two:3307/n?ssl_mode=REQUIRED", "mysql://a:b@127.0.0.1:3308/n?ssl_mode=REQUIRED"]
+        );
+        assert!(place("mysql://a:b@one,/n").is_err() && place("mysql://a:b@one:x,two/n").is_err());
         let (_, socket) = place("mysql://a:b@localhost/n").unwrap();
         assert_eq!(socket, "mysql://a:b@localhost/n");
     }

@@ -1,22 +1,15 @@
 //! A connection to whichever database `DATABASE_URL` names, and the pool's way to make one.
 //!
 //! The derive writes the common subset of all its variants: no RETURNING, no ON CONFLICT, no boolean. What differs
-//! between the back ends (how a transaction begins, how instances take turns to migrate, how a session is set up)
-//! stands in this file and nowhere else.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+//! between the back ends stands here (how a transaction begins), in `connecting` (how a session is set up) and in `migrating` (how
+//! instances take turns).
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
-use diesel::r2d2::ManageConnection;
-use diesel::result::Error::QueryBuilderError;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-
-use secrecy::ExposeSecret;
+#[cfg(feature = "postgres")]
+use diesel::sql_types::Integer;
 
 use super::Error;
-use crate::config::{Backend, DatabaseConfig};
 
 /// A connection to one of the databases that we support.
 #[derive(diesel::MultiConnection)]
@@ -47,148 +40,6 @@ macro_rules! on_backend {
     };
 }
 pub(crate) use on_backend;
-
-/// A connection in the pool.
-pub(super) struct Pooled {
-    pub(super) conn: DbConnection,
-    /// When it was made, in restarts of the server that we have noticed.
-    epoch: u64,
-}
-
-/// Makes connections for the pool.
-#[derive(Clone)]
-pub(super) struct Manager {
-    config: DatabaseConfig,
-    epoch: Arc<AtomicU64>,
-}
-
-impl Manager {
-    pub(super) fn new(config: DatabaseConfig, epoch: Arc<AtomicU64>) -> Self {
-        Self { config, epoch }
-    }
-}
-
-impl ManageConnection for Manager {
-    type Connection = Pooled;
-    type Error = diesel::r2d2::Error;
-
-    fn connect(&self) -> Result<Pooled, Self::Error> {
-        let epoch = self.epoch.load(Ordering::SeqCst);
-        Ok(Pooled { conn: connect(&self.config)?, epoch })
-    }
-
-    /// Costs no trip: one connection that turned out dead condemns all that are as old.
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Self::Error> {
-        if pooled.epoch == self.epoch.load(Ordering::SeqCst) {
-            Ok(())
-        } else {
-            Err(diesel::r2d2::Error::QueryError(diesel::result::Error::BrokenTransactionManager))
-        }
-    }
-
-    fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        type Transactions = <DbConnection as diesel::Connection>::TransactionManager;
-        std::thread::panicking() || Transactions::is_broken_transaction_manager(&mut pooled.conn)
-    }
-}
-
-fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r2d2::Error> {
-    use diesel::r2d2::Error::{ConnectionError, QueryError};
-    let place = config.place.expose_secret();
-    match config.backend {
-        #[cfg(feature = "sqlite")]
-        Backend::Sqlite => {
-            let mut conn = diesel::sqlite::SqliteConnection::establish(place).map_err(ConnectionError)?;
-            conn.batch_execute(SQLITE_SESSION).map_err(QueryError)?;
-            Ok(DbConnection::Sqlite(conn))
-        }
-        #[cfg(feature = "postgres")]
-        Backend::Postgres => {
-            let url = with_system_authorities(&impatient(place));
-            let mut conn = diesel::pg::PgConnection::establish(&url).map_err(ConnectionError)?;
-            conn.batch_execute(POSTGRES_SESSION).map_err(QueryError)?;
-            Ok(DbConnection::Postgres(conn))
-        }
-        #[cfg(feature = "mysql")]
-        Backend::Mysql => {
-            let mut conn = diesel::mysql::MysqlConnection::establish(place).map_err(ConnectionError)?;
-            conn.batch_execute(MYSQL_SESSION).map_err(QueryError)?;
-            if config.demands_tls {
-                require_tls(&mut conn)?;
-            }
-            Ok(DbConnection::Mysql(conn))
-        }
-        // The settings refused it already.
-        #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
-        other => {
-            Err(ConnectionError(diesel::ConnectionError::BadConnection(format!("not built for {other:?}"))))
-        }
-    }
-}
-
-/// A server whose machine is gone answers nothing at all: five seconds are enough, unless the URL says otherwise.
-#[cfg(feature = "postgres")]
-fn impatient(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in [("connect_timeout", "3"), ("tcp_user_timeout", "5000")] {
-        if !url.contains(name) {
-            let joint = if url.contains('?') { '&' } else { '?' };
-            url = format!("{url}{joint}{name}={value}");
-        }
-    }
-    url
-}
-
-/// Where the URL asks for a certificate that is verified and names no authorities, those of the system count. (libpq looks into the
-/// home of its user, and `system` into the folder of an OpenSSL that nobody installed.)
-#[cfg(feature = "postgres")]
-fn with_system_authorities(url: &str) -> String {
-    let url = url.replace("&sslrootcert=system", "").replace("sslrootcert=system", "");
-    if !url.contains("sslmode=verify-") || url.contains("sslrootcert=") {
-        return url;
-    }
-    let Some(store) = openssl_probe::probe().cert_file else { return url };
-    format!("{url}&sslrootcert={}", store.display())
-}
-
-/// Refuses a connection in clear: the client takes REQUIRED for a wish.
-#[cfg(feature = "mysql")]
-fn require_tls(conn: &mut diesel::mysql::MysqlConnection) -> Result<(), diesel::r2d2::Error> {
-    #[derive(diesel::QueryableByName)]
-    struct Cipher {
-        #[diesel(sql_type = diesel::sql_types::Text)]
-        value: String,
-    }
-    let query = "SELECT VARIABLE_VALUE AS value FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'";
-    let newer = query.replace("information_schema.SESSION_STATUS", "performance_schema.session_status");
-    let cipher = diesel::sql_query(query)
-        .get_result::<Cipher>(conn)
-        .or_else(|_| diesel::sql_query(newer).get_result::<Cipher>(conn))
-        .map_err(diesel::r2d2::Error::QueryError)?;
-    if cipher.value.is_empty() {
-        let why =
-            "DATABASE_URL asks for TLS (ssl_mode=REQUIRED), but the connection isn't encrypted; add ssl_ca";
-        return Err(diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(
-            why.to_owned(),
-        )));
-    }
-    Ok(())
-}
-
-/// FULL: what was acknowledged survives a power cut. `secure_delete`: what is erased is gone from the file, too.
-/// `busy_timeout` first: the others may have to wait.
-#[cfg(feature = "sqlite")]
-const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-    PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;";
-/// Nobody waits for an answer for longer than five seconds (see `QUERY_TIMEOUT`), so neither does the server.
-#[cfg(feature = "postgres")]
-const POSTGRES_SESSION: &str = "SET timezone = 'UTC'; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
-    SET idle_in_transaction_session_timeout = '30s'; SET application_name = 'latchkey'; \
-    SET client_encoding = 'UTF8'";
-/// READ COMMITTED as PostgreSQL has it: what waits for a row sees the row as it is then. Strict: no silent cut.
-#[cfg(feature = "mysql")]
-const MYSQL_SESSION: &str = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE', \
-    innodb_lock_wait_timeout = 3; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 impl DbConnection {
     /// Begins a transaction that will write. On SQLite the write lock is taken at once: a transaction that
@@ -236,83 +87,78 @@ impl DbConnection {
         }
     }
 
-    /// Refuses a pooler that gives two connections one session, as `PgBouncer` does with `pool_mode=transaction`: what one prepared or
-    /// set, the other one would meet.
-    pub(super) fn refuse_shared_sessions(one: &mut Self, other: &mut Self) -> Result<(), Error> {
+    /// Limits how long the transaction that has just begun may wait, where the session that it has is nobody's and keeps no setting.
+    pub(super) fn limit_transaction(&mut self) -> QueryResult<()> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(inner) => inner.batch_execute(
+                "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '3s'; \
+                 SET LOCAL idle_in_transaction_session_timeout = '30s'",
+            ),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Ok(()),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => Ok(()),
+        }
+    }
+
+    /// Finds out whether a pooler gives two connections one session, as `PgBouncer` does with `pool_mode=transaction`. Refuses one
+    /// that does not keep apart what they prepare: each would meet the other one's statements under its own names.
+    pub(super) fn share_sessions(one: &mut Self, other: &mut Self) -> Result<bool, Error> {
         match (one, other) {
             #[cfg(feature = "postgres")]
             (Self::Postgres(one), Self::Postgres(other)) => {
-                const PID: &str = "SELECT pg_backend_pid()::text AS value";
                 let before = one_text(one, PID)?;
                 // While the other one keeps its session, the first can only have got its own again, if it has one.
                 let (theirs, after) = other
                     .transaction(|other| QueryResult::Ok((one_text(other, PID)?, one_text(one, PID)?)))?;
                 if before == after && before != theirs {
-                    return Ok(());
+                    return Ok(false);
                 }
-                Err(Error::Unfit(
-                    "DATABASE_URL leads to a pooler that gives one session to several connections; set pool_mode=session in PgBouncer, or connect directly",
-                ))
+                keep_apart(one, other).map(|()| true).map_err(|error| {
+                    if error.to_string().contains("prepared statement") {
+                        Error::Unfit(
+                            "DATABASE_URL leads to a pooler that mixes up what its clients prepare; use PgBouncer 1.21 or newer with max_prepared_statements, set pool_mode=session, or connect directly",
+                        )
+                    } else {
+                        error.into()
+                    }
+                })
             }
             #[expect(clippy::allow_attributes, reason = "reached only with those features")]
             #[allow(unreachable_patterns, reason = "reached only with those features")]
-            _ => Ok(()),
+            _ => Ok(false),
         }
     }
+}
 
-    /// Runs the migrations that are missing, all instances taking turns; returns how many there were.
-    ///
-    /// # Errors
-    /// Also when the database is newer than this program.
-    pub(super) fn migrate(&mut self) -> QueryResult<usize> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(inner) => {
-                const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-                if is_up_to_date(inner, &MIGRATIONS)? {
-                    return Ok(0);
-                }
-                AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN IMMEDIATE")?;
-                let done = run_migrations(inner, MIGRATIONS);
-                match &done {
-                    Ok(_) => AnsiTransactionManager::commit_transaction(inner)?,
-                    Err(_) => AnsiTransactionManager::rollback_transaction(inner)?,
-                }
-                done
-            }
-            #[cfg(feature = "postgres")]
-            Self::Postgres(inner) => {
-                const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-                // Before anything is asked of the server that only an owner of tables may: the role that serves need not be one.
-                if is_up_to_date(inner, &MIGRATIONS)? {
-                    return Ok(0);
-                }
-                inner.transaction(|inner| {
-                    // Ends with the transaction, whatever becomes of this connection or of a pooler's. The number is ours alone.
-                    inner.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")?;
-                    let got: bool =
-                        diesel::select(pg_try_advisory_xact_lock(7_241_906_328)).get_result(inner)?;
-                    if !got {
-                        log::info!("waiting for another instance, which brings the database up to date");
-                        diesel::select(pg_advisory_xact_lock(7_241_906_328)).execute(inner)?;
-                    }
-                    run_migrations(inner, MIGRATIONS)
-                })
-            }
-            #[cfg(feature = "mysql")]
-            Self::Mysql(inner) => {
-                const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
-                if is_up_to_date(inner, &MIGRATIONS)? {
-                    return Ok(0);
-                }
-                // Ends with this connection at the latest.
-                inner.batch_execute("DO GET_LOCK(CONCAT('latchkey migrations ', DATABASE()), 3600)")?;
-                let done = run_migrations(inner, MIGRATIONS);
-                inner.batch_execute("DO RELEASE_LOCK(CONCAT('latchkey migrations ', DATABASE()))")?;
-                done
-            }
+#[cfg(feature = "postgres")]
+const PID: &str = "SELECT pg_backend_pid()::text AS value";
+
+/// Prepares something else over each connection, under the same name, until one has met the session of the server in which the other one did.
+///
+/// # Errors
+/// When a statement that was prepared is unknown, or is another one's.
+#[cfg(feature = "postgres")]
+fn keep_apart(one: &mut PgConnection, other: &mut PgConnection) -> QueryResult<()> {
+    let mut met = std::collections::BTreeSet::new();
+    for turn in 0..8 {
+        one.batch_execute("BEGIN")?;
+        diesel::select(1.into_sql::<Integer>()).execute(one)?;
+        other.batch_execute("BEGIN")?;
+        diesel::select((1.into_sql::<Integer>(), 2.into_sql::<Integer>())).execute(other)?;
+        met.insert(one_text(one, PID)?);
+        // Which of the sessions the pooler gives next depends on which was given back last.
+        let mut in_turn = [&mut *one, &mut *other];
+        in_turn.rotate_left(turn % 2);
+        for conn in in_turn {
+            conn.batch_execute("COMMIT")?;
+        }
+        if met.len() > 1 {
+            break;
         }
     }
+    Ok(())
 }
 
 /// Asks for one text by a query that is not prepared under a name: a pooler may not know the name the next time.
@@ -324,65 +170,4 @@ fn one_text(conn: &mut diesel::pg::PgConnection, query: &str) -> QueryResult<Str
         value: String,
     }
     diesel::sql_query(query).get_result::<Row>(conn).map(|row| row.value)
-}
-
-#[cfg(feature = "postgres")]
-#[diesel::declare_sql_function]
-extern "SQL" {
-    fn pg_try_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
-    fn pg_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Text;
-}
-
-/// Whether every migration has run. Only reads: the question is asked at each start, by roles that may not do more.
-///
-/// # Errors
-/// When the database is newer than this program.
-fn is_up_to_date<C, DB>(conn: &mut C, migrations: &EmbeddedMigrations) -> QueryResult<bool>
-where
-    C: diesel::connection::LoadConnection<Backend = DB>,
-    DB: diesel::backend::Backend,
-    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
-    for<'a> diesel::dsl::Select<applied::table, applied::version>:
-        diesel::query_dsl::LoadQuery<'a, C, String>,
-{
-    // Without the table there is nothing yet; whatever else is wrong shows when it is made.
-    let Ok(applied) = applied::table.select(applied::version).load::<String>(conn) else { return Ok(false) };
-    let known = versions::<DB>(migrations)?;
-    refuse_newer(&known, &applied)?;
-    Ok(known.iter().all(|version| applied.contains(version)))
-}
-
-diesel::table! {
-    #[sql_name = "__diesel_schema_migrations"]
-    applied (version) {
-        version -> Text,
-    }
-}
-
-fn versions<DB: diesel::backend::Backend>(migrations: &EmbeddedMigrations) -> QueryResult<Vec<String>>
-where
-    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
-{
-    let all = diesel::migration::MigrationSource::<DB>::migrations(migrations).map_err(QueryBuilderError)?;
-    Ok(all.iter().map(|migration| migration.name().version().to_string()).collect())
-}
-
-fn refuse_newer(known: &[String], applied: &[String]) -> QueryResult<()> {
-    if applied.iter().all(|version| known.contains(version)) {
-        return Ok(());
-    }
-    Err(QueryBuilderError("the database is newer than this program; run the newer latchkey".into()))
-}
-
-fn run_migrations<C, DB>(conn: &mut C, migrations: EmbeddedMigrations) -> QueryResult<usize>
-where
-    C: MigrationHarness<DB>,
-    DB: diesel::backend::Backend,
-    EmbeddedMigrations: diesel::migration::MigrationSource<DB>,
-{
-    let known = versions::<DB>(&migrations)?;
-    let applied = conn.applied_migrations().map_err(QueryBuilderError)?;
-    let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
-    refuse_newer(&known, &applied)?;
-    Ok(conn.run_pending_migrations(migrations).map_err(QueryBuilderError)?.len())
 }

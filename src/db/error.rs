@@ -4,6 +4,9 @@ use diesel::result::DatabaseErrorKind;
 
 use super::signs::{self, Meaning};
 
+/// How often a transaction is run at most, when another one was first.
+const MAX_RUNS: u32 = 6;
+
 /// Why the database did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -58,8 +61,14 @@ impl Error {
         matches!(self, Self::Unavailable(_) | Self::Lost(_))
     }
 
+    /// Whether a transaction that was undone by this may do better the next time, after so many runs: when another one was first,
+    /// or, once, over a new connection.
+    pub(super) fn may_go_again(&self, runs: u32) -> bool {
+        (self.lost_a_race() && runs < MAX_RUNS) || (self.is_lost() && runs < 2)
+    }
+
     /// Whether another transaction was first: the same work, run again, sees what that one did.
-    pub(super) fn lost_a_race(&self) -> bool {
+    fn lost_a_race(&self) -> bool {
         use diesel::result::Error::DatabaseError;
         let Self::Query(DatabaseError(kind, info)) = self else { return false };
         matches!(kind, DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure)
@@ -122,6 +131,15 @@ mod tests {
         assert!(taken.lost_a_race() && !taken.is_lost());
         let refused = error(DatabaseErrorKind::CheckViolation, "server has gone away");
         assert!(matches!(refused, Error::Query(_)));
+    }
+
+    #[test]
+    fn whoever_lost_a_race_goes_again_and_whoever_lost_the_connection_once() {
+        let raced = error(DatabaseErrorKind::SerializationFailure, "could not serialize access");
+        assert!(raced.may_go_again(5) && !raced.may_go_again(6));
+        let lost =
+            error(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute UPDATE in a read-only transaction");
+        assert!(lost.may_go_again(1) && !lost.may_go_again(2));
     }
 
     #[test]

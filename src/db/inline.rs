@@ -7,7 +7,8 @@ use diesel::QueryResult;
 use diesel::r2d2::ManageConnection;
 
 use super::Error;
-use super::connection::{DbConnection, Manager, Pooled};
+use super::connection::DbConnection;
+use super::manager::{Manager, Pooled};
 
 /// The connection, opened when first needed.
 pub(super) struct Inline {

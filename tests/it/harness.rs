@@ -22,11 +22,11 @@ pub use crowd::{fill, fill_events};
 pub use mailbox::{MailServer, Mood};
 pub use nu::nu;
 pub use program::Program;
-#[cfg(feature = "mysql")]
-pub use services::Mariadb;
 pub use services::note_missing;
 pub use services::{Bucket, Mta, Nginx, PgBouncer, Postgres, Redis, free_port, program, wait_for_port};
-pub use services::{HOST, Proxy, ProxyKind};
+#[cfg(feature = "mysql")]
+pub use services::{Galera, Mariadb};
+pub use services::{HOST, Proxy, ProxyKind, RedisMake, Redises};
 pub use site::{Site, WRITE_LOCK, hours, minutes, run, run_alone, seconds};
 pub use terminal::{Terminal, TextBrowser};
 pub use tiny_application::{TinyApplication, WEBSOCKET_KEY};

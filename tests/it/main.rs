@@ -18,6 +18,7 @@ mod database_faults;
 mod databases;
 mod deploy;
 mod events;
+mod failover;
 mod instances;
 mod journal;
 mod journey;

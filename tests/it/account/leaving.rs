@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use latchkey::config::RedisPlace;
 use latchkey::housekeeping::sweep;
 use latchkey::identity::Role;
 use secrecy::ExposeSecret as _;
@@ -304,8 +305,9 @@ async fn everything(site: &Site, world: World) -> Vec<String> {
 }
 
 /// Every key and every value of a site in Redis.
-fn in_redis(url: &str, prefix: &str) -> Vec<String> {
-    let mut conn = redis::Client::open(url).unwrap().get_connection().unwrap();
+fn in_redis(place: &RedisPlace, prefix: &str) -> Vec<String> {
+    let RedisPlace::One(url) = place else { panic!("{place:?}") };
+    let mut conn = redis::Client::open(url.expose_secret()).unwrap().get_connection().unwrap();
     let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}*")).query(&mut conn).unwrap();
     let mut value = |key: &String| {
         let value: Vec<u8> = redis::cmd("GET").arg(key).query(&mut conn).unwrap_or_default();
@@ -321,7 +323,7 @@ async fn traces(site: &Site, world: World, marks: &[String]) -> Vec<String> {
         traces.push(format!("file {}", file.unwrap().file_name().display()));
     }
     if let Some(redis) = &site.app.config.redis {
-        traces.extend(in_redis(redis.url.expose_secret(), &redis.prefix));
+        traces.extend(in_redis(&redis.place, &redis.prefix));
     }
     traces.retain(|trace| marks.iter().any(|mark| trace.to_lowercase().contains(&mark.to_lowercase())));
     traces

@@ -2,6 +2,8 @@
 
 mod bucket;
 #[cfg(feature = "mysql")]
+mod galera;
+#[cfg(feature = "mysql")]
 mod mariadb;
 mod mta;
 mod nginx;
@@ -9,6 +11,7 @@ mod pgbouncer;
 mod postgres;
 mod proxies;
 mod redis;
+mod redises;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -21,6 +24,8 @@ use std::time::{Duration, Instant};
 
 pub use bucket::Bucket;
 #[cfg(feature = "mysql")]
+pub use galera::Galera;
+#[cfg(feature = "mysql")]
 pub use mariadb::Mariadb;
 pub use mta::Mta;
 pub use nginx::Nginx;
@@ -28,6 +33,7 @@ pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use proxies::{HOST, Kind as ProxyKind, Proxy};
 pub use redis::Redis;
+pub use redises::{Make as RedisMake, Redises};
 
 /// A server that ends when its guard's standard input closes: however the test run ends.
 struct Guard(Option<Child>);

@@ -90,7 +90,12 @@ impl Visitor {
 
     /// The same browser, led to another instance from now on.
     pub fn go_to(&mut self, instance: &Site) -> &mut Self {
-        self.site.clone_from(&instance.url);
+        self.go_to_url(&instance.url)
+    }
+
+    /// The same by the instance's address.
+    pub fn go_to_url(&mut self, url: &str) -> &mut Self {
+        url.clone_into(&mut self.site);
         self
     }
 
@@ -152,7 +157,7 @@ impl Visitor {
         &self.page
     }
 
-    fn take_cookies(&mut self, headers: &HeaderMap) {
+    pub fn take_cookies(&mut self, headers: &HeaderMap) {
         for line in headers.get_all(SET_COOKIE) {
             let cookie = Cookie::parse(line.to_str().expect("text").to_owned()).expect("a cookie");
             if cookie.max_age() == Some(actix_web::cookie::time::Duration::ZERO) {

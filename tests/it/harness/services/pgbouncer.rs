@@ -1,5 +1,7 @@
 //! A `PgBouncer` of our own in front of a PostgreSQL.
 
+use std::path::Path;
+
 use super::{Guard, Postgres, find, free_port, is_root, run_to_end, wait_for_port};
 
 /// A pooler, with its folder.
@@ -10,9 +12,19 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// One with that `pool_mode`.
+    /// Debian's, with that `pool_mode`.
     pub fn start(server: &Postgres, mode: &str) -> Option<Self> {
-        let program = find("pgbouncer", &[], "pgbouncer")?;
+        Some(Self::run(&find("pgbouncer", &[], "pgbouncer")?, server, mode))
+    }
+
+    /// A newer one, which keeps apart what its clients prepare: `.ci/run` builds it.
+    pub fn start_newer(server: &Postgres, mode: &str) -> Option<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/pgbouncer");
+        let program = find("pgbouncer-1.24", &[folder], "pgbouncer-1.24, which .ci/run builds")?;
+        Some(Self::run(&program, server, mode))
+    }
+
+    fn run(program: &Path, server: &Postgres, mode: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (place, port) = (folder.path().display(), free_port());
         let config = format!(
@@ -27,7 +39,7 @@ impl PgBouncer {
         }
         let guard = Guard::start(&format!("exec {user}'{}' '{place}/conf'", program.display()));
         wait_for_port(port);
-        Some(Self { port, _folder: folder, _guard: guard })
+        Self { port, _folder: folder, _guard: guard }
     }
 
     /// The address of a database, by way of it.

@@ -55,7 +55,8 @@ impl Postgres {
         // Debian keeps the servers of all versions beside each other.
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let places: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-        let binaries = find("initdb", &places, "postgresql")?.parent().expect("a folder").to_owned();
+        let initdb = find("initdb", &places, "postgresql")?.canonicalize().expect("a file");
+        let binaries = initdb.parent().expect("a folder").to_owned();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let place = folder.path().display().to_string();
         if is_root() {
@@ -78,6 +79,44 @@ impl Postgres {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// One that follows it and can take its place: what the first one acknowledges from now on, the other one has.
+    pub fn standby(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let place = folder.path().display().to_string();
+        if is_root() {
+            run_to_end("chown".as_ref(), &["postgres:postgres", &place]);
+        }
+        let copy = format!(
+            "{} -D '{place}/data' -R -c fast -h 127.0.0.1 -p {} -U latchkey",
+            self.program("pg_basebackup"),
+            self.port
+        );
+        run_to_end("sh".as_ref(), &["-c", &copy]);
+        let binaries = self.binaries.clone();
+        let mut standby =
+            Self { port: free_port(), guard: Guard(None), more: String::new(), binaries, folder };
+        standby.go_on();
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.execute("SELECT pg_reload_conf()");
+        let mut conn = PgConnection::establish(&self.url("postgres")).expect("a connection");
+        wait_until("the standby is not in step", || {
+            let in_step =
+                "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')";
+            conn.batch_execute(in_step)
+        });
+        standby
+    }
+
+    /// Makes a standby the one that writes.
+    pub fn promote(&self) {
+        self.execute("SELECT pg_promote()");
+    }
+
+    /// The address of a database on whichever of the two writes.
+    pub fn url_of_both(&self, other: &Self, database: &str) -> String {
+        format!("postgres://latchkey@127.0.0.1:{},127.0.0.1:{}/{database}", self.port, other.port)
     }
 
     /// The address of a database.

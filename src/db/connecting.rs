@@ -1,0 +1,147 @@
+//! How a connection is made and set up, on each back end.
+
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection;
+#[cfg(feature = "mysql")]
+use diesel::prelude::*;
+use secrecy::ExposeSecret;
+
+use super::connection::DbConnection;
+use crate::config::{Backend, DatabaseConfig};
+
+/// Connects to the database that the settings name.
+pub(super) fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r2d2::Error> {
+    use diesel::r2d2::Error::{ConnectionError, QueryError};
+    let place = config.place.expose_secret();
+    match config.backend {
+        #[cfg(feature = "sqlite")]
+        Backend::Sqlite => {
+            let mut conn = diesel::sqlite::SqliteConnection::establish(place).map_err(ConnectionError)?;
+            conn.batch_execute(SQLITE_SESSION).map_err(QueryError)?;
+            Ok(DbConnection::Sqlite(conn))
+        }
+        #[cfg(feature = "postgres")]
+        Backend::Postgres => {
+            let url = with_system_authorities(&with_defaults(place));
+            let mut conn = diesel::pg::PgConnection::establish(&url).map_err(ConnectionError)?;
+            conn.batch_execute(POSTGRES_SESSION).map_err(QueryError)?;
+            Ok(DbConnection::Postgres(conn))
+        }
+        #[cfg(feature = "mysql")]
+        Backend::Mysql => {
+            let first = mysql(place, config.demands_tls);
+            let others = config.others.iter().map(ExposeSecret::expose_secret);
+            others.fold(first, |found, other| found.or_else(|_| mysql(other, config.demands_tls)))
+        }
+        // The settings refused it already.
+        #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+        other => {
+            Err(ConnectionError(diesel::ConnectionError::BadConnection(format!("not built for {other:?}"))))
+        }
+    }
+}
+
+/// A server whose machine is gone answers nothing at all: five seconds are enough, unless the URL says otherwise. Of several servers
+/// it must be the one that takes writes.
+#[cfg(feature = "postgres")]
+fn with_defaults(url: &str) -> String {
+    let mut url = url.to_owned();
+    let hosts = url.split(['/', '?']).nth(2).unwrap_or_default();
+    let attributes = hosts.contains(',').then_some(("target_session_attrs", "read-write"));
+    for (name, value) in
+        [("connect_timeout", "3"), ("tcp_user_timeout", "5000")].into_iter().chain(attributes)
+    {
+        if !url.contains(name) {
+            let joint = if url.contains('?') { '&' } else { '?' };
+            url = format!("{url}{joint}{name}={value}");
+        }
+    }
+    url
+}
+
+/// Where the URL asks for a certificate that is verified and names no authorities, those of the system count. (libpq looks into the
+/// home of its user, and `system` into the folder of an OpenSSL that nobody installed.)
+#[cfg(feature = "postgres")]
+fn with_system_authorities(url: &str) -> String {
+    let url = url.replace("&sslrootcert=system", "").replace("sslrootcert=system", "");
+    if !url.contains("sslmode=verify-") || url.contains("sslrootcert=") {
+        return url;
+    }
+    let Some(store) = openssl_probe::probe().cert_file else { return url };
+    format!("{url}&sslrootcert={}", store.display())
+}
+
+/// Connects to one server, and refuses one that cannot serve: of several another one may.
+#[cfg(feature = "mysql")]
+fn mysql(url: &str, demands_tls: bool) -> Result<DbConnection, diesel::r2d2::Error> {
+    use diesel::r2d2::Error::{ConnectionError, QueryError};
+    let mut conn = diesel::mysql::MysqlConnection::establish(url).map_err(ConnectionError)?;
+    conn.batch_execute(MYSQL_SESSION).map_err(QueryError)?;
+    if demands_tls {
+        require_tls(&mut conn)?;
+    }
+    if shown(&mut conn, "VARIABLES LIKE 'wsrep_on'")?.as_deref() == Some("ON") {
+        // A node that has left its cluster takes connections, and refuses all else.
+        if shown(&mut conn, "STATUS LIKE 'wsrep_ready'")?.as_deref() != Some("ON") {
+            let why = "this node of the cluster does not serve (wsrep_ready is OFF)";
+            return Err(ConnectionError(diesel::ConnectionError::BadConnection(why.to_owned())));
+        }
+        // What was acknowledged at another node, like a sign-out, counts here before the next row is read.
+        conn.batch_execute("SET SESSION wsrep_sync_wait = 1").map_err(QueryError)?;
+    }
+    Ok(DbConnection::Mysql(conn))
+}
+
+/// What the server shows under a name; nothing where it knows no such name.
+#[cfg(feature = "mysql")]
+fn shown(
+    conn: &mut diesel::mysql::MysqlConnection,
+    what: &'static str,
+) -> Result<Option<String>, diesel::r2d2::Error> {
+    #[derive(diesel::QueryableByName)]
+    struct Shown {
+        #[diesel(sql_type = diesel::sql_types::Text, column_name = "Value")]
+        value: String,
+    }
+    let shown = diesel::sql_query(format!("SHOW {what}")).get_result::<Shown>(conn).optional();
+    shown.map(|row| row.map(|row| row.value)).map_err(diesel::r2d2::Error::QueryError)
+}
+
+/// Refuses a connection in clear: the client takes REQUIRED for a wish.
+#[cfg(feature = "mysql")]
+fn require_tls(conn: &mut diesel::mysql::MysqlConnection) -> Result<(), diesel::r2d2::Error> {
+    #[derive(diesel::QueryableByName)]
+    struct Cipher {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        value: String,
+    }
+    let query = "SELECT VARIABLE_VALUE AS value FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'";
+    let newer = query.replace("information_schema.SESSION_STATUS", "performance_schema.session_status");
+    let cipher = diesel::sql_query(query)
+        .get_result::<Cipher>(conn)
+        .or_else(|_| diesel::sql_query(newer).get_result::<Cipher>(conn))
+        .map_err(diesel::r2d2::Error::QueryError)?;
+    if cipher.value.is_empty() {
+        let why =
+            "DATABASE_URL asks for TLS (ssl_mode=REQUIRED), but the connection isn't encrypted; add ssl_ca";
+        return Err(diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(
+            why.to_owned(),
+        )));
+    }
+    Ok(())
+}
+
+/// FULL: what was acknowledged survives a power cut. `secure_delete`: what is erased is gone from the file, too.
+/// `busy_timeout` first: the others may have to wait.
+#[cfg(feature = "sqlite")]
+const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 3000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;";
+/// Nobody waits for an answer for longer than five seconds (see `QUERY_TIMEOUT`), so neither does the server.
+#[cfg(feature = "postgres")]
+const POSTGRES_SESSION: &str = "SET timezone = 'UTC'; SET statement_timeout = '5s'; SET lock_timeout = '3s'; \
+    SET idle_in_transaction_session_timeout = '30s'; SET application_name = 'latchkey'; \
+    SET client_encoding = 'UTF8'";
+/// READ COMMITTED as PostgreSQL has it: what waits for a row sees the row as it is then. Strict: no silent cut.
+#[cfg(feature = "mysql")]
+const MYSQL_SESSION: &str = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE', \
+    innodb_lock_wait_timeout = 3; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
