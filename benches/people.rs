@@ -2,7 +2,7 @@
 //!
 //! Any page of the list, a search, one person's page and, with ten million events, one's own devices and activity are to answer in
 //! under 50 ms, and the file of all people is to
-//! stream in constant memory. Measured on the real program, over SQLite and PostgreSQL.
+//! stream in constant memory. Measured on the real program, over each database.
 
 #![expect(
     clippy::expect_used,
@@ -39,7 +39,7 @@ const MIDDLE: &str = "j1767725598000000.00000000-0000-7000-8000-000000500000";
 const LATER: &str = "/user-profile/activity/?after=1792022400000000.01900000-0000-7000-8000-000000000001";
 
 fn main() {
-    for world in [World::Embedded, World::Postgres] {
+    for world in World::ALL.iter().copied().filter(|world| *world != World::Redis) {
         run_alone(async || measure(world).await);
     }
 }
@@ -87,7 +87,9 @@ async fn measure(world: World) {
         ("one's activity, sign-ins alone", "/user-profile/activity/?show=signing-in"),
         ("one's activity, changes by staff alone", "/user-profile/activity/?show=staff"),
         ("one's activity, a later page", LATER),
-        ("search in the middle (reads all; no goal)", "/admin/users/?q=99999@ex"),
+        ("search in the middle, of few", "/admin/users/?q=99999@ex"),
+        ("search in the middle, of all", "/admin/users/?q=example"),
+        ("search in the middle, of nobody", "/admin/users/?q=zebra@ex"),
     ];
     for (name, path) in pages {
         report(world, name, path, &mut chief).await;
@@ -120,5 +122,7 @@ async fn report(world: World, name: &str, path: &str, chief: &mut Visitor) {
     let milliseconds = |index: usize| times[index].as_secs_f64() * 1000.0;
     let (median, p95) = (milliseconds(ROUNDS / 2), milliseconds(ROUNDS * 95 / 100));
     println!("{world:?}: {name}: median {median:.1} ms, p95 {p95:.1} ms");
-    assert!(median < 50.0 || name.contains("no goal"), "{name}: the goal is 50 ms");
+    // MariaDB has no index for it, and reads every row.
+    let has_goal = !name.contains("in the middle") || matches!(world, World::Embedded | World::Postgres);
+    assert!(median < 50.0 || !has_goal, "{name}: the goal is 50 ms");
 }

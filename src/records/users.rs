@@ -4,6 +4,7 @@ pub mod census;
 pub mod directory;
 pub mod dormancy;
 mod head;
+mod inside;
 pub mod leaving;
 mod person;
 mod profile;

@@ -254,6 +254,44 @@ fn sign_in_profile_courier_and_lists_find_their_rows_through_an_index() {
     }
 }
 
+/// In the middle of names and addresses, where the database has an index for it.
+#[test]
+fn a_search_in_the_middle_reads_no_table_from_end_to_end_and_knows_every_change() {
+    for world in [World::Embedded, World::Postgres] {
+        let Some(sandbox) = world.sandbox() else { continue };
+        sandbox.open().migrate().unwrap();
+        let mut conn = sandbox.connection();
+        fill(world, &sandbox, 100_000);
+        let statements = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&statements);
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                seen.lock().unwrap().push(query.to_string().split(" -- binds").next().unwrap().to_owned());
+            }
+        });
+        let find = |conn: &mut Connection, text: &str| -> Vec<String> {
+            let filter = Filter { search: text.to_owned(), ..Filter::default() };
+            let order = Order { key: Key::Joined, descending: true };
+            let page = directory::page(conn, &filter, order, None, 50).unwrap();
+            assert_eq!(directory::count(conn, &filter, 100).unwrap(), page.users.len(), "{text}");
+            page.users.into_iter().map(|user| user.username.to_string()).collect()
+        };
+        assert_eq!(find(&mut conn, "7777@ex").len(), 10, "{world:?}");
+        let anywhere =
+            statements.lock().unwrap().iter().rfind(|text| text.contains("LIKE")).cloned().unwrap();
+        let plan = plan(&mut sandbox.connection(), &anywhere);
+        let reads_users = |step: &String| step.contains("SCAN users ") || step.contains("Seq Scan on users");
+        assert!(!plan.is_empty() && !plan.iter().any(reads_users), "{world:?}: {anywhere}\n{plan:#?}");
+        let rename = "UPDATE users SET full_name_canon = 'ann o''neil \"x\" 100%' WHERE username = 'p5'";
+        conn.batch_execute(rename).unwrap();
+        assert_eq!(find(&mut conn, "neil \"x\" 100%"), ["p5"], "{world:?}");
+        conn.batch_execute("UPDATE users SET full_name_canon = '' WHERE username = 'p5'").unwrap();
+        assert!(find(&mut conn, "neil \"x\" 100%").is_empty(), "{world:?}");
+        conn.batch_execute("DELETE FROM users WHERE username = 'p77777'").unwrap();
+        assert_eq!(find(&mut conn, "7777@ex").len(), 9, "{world:?}: whoever is gone is not found");
+    }
+}
+
 /// Whether a table is read from end to end.
 fn reads_all(plan: &[String]) -> bool {
     // Walking an index in its order, as far as a page goes, is no such reading.

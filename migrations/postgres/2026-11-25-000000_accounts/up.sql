@@ -44,6 +44,17 @@ CREATE INDEX users_leaves_at ON users (leaves_at);
 CREATE INDEX users_last_used_at ON users (dormancy_notices, last_used_at);
 CREATE INDEX users_dormant_at ON users (dormant_at);
 
+-- What searches find in the middle of names and addresses. Where the extension is missing or not permitted, they read every row.
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE INDEX users_search ON users
+        USING gin (username_canon gin_trgm_ops, email_canon gin_trgm_ops, full_name_canon gin_trgm_ops);
+EXCEPTION
+    WHEN insufficient_privilege OR undefined_file OR feature_not_supported OR undefined_object THEN
+        RAISE NOTICE 'searches in the middle of names read every row: %', SQLERRM;
+END $$;
+
 -- One-time codes and the pages where they are entered.
 CREATE TABLE verifications (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,

@@ -5,4 +5,6 @@ DROP TABLE app_sessions;
 DROP TABLE sessions;
 DROP TABLE links;
 DROP TABLE verifications;
+DROP TABLE users_search;
+DROP TABLE users_search_rows;
 DROP TABLE users;

@@ -44,6 +44,27 @@ CREATE INDEX users_leaves_at ON users (leaves_at);
 CREATE INDEX users_last_used_at ON users (dormancy_notices, last_used_at);
 CREATE INDEX users_dormant_at ON users (dormant_at);
 
+-- What searches find in the middle of names and addresses. Rows of a virtual table have numbers, and those of users may change.
+CREATE TABLE users_search_rows (
+    number INTEGER PRIMARY KEY,
+    user_id TEXT NOT NULL UNIQUE REFERENCES users (id) ON DELETE CASCADE
+);
+CREATE VIRTUAL TABLE users_search USING fts5 (username, email, full_name, tokenize = 'trigram', columnsize = 0);
+-- What is erased is gone from the file.
+INSERT INTO users_search (users_search, rank) VALUES ('secure-delete', 1);
+CREATE TRIGGER users_search_insert AFTER INSERT ON users BEGIN
+    INSERT INTO users_search_rows (user_id) VALUES (new.id);
+    INSERT INTO users_search (rowid, username, email, full_name)
+    SELECT number, new.username_canon, new.email_canon, new.full_name_canon FROM users_search_rows WHERE user_id = new.id;
+END;
+CREATE TRIGGER users_search_update AFTER UPDATE OF username_canon, email_canon, full_name_canon ON users BEGIN
+    UPDATE users_search SET username = new.username_canon, email = new.email_canon, full_name = new.full_name_canon
+    WHERE rowid = (SELECT number FROM users_search_rows WHERE user_id = new.id);
+END;
+CREATE TRIGGER users_search_delete BEFORE DELETE ON users BEGIN
+    DELETE FROM users_search WHERE rowid = (SELECT number FROM users_search_rows WHERE user_id = old.id);
+END;
+
 -- One-time codes and the pages where they are entered.
 CREATE TABLE verifications (
     id TEXT NOT NULL PRIMARY KEY,

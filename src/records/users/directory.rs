@@ -4,18 +4,17 @@
 //! order of that key: the last page of a million people costs what the first one does.
 //!
 //! A search looks at the beginnings of usernames, then of addresses, then of names, each in its own order; only when it
-//! finds nothing at all, anywhere in them, which reads every row.
+//! finds nothing at all, anywhere in them (see [`super::inside`]).
 
 use std::collections::HashMap;
 
 use diesel::prelude::*;
 
 use super::User;
+use super::inside::{self, Query};
+use crate::db::Connection;
 use crate::db::schema::users;
-use crate::db::{AnyBackend, Connection};
 use crate::identity::{AccountStatus, Id, Moment, Role};
-
-type Query<'a> = users::BoxedQuery<'a, AnyBackend>;
 
 /// Which accounts.
 #[derive(Clone, Debug, Default)]
@@ -156,7 +155,10 @@ pub fn count(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult
         }
     }
     match (found, searched(filter, Key::Anywhere)) {
-        (0, Some(query)) => count(conn, query),
+        (0, Some(query)) => {
+            let query = inside::narrow(conn, query, &filter.search)?;
+            count(conn, query)
+        }
         _ => Ok(found.min(most)),
     }
 }
@@ -183,6 +185,10 @@ fn fetch(
     let searching = !filter.search.is_empty();
     let Some(query) = (if searching { searched(filter, order.key) } else { Some(filtered(filter)) }) else {
         return Ok(Vec::new());
+    };
+    let query = match order.key {
+        Key::Anywhere => inside::narrow(conn, query, &filter.search)?,
+        Key::Joined | Key::Username | Key::Email | Key::Name => query,
     };
     let query = ordered(query, order);
     let query = match after {

@@ -61,7 +61,7 @@ fn columns(world: World) -> &'static str {
     match world {
         World::Embedded | World::Redis => {
             "SELECT m.name || '.' || p.name || ' ' || p.type AS text FROM sqlite_master m JOIN pragma_table_info(m.name) p \
-             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%'"
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%' AND m.name NOT LIKE 'users_search%'"
         }
         World::Postgres => {
             "SELECT table_name || '.' || column_name || ' ' || data_type AS text FROM information_schema.columns \
