@@ -17,6 +17,7 @@ mod migrating;
 mod outage;
 pub mod schema;
 mod signs;
+mod transaction;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,12 +26,15 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 use diesel::connection::TransactionManager;
 use diesel::r2d2::{Pool, PooledConnection};
+use tokio::sync::Semaphore;
 
 pub use connection::{DbConnection as Connection, MultiBackend as AnyBackend};
+use error::Undone;
 pub use error::{Error, TransactionError};
 use inline::Inline;
-use manager::Manager;
+use manager::{Manager, Pooled};
 use outage::Outage;
+use transaction::{Ended, too_late, transaction};
 
 use crate::config::{self, DatabaseConfig};
 
@@ -48,6 +52,8 @@ pub struct Db {
     outage: Outage,
     /// Whether a pooler gives the sessions of the server to whoever needs one.
     shares_sessions: Arc<AtomicBool>,
+    /// So many of a worker's two blocking threads may write: one that waits for somebody's lock keeps nobody from reading.
+    writers: Arc<Semaphore>,
     /// With SQLite alone.
     inline: Option<Arc<Inline>>,
 }
@@ -65,20 +71,30 @@ impl Db {
             .connection_timeout(Duration::from_secs(3))
             .error_handler(Box::new(LogErrors))
             .build_unchecked(manager);
-        Self { pool, epoch, outage: Outage::default(), shares_sessions: Arc::default(), inline }
+        Self {
+            pool,
+            epoch,
+            outage: Outage::default(),
+            shares_sessions: Arc::default(),
+            writers: writers(),
+            inline,
+        }
     }
 
-    /// Gives a worker a connection of its own for what is found inline: it waits for no other thread.
+    /// Gives a worker a connection of its own for what is found inline, and a turn of its own for writing: it waits for no other
+    /// thread.
     #[must_use]
     pub fn for_worker(&self) -> Self {
-        Self { inline: self.inline.as_ref().map(|own| own.another()), ..self.clone() }
+        let inline = self.inline.as_ref().map(|own| own.another());
+        Self { inline, writers: writers(), ..self.clone() }
     }
 
     /// Brings the tables up to this program's version; returns how many migrations ran. Blocks the thread.
     ///
     /// # Errors
-    /// When the database is away, or newer than this program.
+    /// When the database is away, none that we can work with, or newer than this program.
     pub fn migrate(&self) -> Result<usize, Error> {
+        self.refuse_unfit()?;
         Ok(self.connection()?.conn.migrate()?)
     }
 
@@ -175,12 +191,13 @@ impl Db {
     {
         let db = self.clone();
         off_the_loop("read", move || {
-            let query = || query(&mut db.connection()?.conn).map_err(Error::from);
-            let answer = match query() {
-                Err(error) if error.is_lost() => {
-                    db.note_lost(&error);
-                    query()
-                }
+            let once = || {
+                let mut pooled = db.connection()?;
+                let answer = query(&mut pooled.conn).map_err(Error::from);
+                answer.inspect_err(|error| db.note_lost(&pooled, error))
+            };
+            let answer = match once() {
+                Err(error) if error.is_lost() => once(),
                 answer => answer,
             };
             db.note(answer.as_ref().err());
@@ -189,8 +206,8 @@ impl Db {
         .await
     }
 
-    /// Runs one transaction: committed when the closure returns `Ok`, rolled back otherwise. Runs it again, six times
-    /// at most, when another transaction was first, or when its connection was lost before the COMMIT.
+    /// Runs one transaction: committed when the closure returns `Ok`, rolled back otherwise. Runs it again when another transaction
+    /// was first, six times at most, and once when its connection was lost before the COMMIT.
     ///
     /// # Errors
     /// The closure's, or `Unavailable` after five seconds.
@@ -202,20 +219,21 @@ impl Db {
     {
         let db = self.clone();
         let deadline = Instant::now() + QUERY_TIMEOUT;
+        let turn = Arc::clone(&self.writers).acquire_owned();
+        let turn = tokio::time::timeout(QUERY_TIMEOUT, turn).await.map_err(|_| too_late())?;
         off_the_loop("write", move || {
-            let mut run = 1;
+            // Until the thread is free again, whoever waits for it.
+            let _turn = turn;
+            let mut so_far = Undone::default();
             loop {
                 let mut pooled = db.begin().inspect_err(|error| db.note(Some(error)))?;
                 let ended = transaction(&mut pooled.conn, &work, deadline);
-                let error = ended.error().and_then(E::database);
-                if let Some(error) = error {
-                    db.note_lost(error);
+                if let Some(error) = ended.error().and_then(E::database) {
+                    db.note_lost(&pooled, error);
                 }
                 drop(pooled);
                 match ended {
-                    Ended::Undone(error) if error.database().is_some_and(|error| error.may_go_again(run)) => {
-                        run += 1;
-                    }
+                    Ended::Undone(error) if error.database().is_some_and(|why| so_far.may_go_again(why)) => {}
                     ended => {
                         db.note(ended.error().and_then(E::database));
                         return ended.into();
@@ -229,21 +247,24 @@ impl Db {
     /// A connection with a transaction begun on it. Nothing has happened yet, so a dead one is no harm.
     fn begin(&self) -> Result<PooledConnection<Manager>, Error> {
         match self.begin_once() {
-            Err(error) if error.is_lost() => {
-                self.note_lost(&error);
-                self.begin_once()
-            }
+            Err(error) if error.is_lost() => self.begin_once(),
             begun => begun,
         }
     }
 
     fn begin_once(&self) -> Result<PooledConnection<Manager>, Error> {
         let mut pooled = self.connection()?;
-        pooled.conn.begin_write()?;
-        if self.shares_sessions.load(Ordering::Relaxed) {
-            pooled.conn.limit_transaction()?;
+        let mut begun = pooled.conn.begin_write();
+        if begun.is_ok() && self.shares_sessions.load(Ordering::Relaxed) {
+            begun = pooled.conn.limit_transaction();
         }
-        Ok(pooled)
+        match begun.map_err(Error::from) {
+            Ok(()) => Ok(pooled),
+            Err(error) => {
+                self.note_lost(&pooled, &error);
+                Err(error)
+            }
+        }
     }
 
     /// Notes how a piece of work went. What went well ends an outage only if a write does, too: a database that has become
@@ -262,10 +283,15 @@ impl Db {
         matches!(written, Ok(Ended::Committed(())))
     }
 
-    /// Gives up every connection that is as old as one that turned out dead.
-    fn note_lost(&self, error: &Error) {
+    /// Gives up every connection that is as old as one that turned out dead: once, however many say so.
+    fn note_lost(&self, pooled: &Pooled, error: &Error) {
         if error.is_lost() {
-            self.epoch.fetch_add(1, Ordering::SeqCst);
+            let _ = self.epoch.compare_exchange(
+                pooled.epoch,
+                pooled.epoch + 1,
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            );
         }
     }
 
@@ -280,6 +306,11 @@ impl Db {
     }
 }
 
+/// One of a worker's threads stays free.
+fn writers() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(1))
+}
+
 fn write_nothing(conn: &mut Connection) -> Result<(), Error> {
     use diesel::prelude::*;
     let nobody = schema::users::table.find("");
@@ -287,71 +318,9 @@ fn write_nothing(conn: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// How a transaction ended.
-enum Ended<T, E> {
-    Committed(T),
-    /// Nothing of it happened.
-    Undone(E),
-    /// The answer to its COMMIT was lost: whether it took place cannot be known.
-    Unknown(E),
-}
-
-impl<T, E> Ended<T, E> {
-    fn error(&self) -> Option<&E> {
-        match self {
-            Self::Committed(_) => None,
-            Self::Undone(error) | Self::Unknown(error) => Some(error),
-        }
-    }
-}
-
-impl<T, E> From<Ended<T, E>> for Result<T, E> {
-    fn from(ended: Ended<T, E>) -> Self {
-        match ended {
-            Ended::Committed(value) => Ok(value),
-            Ended::Undone(error) | Ended::Unknown(error) => Err(error),
-        }
-    }
-}
-
-/// Runs what stands between the beginning of a transaction and its end. Nothing is committed after `deadline`: the
-/// person who waited has already seen that it did not work.
-fn transaction<T, E: TransactionError>(
-    conn: &mut Connection,
-    work: impl Fn(&mut Connection) -> Result<T, E>,
-    deadline: Instant,
-) -> Ended<T, E> {
-    type Transactions = <Connection as diesel::Connection>::TransactionManager;
-    after_commit::forget();
-    let in_time = || if Instant::now() < deadline { Ok(()) } else { Err(E::from(too_late())) };
-    match in_time().and_then(|()| work(conn)).and_then(|value| in_time().map(|()| value)) {
-        Ok(value) => match Transactions::commit_transaction(conn).map_err(Error::from) {
-            Ok(()) => {
-                after_commit::run();
-                Ended::Committed(value)
-            }
-            Err(error) if error.is_lost() => Ended::Unknown(error.into()),
-            Err(error) => Ended::Undone(error.into()),
-        },
-        Err(refusal) => {
-            let is_lost = refusal.database().is_some_and(Error::is_lost);
-            if let Err(error) = Transactions::rollback_transaction(conn)
-                && !is_lost
-            {
-                log::warn!("a transaction was rolled back already: {error}");
-            }
-            Ended::Undone(refusal)
-        }
-    }
-}
-
 /// libpq writes several lines, and a tab before the second.
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn too_late() -> Error {
-    Error::Unavailable("no answer within five seconds".to_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the database is one of the few that may")]

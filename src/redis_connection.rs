@@ -137,7 +137,9 @@ impl RedisConnection {
     fn fail(&self, error: &RedisError) -> Unavailable {
         let mut state = self.lock();
         let is_elsewhere = codes(error).iter().any(|code| NOT_ME.contains(&code.as_str()));
-        if error.is_io_error() || error.is_timeout() || is_elsewhere {
+        // A cluster's connection finds its way by itself, and most of its servers serve while one is silent.
+        let is_cluster = matches!(state.connection, Some(Link::Cluster(_)));
+        if !is_cluster && (error.is_io_error() || error.is_timeout() || is_elsewhere) {
             state.connection = None;
             state.closed_until = Some(Instant::now() + COOLING);
         }

@@ -30,7 +30,6 @@ pub(super) async fn prepare(app: &App) -> Outcome {
     warn(&app.config);
     let ready = app.pictures.prepare().await;
     ready.map_err(|error| format!("cannot store pictures: {error}; check MEDIA_ROOT and MEDIA_URL"))?;
-    app.db.refuse_unfit()?;
     let migrated = app.db.migrate()?;
     if migrated > 0 {
         log::info!("the database is up to date; migrations run: {migrated}");

@@ -63,7 +63,9 @@ impl DatabaseConfig {
 
     /// Whether a URL holds a password.
     pub fn holds_password(url: &str) -> bool {
-        url.contains("password=") || Url::parse(url).is_ok_and(|url| url.password().is_some())
+        let authority = url.split(['/', '?']).nth(2).unwrap_or_default();
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        url.contains("password=") || user.contains(':')
     }
 
     /// The file, where it is one that does not exist yet.

@@ -67,11 +67,13 @@ fn sentinels(scheme: &str, rest: &str) -> Option<RedisPlace> {
     let (authority, path) = rest.split_once('/')?;
     let (name, database) = path.split_once('/').unwrap_or((path, "0"));
     let (user, hosts) = user_and_hosts(authority);
-    let options: Vec<(&str, &str)> = query.split('&').filter_map(|option| option.split_once('=')).collect();
+    let options = query.split('&').filter(|option| !option.is_empty());
+    let options: Vec<(&str, &str)> = options.map(|option| option.split_once('=')).collect::<Option<_>>()?;
     let option =
         |wanted: &str| options.iter().find(|(name, _)| *name == wanted).map_or("", |(_, value)| value);
     let is_known = |(name, _): &(&str, &str)| ["sentinel_user", "sentinel_password"].contains(name);
-    if name.is_empty() || !options.iter().all(is_known) {
+    // An @ there is one of a password with a slash in it.
+    if name.is_empty() || path.contains('@') || !options.iter().all(is_known) {
         return None;
     }
     let at_sentinel = match (option("sentinel_user"), option("sentinel_password")) {
@@ -89,6 +91,9 @@ fn sentinels(scheme: &str, rest: &str) -> Option<RedisPlace> {
 
 fn cluster(scheme: &str, rest: &str) -> Option<RedisPlace> {
     let (user, hosts) = user_and_hosts(rest.strip_suffix('/').unwrap_or(rest));
+    if hosts.contains(['/', '?']) {
+        return None;
+    }
     let node = |host: &str| one(format!("{scheme}://{user}{}", with_port(host, USUAL_PORT)));
     hosts.split(',').map(node).collect::<Option<_>>().map(RedisPlace::Cluster)
 }
@@ -147,6 +152,9 @@ mod tests {
             "redis+sentinel://one/main?password=x",
             "redis+cluster://",
             "redis+cluster://one,,two",
+            "redis+cluster://one/3",
+            "redis+sentinel://one/main?sentinel_password",
+            "redis+sentinel://user:123/x@one/main",
         ] {
             assert!(RedisPlace::parse(bad).is_none(), "{bad}");
         }

@@ -29,9 +29,19 @@ pub(super) fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r
         }
         #[cfg(feature = "mysql")]
         Backend::Mysql => {
+            let is_cluster = !config.others.is_empty();
+            let mysql = |url: &str, demands_tls| {
+                if is_cluster {
+                    refuse_silent(url)?;
+                }
+                mysql(url, demands_tls)
+            };
             let first = mysql(place, config.demands_tls);
             let others = config.others.iter().map(ExposeSecret::expose_secret);
-            others.fold(first, |found, other| found.or_else(|_| mysql(other, config.demands_tls)))
+            // Where none serves, the first one's reason is told.
+            others.fold(first, |found, other| {
+                found.or_else(|why| mysql(other, config.demands_tls).map_err(|_| why))
+            })
         }
         // The settings refused it already.
         #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
@@ -46,11 +56,14 @@ pub(super) fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r
 #[cfg(feature = "postgres")]
 fn with_defaults(url: &str) -> String {
     let mut url = url.to_owned();
-    let hosts = url.split(['/', '?']).nth(2).unwrap_or_default();
-    let attributes = hosts.contains(',').then_some(("target_session_attrs", "read-write"));
-    for (name, value) in
-        [("connect_timeout", "3"), ("tcp_user_timeout", "5000")].into_iter().chain(attributes)
-    {
+    let authority = url.split(['/', '?']).nth(2).unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let named = url.split(['?', '&']).find_map(|option| option.strip_prefix("host=")).unwrap_or_default();
+    let are_several = hosts.contains(',') || named.contains(',');
+    let attributes = are_several.then_some(("target_session_attrs", "read-write"));
+    // The second of two must have its turn while somebody waits for a connection.
+    let patience = ("connect_timeout", if are_several { "2" } else { "3" });
+    for (name, value) in [patience, ("tcp_user_timeout", "5000")].into_iter().chain(attributes) {
         if !url.contains(name) {
             let joint = if url.contains('?') { '&' } else { '?' };
             url = format!("{url}{joint}{name}={value}");
@@ -69,6 +82,25 @@ fn with_system_authorities(url: &str) -> String {
     }
     let Some(store) = openssl_probe::probe().cert_file else { return url };
     format!("{url}&sslrootcert={}", store.display())
+}
+
+/// How long a machine of a cluster may take to answer at all: its client would wait for minutes.
+#[cfg(feature = "mysql")]
+const SILENT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Refuses a machine that is gone, so that another one has its turn.
+#[cfg(feature = "mysql")]
+fn refuse_silent(url: &str) -> Result<(), diesel::r2d2::Error> {
+    let refused =
+        |why: String| diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(why));
+    let place = url::Url::parse(url).map_err(|error| refused(error.to_string()))?;
+    let addresses = place.socket_addrs(|| Some(3306)).map_err(|error| refused(error.to_string()))?;
+    let answers = |address| std::net::TcpStream::connect_timeout(address, SILENT).is_ok();
+    if addresses.iter().any(answers) {
+        Ok(())
+    } else {
+        Err(refused("Can't connect to a node of the cluster".to_owned()))
+    }
 }
 
 /// Connects to one server, and refuses one that cannot serve: of several another one may.

@@ -1,4 +1,4 @@
-//! A connection to whichever database `DATABASE_URL` names, and the pool's way to make one.
+//! A connection to whichever database `DATABASE_URL` names.
 //!
 //! The derive writes the common subset of all its variants: no RETURNING, no ON CONFLICT, no boolean. What differs
 //! between the back ends stands here (how a transaction begins), in `connecting` (how a session is set up) and in `migrating` (how
@@ -108,14 +108,25 @@ impl DbConnection {
         match (one, other) {
             #[cfg(feature = "postgres")]
             (Self::Postgres(one), Self::Postgres(other)) => {
-                let before = one_text(one, PID)?;
-                // While the other one keeps its session, the first can only have got its own again, if it has one.
-                let (theirs, after) = other
-                    .transaction(|other| QueryResult::Ok((one_text(other, PID)?, one_text(one, PID)?)))?;
-                if before == after && before != theirs {
+                // Once may be chance: others take and give back sessions meanwhile.
+                let mut are_own = true;
+                for _ in 0..4 {
+                    let before = one_text(one, PID)?;
+                    // While the other one keeps its session, the first can only have got its own again, if it has one.
+                    let (theirs, after) = other
+                        .transaction(|other| QueryResult::Ok((one_text(other, PID)?, one_text(one, PID)?)))?;
+                    are_own &= before == after && before != theirs;
+                }
+                if are_own {
                     return Ok(false);
                 }
-                keep_apart(one, other).map(|()| true).map_err(|error| {
+                let kept_apart = keep_apart(one, other);
+                if kept_apart.is_err() {
+                    // Whatever they were in the middle of.
+                    let rolled_back = [one, other].map(|conn| conn.batch_execute("ROLLBACK"));
+                    log::debug!("the probe of a pooler ends: {rolled_back:?}");
+                }
+                kept_apart.map(|()| true).map_err(|error| {
                     if error.to_string().contains("prepared statement") {
                         Error::Unfit(
                             "DATABASE_URL leads to a pooler that mixes up what its clients prepare; use PgBouncer 1.21 or newer with max_prepared_statements, set pool_mode=session, or connect directly",

@@ -61,18 +61,28 @@ impl Error {
         matches!(self, Self::Unavailable(_) | Self::Lost(_))
     }
 
-    /// Whether a transaction that was undone by this may do better the next time, after so many runs: when another one was first,
-    /// or, once, over a new connection.
-    pub(super) fn may_go_again(&self, runs: u32) -> bool {
-        (self.lost_a_race() && runs < MAX_RUNS) || (self.is_lost() && runs < 2)
-    }
-
     /// Whether another transaction was first: the same work, run again, sees what that one did.
     fn lost_a_race(&self) -> bool {
         use diesel::result::Error::DatabaseError;
         let Self::Query(DatabaseError(kind, info)) = self else { return false };
         matches!(kind, DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure)
             || info.message().to_ascii_lowercase().contains("deadlock")
+    }
+}
+
+/// How often a transaction was undone so far.
+#[derive(Default)]
+pub(super) struct Undone {
+    races: u32,
+    losses: u32,
+}
+
+impl Undone {
+    /// Whether it may do better the next time: when another one was first, or, once, over a new connection.
+    pub(super) fn may_go_again(&mut self, why: &Error) -> bool {
+        self.races += u32::from(why.lost_a_race());
+        self.losses += u32::from(why.is_lost());
+        (why.lost_a_race() && self.races < MAX_RUNS) || (why.is_lost() && self.losses < 2)
     }
 }
 
@@ -136,10 +146,12 @@ mod tests {
     #[test]
     fn whoever_lost_a_race_goes_again_and_whoever_lost_the_connection_once() {
         let raced = error(DatabaseErrorKind::SerializationFailure, "could not serialize access");
-        assert!(raced.may_go_again(5) && !raced.may_go_again(6));
-        let lost =
-            error(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute UPDATE in a read-only transaction");
-        assert!(lost.may_go_again(1) && !lost.may_go_again(2));
+        let read_only = "cannot execute UPDATE in a read-only transaction";
+        let lost = error(DatabaseErrorKind::ReadOnlyTransaction, read_only);
+        let mut so_far = Undone::default();
+        assert!((1..MAX_RUNS).all(|_| so_far.may_go_again(&raced)) && !so_far.may_go_again(&raced));
+        let mut so_far = Undone::default();
+        assert!(so_far.may_go_again(&raced) && so_far.may_go_again(&lost) && !so_far.may_go_again(&lost));
     }
 
     #[test]

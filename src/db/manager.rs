@@ -14,7 +14,7 @@ use crate::config::DatabaseConfig;
 pub(super) struct Pooled {
     pub(super) conn: DbConnection,
     /// When it was made, in restarts of the server that we have noticed.
-    epoch: u64,
+    pub(super) epoch: u64,
 }
 
 /// Makes connections for the pool.

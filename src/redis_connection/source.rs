@@ -17,6 +17,8 @@ use crate::config::RedisPlace;
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(400);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// For finding out which server to connect to, and connecting.
+const LOOKING_AROUND: Duration = Duration::from_millis(1500);
 /// How often a command is led on within a cluster that changes, and how long it waits for that: a page waits for it.
 const CLUSTER_TURNS: u32 = 3;
 const CLUSTER_WAIT: Duration = Duration::from_millis(100);
@@ -74,13 +76,20 @@ impl Source {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        match self {
-            Self::One(client) => {
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One)
+        let connecting = async {
+            match self {
+                Self::One(client) => {
+                    client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One)
+                }
+                Self::Sentinel(client) => {
+                    client.get_async_connection_with_config(&config).await.map(Link::One)
+                }
+                Self::Cluster(client) => client.get_async_connection().await.map(Link::Cluster),
             }
-            Self::Sentinel(client) => client.get_async_connection_with_config(&config).await.map(Link::One),
-            Self::Cluster(client) => client.get_async_connection().await.map(Link::Cluster),
-        }
+        };
+        // Sentinels that are asked in turn have patience of their own, and everybody waits for this one connection.
+        let in_time = tokio::time::timeout(LOOKING_AROUND, connecting).await;
+        in_time.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 }
 

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use super::connections::{Connection, Pieces};
 use super::errors::{ErrorPage, HttpError};
 use super::journal::Entry;
-use super::view::{Stranger, View, filters};
+use super::view::{Bare, View, filters};
 use super::{cookies, page};
 use crate::app::App;
 
@@ -37,7 +37,7 @@ pub async fn draw<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let around = Around::begin(&req);
     // For the page of whoever is refused before anybody knows them.
-    let stranger = Stranger::of(req.request())?;
+    let bare = Bare::of(req.request())?;
     let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
     let answered =
         answered.unwrap_or_else(|_| Err(HttpError::Internal("a handler panicked".to_owned()).into()));
@@ -61,7 +61,7 @@ pub async fn draw<B: MessageBody + 'static>(
         }
         // A middleware refused: the request is gone, but the error may carry the finished answer.
         Err(error) => {
-            let mut page = error_page(&meaning_of(&error), &around.entry, &stranger.view());
+            let mut page = error_page(&meaning_of(&error), &around.entry, &bare.view());
             around.finish(&mut page);
             Err(InternalError::from_response("", page).into())
         }

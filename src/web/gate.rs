@@ -1,4 +1,5 @@
-//! What every request passes before anything else looks at it: the right host, the right origin, one session.
+//! Who is let in: what every request passes before anything else looks at it (the right host, one session), and what a form passes
+//! once its session is known (the right origin).
 
 use std::net::IpAddr;
 

@@ -30,7 +30,8 @@ impl FromRequest for Door {
     type Future = Ready<Result<Self, HttpError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let word = req.path().trim_end_matches('/').rsplit('/').next();
+        // As the router sees it.
+        let word = req.match_info().as_str().trim_end_matches('/').rsplit('/').next();
         ready(word.and_then(Role::parse).map(Self).ok_or(HttpError::NotFound))
     }
 }

@@ -52,7 +52,7 @@ impl View {
     /// Never, in a server that `server::serve` built.
     pub fn of(req: &HttpRequest, notices: &[&Notice]) -> Result<Self, HttpError> {
         let preferences = Preferences::read(req);
-        let mut view = Stranger::of(req)?.view();
+        let mut view = Bare::of(req)?.view();
         let parts = Rc::make_mut(&mut view.0);
         parts.signed_in = req.extensions().get::<SignedInAs>().cloned();
         (parts.theme, parts.zone) = match &parts.signed_in {
@@ -71,14 +71,14 @@ impl View {
 }
 
 /// What a view needs of a request without a look at a cookie: reading one keeps all of them, and the gate may have to drop them yet.
-pub struct Stranger {
+pub struct Bare {
     language: Language,
     path: String,
     app: Data<App>,
     assets: Data<Assets>,
 }
 
-impl Stranger {
+impl Bare {
     /// Reads it.
     ///
     /// # Errors

@@ -219,7 +219,6 @@ fn a_node_of_galera_dies_and_comes_back_while_people_sign_up_at_two_others() {
         let Some(mut galera) = Galera::start() else { return };
         galera.execute(0, "CREATE DATABASE accounts CHARACTER SET utf8mb4");
         let [at_first, at_second] = [0, 1].map(|node| galera.url_of_all(node, "accounts"));
-        // Both make the tables at the same time.
         let (one, other) = tokio::join!(site_at(&at_first), site_at(&at_second));
         let people = People::at(&[&one, &other]).await;
         go_on_for(seconds(3)).await;
@@ -290,13 +289,6 @@ fn a_pooler_that_shares_the_sessions_of_postgres_serves_while_people_sign_up() {
         let Some(pooler) = PgBouncer::start_newer(server, "transaction") else { return };
         let url = pooler.url("pooled");
         let (one, other) = tokio::join!(site_at(&url), site_at(&url));
-        for site in [&one, &other] {
-            let db = site.app.db.clone();
-            tokio::task::spawn_blocking(move || db.refuse_unfit())
-                .await
-                .expect("a thread")
-                .expect("a pooler that works");
-        }
         let people = People::at(&[&one, &other]).await;
         go_on_for(seconds(3)).await;
         nothing_is_lost("PgBouncer 1.24, pool_mode=transaction", &one, people.stop().await).await;

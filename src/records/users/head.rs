@@ -1,6 +1,6 @@
 //! The part of an account that the head of every page shows, and that decides whether it may be used.
 
-use crate::identity::{Id, Moment, Role, Username};
+use crate::identity::{AccountStatus, Id, Moment, Role, Username};
 
 /// What the head of a page shows of whoever is signed in.
 #[derive(Clone, Copy)]
@@ -25,7 +25,10 @@ impl<'a> Head<'a> {
 
     /// Whether its person may be signed in: also in the days of grace before the account goes.
     pub fn may_enter(&self) -> bool {
-        self.verified_at.is_some() && self.blocked_at.is_none()
+        match AccountStatus::of(self.verified_at, self.blocked_at, None, self.leaves_at) {
+            AccountStatus::Active | AccountStatus::Leaving => true,
+            AccountStatus::Unverified | AccountStatus::Blocked(_) => false,
+        }
     }
 
     /// Whether it is about to be deleted.

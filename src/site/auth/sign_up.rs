@@ -110,10 +110,9 @@ async fn began(app: &App, browser: &SignInRequest) -> Result<SignUpForm, HttpErr
     }))
 }
 
-/// Refuses where nobody, or nobody of that role, signs up by themselves.
+/// Refuses where nobody signs up by themselves.
 fn refuse_closed(app: &App, role: Role) -> Result<(), HttpError> {
     match app.config.sign_up {
-        _ if !role.is_open() => Err(HttpError::NotFound),
         config::SignUp::Open => Ok(()),
         config::SignUp::Closed => {
             let text = t("This site isn't taking new sign-ups. If you already have an account, sign in.");

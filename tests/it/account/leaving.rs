@@ -279,7 +279,7 @@ async fn a_block_ends_the_leaving(site: &Site) {
 async fn everything(site: &Site, world: World) -> Vec<String> {
     let columns = match world {
         World::Embedded | World::Redis => {
-            "SELECT m.name || ' ' || p.name AS text FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'"
+            "SELECT m.name || ' ' || p.name AS text FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table' AND p.type <> 'BLOB'"
         }
         World::Postgres => {
             "SELECT table_name || ' ' || column_name AS text FROM information_schema.columns WHERE table_schema = 'public'"

@@ -255,12 +255,13 @@ async fn a_corrected_sign_up_is_confirmed_with_the_corrected_password(site: &Sit
     let code = site.code_to("ann@example.org").await;
     ann.fill("Code", &code).press("Confirm").await;
     ann.see("Welcome!").see("@annabel");
+    // Before the one about a sign-in on another device.
+    assert_eq!(site.mail.all_to("ann@example.org").len(), 1);
     let mut phone = site.visitor();
     phone.sign_in("annabel", PASSWORD).await;
     phone.status(422);
     phone.sign_in("annabel", OTHER_PASSWORD).await;
     phone.status(200);
-    assert_eq!(site.mail.all_to("ann@example.org").len(), 1);
     assert_eq!(site.count("SELECT COUNT(*) FROM users").await, 1);
 }
 

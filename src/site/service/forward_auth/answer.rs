@@ -26,7 +26,7 @@ use crate::paths::{absolute, with_query};
 use crate::records::app_sessions::TicketState;
 use crate::records::users::{Person, UNVERIFIED_LIFETIME};
 use crate::web::journal::OncePerMinute;
-use crate::web::view::{Stranger, filters};
+use crate::web::view::{Bare, filters};
 use crate::web::{cookies, page};
 
 /// After how long to try again when the database is away.
@@ -184,7 +184,7 @@ impl Denied {
             Self::Away => Some(AGAIN.as_secs()),
             Self::OtherRole { .. } | Self::Ticket { .. } | Self::Unusable => None,
         };
-        let Ok(view) = Stranger::of(req).map(Stranger::view) else { return with_status(status).finish() };
+        let Ok(view) = Bare::of(req).map(Bare::view) else { return with_status(status).finish() };
         let mut answer = page::render(status, &self.explain(app), &view);
         let headers = answer.headers_mut();
         let mut set = |name: HeaderName, value: HeaderValue| drop(headers.insert(name, value));
