@@ -160,7 +160,7 @@ impl Db {
         let mut one = self.connection()?;
         one.conn.refuse_other_charsets()?;
         let mut other = self.connection()?;
-        let are_shared = Connection::share_sessions(&mut one.conn, &mut other.conn)?;
+        let are_shared = Connection::probe_shared_sessions(&mut one.conn, &mut other.conn)?;
         self.shares_sessions.store(are_shared, Ordering::Relaxed);
         Ok(())
     }
@@ -233,7 +233,8 @@ impl Db {
                 }
                 drop(pooled);
                 match ended {
-                    Ended::Undone(error) if error.database().is_some_and(|why| so_far.may_go_again(why)) => {}
+                    Ended::Undone(error)
+                        if error.database().is_some_and(|why| so_far.grant_another_run(why)) => {}
                     ended => {
                         db.note(ended.error().and_then(E::database));
                         return ended.into();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use redis::RedisError;
 
-pub use source::Link;
+pub use source::AnyConnection;
 use source::Source;
 
 use crate::config::RedisConfig;
@@ -39,7 +39,7 @@ pub struct RedisConnection {
 
 #[derive(Default)]
 struct State {
-    connection: Option<Link>,
+    connection: Option<AnyConnection>,
     closed_until: Option<Instant>,
     was_away: bool,
 }
@@ -66,7 +66,10 @@ impl RedisConnection {
     ///
     /// # Errors
     /// [`Unavailable`] when there is no answer in time, or one that means that Redis cannot serve now.
-    pub async fn run<T>(&self, call: impl AsyncFn(Link) -> Result<T, RedisError>) -> Result<T, Unavailable> {
+    pub async fn run<T>(
+        &self,
+        call: impl AsyncFn(AnyConnection) -> Result<T, RedisError>,
+    ) -> Result<T, Unavailable> {
         match call(self.connection().await?).await {
             // Redis closed it, to start again or because it was idle: that alone is no failure.
             Err(error) if error.is_connection_dropped() => {
@@ -102,7 +105,7 @@ impl RedisConnection {
         self.prove().await.is_ok()
     }
 
-    async fn connection(&self) -> Result<Link, Unavailable> {
+    async fn connection(&self) -> Result<AnyConnection, Unavailable> {
         if let Some(connection) = self.open()? {
             return Ok(connection);
         }
@@ -123,7 +126,7 @@ impl RedisConnection {
     }
 
     /// The connection, if there is one; nothing when it is time to make one.
-    fn open(&self) -> Result<Option<Link>, Unavailable> {
+    fn open(&self) -> Result<Option<AnyConnection>, Unavailable> {
         let state = self.lock();
         match (&state.connection, state.closed_until) {
             (Some(connection), _) => Ok(Some(connection.clone())),
@@ -138,7 +141,7 @@ impl RedisConnection {
         let mut state = self.lock();
         let is_elsewhere = codes(error).iter().any(|code| NOT_ME.contains(&code.as_str()));
         // A cluster's connection finds its way by itself, and most of its servers serve while one is silent.
-        let is_cluster = matches!(state.connection, Some(Link::Cluster(_)));
+        let is_cluster = matches!(state.connection, Some(AnyConnection::Cluster(_)));
         if !is_cluster && (error.is_io_error() || error.is_timeout() || is_elsewhere) {
             state.connection = None;
             state.closed_until = Some(Instant::now() + COOLING);

@@ -5,6 +5,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::origin::user_and_hosts;
 use super::reader::Reader;
 
 /// `DATABASE_URL`, `DATABASE_POOL_SIZE`.
@@ -64,8 +65,7 @@ impl DatabaseConfig {
     /// Whether a URL holds a password.
     pub fn holds_password(url: &str) -> bool {
         let authority = url.split(['/', '?']).nth(2).unwrap_or_default();
-        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-        url.contains("password=") || user.contains(':')
+        url.contains("password=") || user_and_hosts(authority).0.contains(':')
     }
 
     /// The file, where it is one that does not exist yet.
@@ -128,9 +128,8 @@ const MYSQL_OPTIONS: [&str; 5] = ["ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "
 /// A server, or several of one cluster: `user:password@one,two:3307,three/name`.
 fn mysql(servers: &str) -> Result<DatabaseConfig, &'static str> {
     let (authority, place) = servers.split_at(servers.find(['/', '?']).unwrap_or(servers.len()));
-    let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
-    let at = if authority.contains('@') { "@" } else { "" };
-    let one = |host| one_mysql(&format!("{user}{at}{host}{place}"));
+    let (user, hosts) = user_and_hosts(authority);
+    let one = |host| one_mysql(&format!("{user}{host}{place}"));
     let mut all = hosts.split(',').map(one);
     let first = all.next().ok_or("must name a host")??;
     let others = all.map(|other| other.map(|other| other.place)).collect::<Result<_, _>>()?;

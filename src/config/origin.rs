@@ -104,6 +104,11 @@ impl PublicUrl {
     }
 }
 
+/// The part up to the last `@`, with it, and what comes after.
+pub(super) fn user_and_hosts(authority: &str) -> (&str, &str) {
+    authority.split_at(authority.rfind('@').map_or(0, |at| at + 1))
+}
+
 /// The host of `host[:port]` in lower case; `None` for everything that is not exactly that.
 pub(super) fn host_name(authority: &str) -> Option<String> {
     host_and_port(authority).map(|(host, _)| host)

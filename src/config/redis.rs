@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::origin::user_and_hosts;
 use super::reader::Reader;
 
 /// `REDIS_URL`, `REDIS_KEY_PREFIX`.
@@ -30,7 +31,7 @@ pub enum RedisPlace {
 
 const USUAL_PORT: u16 = 6379;
 const USUAL_SENTINEL_PORT: u16 = 26_379;
-const LOOKS: &str = "must look like redis://user:password@host:6379/0, redis+sentinel://user:password@one:26379,two:26379/name/0 or \
+const EXAMPLES: &str = "must look like redis://user:password@host:6379/0, redis+sentinel://user:password@one:26379,two:26379/name/0 or \
      redis+cluster://user:password@one:6379,two:6379, with rediss in the place of redis for TLS";
 
 impl RedisConfig {
@@ -42,7 +43,7 @@ impl RedisConfig {
         }
         let place = RedisPlace::parse(&url);
         if place.is_none() {
-            read.mistake("REDIS_URL", LOOKS);
+            read.mistake("REDIS_URL", EXAMPLES);
         }
         Some(Self { place: place?, prefix })
     }
@@ -96,11 +97,6 @@ fn cluster(scheme: &str, rest: &str) -> Option<RedisPlace> {
     }
     let node = |host: &str| one(format!("{scheme}://{user}{}", with_port(host, USUAL_PORT)));
     hosts.split(',').map(node).collect::<Option<_>>().map(RedisPlace::Cluster)
-}
-
-/// The part up to the last `@`, with it, and what comes after.
-fn user_and_hosts(authority: &str) -> (&str, &str) {
-    authority.split_at(authority.rfind('@').map_or(0, |at| at + 1))
 }
 
 fn with_port(host: &str, usual: u16) -> String {

@@ -32,7 +32,7 @@ pub(super) fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r
             let is_cluster = !config.others.is_empty();
             let mysql = |url: &str, demands_tls| {
                 if is_cluster {
-                    refuse_silent(url)?;
+                    require_reachable(url)?;
                 }
                 mysql(url, demands_tls)
             };
@@ -86,16 +86,16 @@ fn with_system_authorities(url: &str) -> String {
 
 /// How long a machine of a cluster may take to answer at all: its client would wait for minutes.
 #[cfg(feature = "mysql")]
-const SILENT: std::time::Duration = std::time::Duration::from_secs(1);
+const REACH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Refuses a machine that is gone, so that another one has its turn.
 #[cfg(feature = "mysql")]
-fn refuse_silent(url: &str) -> Result<(), diesel::r2d2::Error> {
+fn require_reachable(url: &str) -> Result<(), diesel::r2d2::Error> {
     let refused =
         |why: String| diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(why));
     let place = url::Url::parse(url).map_err(|error| refused(error.to_string()))?;
     let addresses = place.socket_addrs(|| Some(3306)).map_err(|error| refused(error.to_string()))?;
-    let answers = |address| std::net::TcpStream::connect_timeout(address, SILENT).is_ok();
+    let answers = |address| std::net::TcpStream::connect_timeout(address, REACH_TIMEOUT).is_ok();
     if addresses.iter().any(answers) {
         Ok(())
     } else {

@@ -104,7 +104,7 @@ impl DbConnection {
 
     /// Finds out whether a pooler gives two connections one session, as `PgBouncer` does with `pool_mode=transaction`. Refuses one
     /// that does not keep apart what they prepare: each would meet the other one's statements under its own names.
-    pub(super) fn share_sessions(one: &mut Self, other: &mut Self) -> Result<bool, Error> {
+    pub(super) fn probe_shared_sessions(one: &mut Self, other: &mut Self) -> Result<bool, Error> {
         match (one, other) {
             #[cfg(feature = "postgres")]
             (Self::Postgres(one), Self::Postgres(other)) => {

@@ -78,8 +78,8 @@ pub(super) struct Undone {
 }
 
 impl Undone {
-    /// Whether it may do better the next time: when another one was first, or, once, over a new connection.
-    pub(super) fn may_go_again(&mut self, why: &Error) -> bool {
+    /// Counts why it was undone, and says whether it is run again: when another one was first, or, once, over a new connection.
+    pub(super) fn grant_another_run(&mut self, why: &Error) -> bool {
         self.races += u32::from(why.lost_a_race());
         self.losses += u32::from(why.is_lost());
         (why.lost_a_race() && self.races < MAX_RUNS) || (why.is_lost() && self.losses < 2)
@@ -149,9 +149,13 @@ mod tests {
         let read_only = "cannot execute UPDATE in a read-only transaction";
         let lost = error(DatabaseErrorKind::ReadOnlyTransaction, read_only);
         let mut so_far = Undone::default();
-        assert!((1..MAX_RUNS).all(|_| so_far.may_go_again(&raced)) && !so_far.may_go_again(&raced));
+        assert!((1..MAX_RUNS).all(|_| so_far.grant_another_run(&raced)) && !so_far.grant_another_run(&raced));
         let mut so_far = Undone::default();
-        assert!(so_far.may_go_again(&raced) && so_far.may_go_again(&lost) && !so_far.may_go_again(&lost));
+        assert!(
+            so_far.grant_another_run(&raced)
+                && so_far.grant_another_run(&lost)
+                && !so_far.grant_another_run(&lost)
+        );
     }
 
     #[test]

@@ -18,10 +18,10 @@ use crate::config::RedisPlace;
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(400);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// For finding out which server to connect to, and connecting.
-const LOOKING_AROUND: Duration = Duration::from_millis(1500);
+const OVERALL_CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How often a command is led on within a cluster that changes, and how long it waits for that: a page waits for it.
-const CLUSTER_TURNS: u32 = 3;
-const CLUSTER_WAIT: Duration = Duration::from_millis(100);
+const CLUSTER_RETRIES: u32 = 3;
+const MAX_CLUSTER_WAIT: Duration = Duration::from_millis(100);
 
 /// A way to connections.
 #[expect(clippy::large_enum_variant, reason = "there is one for each worker")]
@@ -33,7 +33,7 @@ pub(super) enum Source {
 
 /// A connection, to one server or to a cluster. Its copies share it.
 #[derive(Clone)]
-pub enum Link {
+pub enum AnyConnection {
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -54,13 +54,13 @@ impl Source {
             }
             RedisPlace::Cluster(nodes) => {
                 let nodes = nodes.iter().map(info).collect::<Result<Vec<_>, _>>()?;
-                let wait = u64::try_from(CLUSTER_WAIT.as_millis()).unwrap_or(u64::MAX);
+                let wait = u64::try_from(MAX_CLUSTER_WAIT.as_millis()).unwrap_or(u64::MAX);
                 let client = ClusterClient::builder(nodes)
                     .tcp_settings(nodelay())
                     .connection_timeout(CONNECT_TIMEOUT)
                     .response_timeout(RESPONSE_TIMEOUT)
-                    .overall_response_timeout(Some(RESPONSE_TIMEOUT + CLUSTER_TURNS * CLUSTER_WAIT))
-                    .retries(CLUSTER_TURNS)
+                    .overall_response_timeout(Some(RESPONSE_TIMEOUT + CLUSTER_RETRIES * MAX_CLUSTER_WAIT))
+                    .retries(CLUSTER_RETRIES)
                     .min_retry_wait(wait / 2)
                     .max_retry_wait(wait);
                 client.build().map(Self::Cluster)
@@ -72,23 +72,23 @@ impl Source {
     ///
     /// # Errors
     /// When nobody answers in time, or no sentinel knows a server that takes writes.
-    pub(super) async fn connect(&mut self) -> Result<Link, RedisError> {
+    pub(super) async fn connect(&mut self) -> Result<AnyConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
         let connecting = async {
             match self {
                 Self::One(client) => {
-                    client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One)
+                    client.get_multiplexed_async_connection_with_config(&config).await.map(AnyConnection::One)
                 }
                 Self::Sentinel(client) => {
-                    client.get_async_connection_with_config(&config).await.map(Link::One)
+                    client.get_async_connection_with_config(&config).await.map(AnyConnection::One)
                 }
-                Self::Cluster(client) => client.get_async_connection().await.map(Link::Cluster),
+                Self::Cluster(client) => client.get_async_connection().await.map(AnyConnection::Cluster),
             }
         };
         // Sentinels that are asked in turn have patience of their own, and everybody waits for this one connection.
-        let in_time = tokio::time::timeout(LOOKING_AROUND, connecting).await;
+        let in_time = tokio::time::timeout(OVERALL_CONNECT_TIMEOUT, connecting).await;
         in_time.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 }
@@ -113,7 +113,7 @@ fn node(server: &ConnectionInfo) -> SentinelNodeConnectionInfo {
     }
 }
 
-impl ConnectionLike for Link {
+impl ConnectionLike for AnyConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::One(connection) => connection.req_packed_command(command),

@@ -77,13 +77,13 @@ struct OverviewPage {
 }
 
 /// Who looks at their profile, and all that it shows.
-struct Looking {
+struct ProfileViewer {
     life: Life,
     user: Profile,
     pending: Option<Email>,
 }
 
-impl SignedIn for Looking {
+impl SignedIn for ProfileViewer {
     fn find(conn: &mut Connection, session: &Id) -> QueryResult<Option<Self>> {
         let found = profile_of(conn, session)?;
         Ok(found.map(|(life, user, pending)| Self { life, user, pending }))
@@ -98,8 +98,8 @@ impl SignedIn for Looking {
     }
 }
 
-async fn show(app: Data<App>, As(viewer): As<Looking>, req: HttpRequest) -> Answer {
-    let Looking { user, pending, .. } = viewer;
+async fn show(app: Data<App>, As(viewer): As<ProfileViewer>, req: HttpRequest) -> Answer {
+    let ProfileViewer { user, pending, .. } = viewer;
     let undo = undo::offers(&app, &req, &user.id);
     page::ok(OverviewPage { me: SignedInAs::of(user.head()), user, pending, undo }).showing(NOTICES)
 }

@@ -67,10 +67,10 @@ pub fn render(status: StatusCode, page: &impl Template, view: &View) -> HttpResp
 }
 
 /// Most pages fit in it: what grows is copied each time that it does.
-const ROOM: usize = 8 * 1024;
+const PAGE_CAPACITY: usize = 8 * 1024;
 
 fn draw(page: &impl Template, view: &View) -> askama::Result<String> {
-    let mut html = String::with_capacity(ROOM);
+    let mut html = String::with_capacity(PAGE_CAPACITY);
     page.render_into_with_values(&mut html, view)?;
     Ok(html)
 }

@@ -23,9 +23,9 @@ pub enum Page {
 }
 
 /// The role in the address of a page for one kind of account.
-pub struct Door(pub Role);
+pub struct RoleInPath(pub Role);
 
-impl FromRequest for Door {
+impl FromRequest for RoleInPath {
     type Error = HttpError;
     type Future = Ready<Result<Self, HttpError>>;
 

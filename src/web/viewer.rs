@@ -116,7 +116,7 @@ macro_rules! from_request {
                 let req = req.clone();
                 Box::pin(async move {
                     let make: fn(Seen, &HttpRequest) -> Result<Self, HttpError> = $make;
-                    make(look(&req).await?, &req)
+                    make(load_viewer(&req).await?, &req)
                 })
             }
         }
@@ -129,7 +129,7 @@ impl<T: SignedIn> FromRequest for As<T> {
 
     fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         let req = req.clone();
-        Box::pin(async move { staying(look(&req).await?, &req).map(Self) })
+        Box::pin(async move { staying(load_viewer(&req).await?, &req).map(Self) })
     }
 }
 
@@ -216,7 +216,7 @@ fn sign_in_needed(req: &HttpRequest) -> Redirect {
 }
 
 /// Finds who is signed in with the browser of a request.
-async fn look<T: SignedIn>(req: &HttpRequest) -> Result<Seen<T>, HttpError> {
+async fn load_viewer<T: SignedIn>(req: &HttpRequest) -> Result<Seen<T>, HttpError> {
     let (id, generation) = match session::pointer(&req.get_session()) {
         Pointer::To(id, generation) => (id, generation),
         Pointer::Nobody => return Ok(Seen::Nobody),
@@ -244,7 +244,7 @@ pub async fn recognise<B>(answer: &ServiceResponse<B>) {
     let is_known = answer.request().extensions().contains::<SignedInAs>();
     if answer.response().error().is_some() && !is_known {
         // Where that cannot be found out, the page is a stranger's; why has been logged.
-        if let Err(error) = look::<Viewer>(answer.request()).await {
+        if let Err(error) = load_viewer::<Viewer>(answer.request()).await {
             log::debug!("an error page is drawn for a stranger: {error}");
         }
     }

@@ -148,10 +148,14 @@ async fn come_and_go(mut visitor: Visitor, elsewhere: &str, member: &str, seen: 
     }
 }
 
-/// What must hold after any of it: only "come back soon" meanwhile, every acknowledged account is there, nobody is signed in who was
+/// What must hold after any of it: everything is served again, only "come back soon" in between, every acknowledged account is there, nobody is signed in who was
 /// signed out; and what it cost.
 #[expect(clippy::print_stdout, reason = "the figures of docs/scaling.md")]
-async fn nothing_is_lost(what: &str, site: &Site, mut seen: Seen) {
+async fn nothing_is_lost(what: &str, site: &Site, mut seen: Seen, fault: Instant) {
+    for kind in ["sign-up", "sign-in", "profile", "sign-out"] {
+        let is_back = seen.acknowledged.iter().any(|(what, at)| *what == kind && *at > fault);
+        assert!(is_back, "{what}: no {kind} was acknowledged afterwards");
+    }
     assert!(seen.wrong.is_empty(), "{what}: {:?}", &seen.wrong[..seen.wrong.len().min(20)]);
     let kept: std::collections::HashSet<String> =
         site.texts("SELECT username AS text FROM users").await.into_iter().collect();
@@ -199,12 +203,14 @@ fn a_standby_of_postgres_takes_over_while_people_sign_up() {
         go_on_for(seconds(3)).await;
         first.stop();
         go_on_for(seconds(1)).await;
+        let fault = Instant::now();
         standby.promote();
         go_on_for(seconds(6)).await;
         nothing_is_lost(
             "PostgreSQL, the primary killed and the standby promoted a second later",
             &one,
             people.stop().await,
+            fault,
         )
         .await;
         one.stop().await;
@@ -222,6 +228,7 @@ fn a_node_of_galera_dies_and_comes_back_while_people_sign_up_at_two_others() {
         let (one, other) = tokio::join!(site_at(&at_first), site_at(&at_second));
         let people = People::at(&[&one, &other]).await;
         go_on_for(seconds(3)).await;
+        let fault = Instant::now();
         galera.kill(0);
         go_on_for(seconds(5)).await;
         let (galera, ()) = tokio::join!(
@@ -239,6 +246,7 @@ fn a_node_of_galera_dies_and_comes_back_while_people_sign_up_at_two_others() {
             "Galera, one of three nodes killed and back five seconds later",
             &other,
             people.stop().await,
+            fault,
         )
         .await;
         one.stop().await;
@@ -253,8 +261,11 @@ async fn redis_fails_over(what: &str, url: &str, mut redises: Redises) {
     let people = People::at(&[&site]).await;
     go_on_for(seconds(3)).await;
     redises.kill(0);
-    go_on_for(seconds(7)).await;
-    nothing_is_lost(what, &site, people.stop().await).await;
+    // By then the others have noticed; what is acknowledged later, they serve.
+    go_on_for(seconds(5)).await;
+    let noticed = Instant::now();
+    go_on_for(seconds(2)).await;
+    nothing_is_lost(what, &site, people.stop().await, noticed).await;
     site.stop().await;
 }
 
@@ -290,8 +301,9 @@ fn a_pooler_that_shares_the_sessions_of_postgres_serves_while_people_sign_up() {
         let url = pooler.url("pooled");
         let (one, other) = tokio::join!(site_at(&url), site_at(&url));
         let people = People::at(&[&one, &other]).await;
+        let began = Instant::now();
         go_on_for(seconds(3)).await;
-        nothing_is_lost("PgBouncer 1.24, pool_mode=transaction", &one, people.stop().await).await;
+        nothing_is_lost("PgBouncer 1.24, pool_mode=transaction", &one, people.stop().await, began).await;
         one.stop().await;
         other.stop().await;
         drop(pooler);

@@ -14,22 +14,22 @@ pub(super) type Query<'a> = users::BoxedQuery<'a, AnyBackend>;
 
 /// Up to so many accounts are found by the index. A text that more of them hold is found as fast by looking at one after the other
 /// in their order.
-const RARE: i64 = 2000;
+const MAX_BY_INDEX: i64 = 2000;
 /// What an index of trigrams needs.
-const SHORTEST: usize = 3;
+const MIN_CHARS_FOR_INDEX: usize = 3;
 
 /// Narrows a query to the accounts in which that text may stand, where the database can tell before it reads them.
 pub(super) fn narrow<'a>(conn: &mut Connection, query: Query<'a>, text: &str) -> QueryResult<Query<'a>> {
     let is_indexed = match conn {
         #[cfg(feature = "sqlite")]
-        Connection::Sqlite(_) => text.chars().count() >= SHORTEST,
+        Connection::Sqlite(_) => text.chars().count() >= MIN_CHARS_FOR_INDEX,
         #[cfg(feature = "postgres")]
         Connection::Postgres(_) => false,
         #[cfg(feature = "mysql")]
         Connection::Mysql(_) => false,
     };
     let phrase = format!("\"{}\"", text.replace('"', "\"\""));
-    if !is_indexed || count(conn, &phrase)? > RARE {
+    if !is_indexed || count(conn, &phrase)? > MAX_BY_INDEX {
         return Ok(query);
     }
     let found = diesel::dsl::sql::<Bool>(
@@ -44,7 +44,7 @@ fn count(conn: &mut Connection, phrase: &str) -> QueryResult<i64> {
         #[diesel(sql_type = BigInt)]
         number: i64,
     }
-    let most = RARE + 1;
+    let most = MAX_BY_INDEX + 1;
     let query = format!(
         "SELECT COUNT(*) AS number FROM (SELECT 1 FROM users_search WHERE users_search MATCH ? LIMIT {most})"
     );

@@ -9,7 +9,7 @@ use crate::identity::{Email, Id, Moment, PasswordHash, Role, Username};
 use crate::records::outbox;
 
 /// So many sign-ups are forgotten at once, each with all that belongs to it: the others have their turn ten minutes later.
-const STALE_AT_ONCE: i64 = 1000;
+const MAX_STALE_PER_SWEEP: i64 = 1000;
 
 /// Removes an account that was never verified, with everything that belongs to it; returns whether there was one. A
 /// blocked account stays, so that nobody gets around a block by signing up again.
@@ -24,7 +24,7 @@ pub fn remove_unverified(conn: &mut Connection, id: &Id) -> QueryResult<bool> {
 /// Removes the accounts from before then that nobody verified; returns how many.
 pub(in crate::records) fn remove_stale(conn: &mut Connection, before: Moment) -> QueryResult<usize> {
     let stale = users::created_at.lt(before);
-    let stale = users::table.filter(waits()).filter(stale).limit(STALE_AT_ONCE);
+    let stale = users::table.filter(waits()).filter(stale).limit(MAX_STALE_PER_SWEEP);
     let ids: Vec<Id> = stale.select(users::id).load(conn)?;
     ids.iter().try_fold(0, |count, id| Ok(count + usize::from(remove_unverified(conn, id)?)))
 }

@@ -44,7 +44,7 @@ use crate::web::forms::{Form, FormError, Problems};
 use crate::web::gate::SEC_FETCH_SITE;
 use crate::web::page::{self, Answer};
 use crate::web::preferences::Preferences;
-use crate::web::routes::{self, Door, Pages};
+use crate::web::routes::{self, Pages, RoleInPath};
 use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
 use candidates::{Candidates, take_tokens};
@@ -85,7 +85,7 @@ async fn choose_door(req: HttpRequest) -> Answer {
     page::see_other(SIGN_IN.to([Preferences::read(&req).role.as_str()]))
 }
 
-async fn show(_: Stranger, Door(role): Door, next: Next, req: HttpRequest) -> Answer {
+async fn show(_: Stranger, RoleInPath(role): RoleInPath, next: Next, req: HttpRequest) -> Answer {
     let carried = carried::take_arriving(&req, Why::SignIn).unwrap_or_default();
     let form = SignInForm { next: next.as_str().to_owned(), carried, ..SignInForm::default() };
     let has_come_from_here =
@@ -108,7 +108,7 @@ async fn submit(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    Door(role): Door,
+    RoleInPath(role): RoleInPath,
     Form(form): Form<SignInForm>,
 ) -> Result<Answer, HttpError> {
     let page = |form, problems| SignInPage { role, form, problems, keeps_no_cookies: false };

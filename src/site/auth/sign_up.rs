@@ -31,7 +31,7 @@ use crate::web::errors::{ErrorPage, HttpError};
 use crate::web::flow_cookie;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
-use crate::web::routes::{self, Door, Pages};
+use crate::web::routes::{self, Pages, RoleInPath};
 use crate::web::view::filters;
 use crate::web::viewer::{SignInRequest, Stranger};
 
@@ -73,7 +73,7 @@ async fn show(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    Door(role): Door,
+    RoleInPath(role): RoleInPath,
     next: Next,
 ) -> Result<Answer, HttpError> {
     refuse_closed(&app, role)?;
@@ -85,7 +85,7 @@ async fn submit(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    Door(role): Door,
+    RoleInPath(role): RoleInPath,
     Form(form): Form<SignUpForm>,
 ) -> Result<Answer, HttpError> {
     refuse_closed(&app, role)?;
