@@ -6,8 +6,10 @@ use diesel::{Connection as _, PgConnection, SqliteConnection};
 use latchkey::config::DatabaseConfig;
 use latchkey::db::{Connection, Db};
 use latchkey::identity::Id;
+use tokio::sync::OnceCell;
 
 use super::Site;
+use super::mailbox::MailServer;
 #[cfg(feature = "mysql")]
 use super::services::Mariadb;
 use super::services::{Postgres, Redis};
@@ -31,6 +33,8 @@ pub struct Sandbox {
     pub settings: HashMap<&'static str, String>,
     database: Option<Database>,
     folder: tempfile::TempDir,
+    /// Of all its sites: any of them may send what another one queued.
+    mail: OnceCell<MailServer>,
 }
 
 enum Database {
@@ -73,16 +77,21 @@ impl World {
                 Some(Database::Mariadb(name))
             }
         };
-        Some(Sandbox { settings, database, folder: tempfile::tempdir().expect("a temporary folder") })
+        Some(Sandbox::new(settings, database))
     }
 }
 
 impl Sandbox {
+    fn new(settings: HashMap<&'static str, String>, database: Option<Database>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { settings, database, folder, mail: OnceCell::new() }
+    }
+
     /// A database that is there already, and goes with its server.
     #[cfg(feature = "mysql")]
     pub fn on_mariadb(server: &Mariadb, name: &str) -> Self {
         let settings = HashMap::from([("DATABASE_URL", server.url(name))]);
-        Self { settings, database: None, folder: tempfile::tempdir().expect("a temporary folder") }
+        Self::new(settings, None)
     }
 
     /// The address of its database.
@@ -118,7 +127,8 @@ impl Sandbox {
         let mut settings = self.settings.clone();
         settings.insert("DATABASE_URL", self.url());
         settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Site::start(settings).await
+        let mail = self.mail.get_or_init(MailServer::start).await.clone();
+        Site::start_in(tempfile::tempdir().expect("a temporary folder"), mail, settings).await
     }
 }
 

@@ -48,7 +48,7 @@ impl Galera {
         let mut galera = Self { nodes: (0..3).map(new).collect(), program, folder };
         for number in 0..3 {
             let install = format!(
-                "{}'{}' --no-defaults --auth-root-authentication-method=normal --skip-test-db --datadir='{place}/{number}'",
+                "{}'{}' --no-defaults --auth-root-authentication-method=normal --skip-test-db --datadir='{place}/{number}' --tmpdir='{place}'",
                 as_mysql(),
                 install.display()
             );

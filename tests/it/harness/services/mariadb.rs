@@ -29,8 +29,15 @@ impl Mariadb {
         let install = find("mariadb-install-db", &[], "mariadb-server")?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = format!("--datadir={}/data", folder.path().display());
-        let mut arguments =
-            vec!["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data];
+        // Two that install at once would take each other's temporary tables away.
+        let scratch = format!("--tmpdir={}", folder.path().display());
+        let mut arguments = vec![
+            "--no-defaults",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            &data,
+            &scratch,
+        ];
         arguments.extend(is_root().then_some("--user=root"));
         run_to_end(&install, &arguments);
         // By both names: a fresh server has a nobody at localhost who would come first.
