@@ -15,6 +15,7 @@ mod network;
 mod origin;
 mod reader;
 mod redis;
+mod two_factor;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -38,6 +39,7 @@ pub use origin::PublicUrl;
 pub use reader::Errors;
 use reader::Reader;
 pub use redis::{RedisConfig, RedisPlace};
+pub use two_factor::TwoFactorConfig;
 
 use crate::identity::PasswordRules;
 
@@ -88,6 +90,8 @@ pub struct Config {
     /// How long the audit log is kept.
     pub events_kept: Duration,
     pub lifecycle: LifecycleConfig,
+    /// Who signs in with a second step.
+    pub two_factor: TwoFactorConfig,
     /// What a log line looks like.
     pub log_format: LogFormat,
     /// What is allowed but unwise, reported at every start.
@@ -207,6 +211,7 @@ impl Config {
             hsts: network::hsts(read),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
             lifecycle: LifecycleConfig::read(read),
+            two_factor: TwoFactorConfig::read(read),
             log_format: LogFormat::read(read),
             public_url,
             warnings: Vec::new(),

@@ -26,6 +26,7 @@ macro_rules! serialize_as_text {
 }
 pub(crate) use serialize_as_text;
 
+mod authenticator;
 mod browser;
 mod details;
 mod email;
@@ -36,6 +37,7 @@ mod moment;
 mod otp;
 mod password;
 mod purpose;
+mod recovery_code;
 mod role;
 mod status;
 mod taste;
@@ -43,6 +45,7 @@ mod token;
 mod username;
 mod visible;
 
+pub use authenticator::{AppEntry, AuthenticatorKey};
 pub use browser::browser_name;
 pub use details::{About, Details, FullName, Phone};
 pub use email::Email;
@@ -54,6 +57,7 @@ pub use moment::Moment;
 pub use otp::{Otp, OtpDigest};
 pub use password::{Password, PasswordHash, PasswordRules, passphrase};
 pub use purpose::{CodePurpose, LinkPurpose};
+pub use recovery_code::{FactorCode, RecoveryCode};
 pub use role::Role;
 pub use status::AccountStatus;
 pub use taste::{Local, Theme, Zone};

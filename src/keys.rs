@@ -21,6 +21,12 @@ pub struct Keys {
     pub notice: actix_web::cookie::Key,
     /// Seals the cookie that says who signed in on this device before.
     pub device: actix_web::cookie::Key,
+    /// Seals the keys of authenticators.
+    pub authenticator: SealKey,
+    /// Seals the cookies of the second step of signing in.
+    pub second_step: actix_web::cookie::Key,
+    /// Keyed hash of recovery codes.
+    pub recovery_code: [u8; 32],
     /// Keyed hash of one-time codes.
     pub code: [u8; 32],
     /// The tokens of verification links.
@@ -54,6 +60,9 @@ impl Keys {
             flow: actix_web::cookie::Key::from(&expand::<64>(&kdf, "flow cookie")),
             notice: actix_web::cookie::Key::from(&expand::<64>(&kdf, "notice cookie")),
             device: actix_web::cookie::Key::from(&expand::<64>(&kdf, "device cookie")),
+            authenticator: SealKey(expand(&kdf, "authenticator")),
+            second_step: actix_web::cookie::Key::from(&expand::<64>(&kdf, "second step cookie")),
+            recovery_code: expand(&kdf, "recovery code"),
             code: expand(&kdf, "one-time code"),
             link: expand(&kdf, "verification link"),
             outbox: SealKey(expand(&kdf, "outbox")),

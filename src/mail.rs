@@ -12,7 +12,7 @@ use diesel::QueryResult;
 
 pub use content::{Content, LOGO, MASK, MailWriter};
 use letters::Letter;
-pub use letters::{account::*, admin::*, auth::*, leaving::*, security::*};
+pub use letters::{account::*, admin::*, auth::*, leaving::*, security::*, two_factor::*};
 
 use crate::db::Connection;
 use crate::identity::{Email, Id, Message, Moment};
@@ -73,6 +73,12 @@ mails! {
     NewSignIn,
     AccountSecured,
     DataDownloaded,
+    AuthenticatorAdded,
+    RecoveryCodeUsed,
+    TwoFactorOff,
+    TwoFactorEnding,
+    TwoFactorDue,
+    WrongCodes,
     Farewell,
     FarewellToOldAddress,
     AccountKept,

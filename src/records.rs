@@ -9,6 +9,7 @@ pub mod outbox;
 pub mod retention;
 pub mod sessions;
 pub mod transfer;
+pub mod two_factor;
 pub mod users;
 pub mod verifications;
 

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use diesel::QueryResult;
 
 use super::email::free_email;
+use super::owner::queue_alarm;
 use super::passwords;
+use super::two_factor::{self, RecoveryRules};
 use crate::db::Connection;
-use crate::identity::{Email, LinkPurpose, Moment, PasswordHash};
+use crate::identity::{Email, Moment, PasswordHash};
 use crate::keys::SealKey;
-use crate::mail::{self, EmailTakenAway, Envelope, Mail, NewSignIn};
-use crate::records::links::{self, Link};
+use crate::mail::{self, EmailTakenAway, Envelope, NewSignIn};
+use crate::records::links;
 use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::{self, UNDO_LINK_LIFETIME, User, dormancy, leaving};
 use crate::records::{events, sessions};
@@ -65,40 +67,6 @@ pub fn alarm(
     queue_alarm(conn, user, email, seal, now, mail)
 }
 
-/// Queues a mail that tells of something done in an owner's name, with the link that takes the account back. An address that has been
-/// the account's only for a short while gets none: it may be that of whoever has just taken it away.
-pub fn queue_alarm(
-    conn: &mut Connection,
-    user: &User,
-    email: &Email,
-    seal: &SealKey,
-    now: Moment,
-    mail: impl FnOnce(Option<String>) -> Mail,
-) -> QueryResult<()> {
-    let envelope = Envelope::to(&user.id, email);
-    if !user.has_established_email(now) {
-        return mail::queue(conn, mail(None), &envelope, now);
-    }
-    let purpose = LinkPurpose::SecureAccount;
-    let (link, token) = links::issue(conn, &user.id, purpose, email, UNDO_LINK_LIFETIME, now)?;
-    let envelope = envelope.with_secret(&token.expose(), UNDO_LINK_LIFETIME, seal);
-    mail::queue(conn, mail(Some(link.as_str().to_owned())), &envelope, now)
-}
-
-/// Whose an account is, as far as can be told from inside it: the address before all changes that can still be undone, and since
-/// when they may be somebody else's.
-pub fn owner_of(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<Option<(Email, Moment)>> {
-    let first_change = links::open(conn, &user.id, LinkPurpose::UndoEmail, now)?.into_iter().next();
-    if let Some(Link { email, created_at, .. }) = first_change {
-        let holder = users::by_confirmed_email(conn, &email.canonical())?;
-        // Unless somebody else has confirmed it since.
-        if holder.is_none_or(|holder| holder.id == user.id) {
-            return Ok(Some((email, created_at)));
-        }
-    }
-    Ok(user.confirmed_email().map(|current| (current.clone(), now)))
-}
-
 /// Takes an account back for the owner of a mailbox, against whoever else has it in hand: its address is `owner` again, every
 /// session, pending change, known device and deletion ends, and so do the password and every link since `since`. A new password
 /// comes by that mailbox. Returns whether the address was still free; nothing has changed otherwise.
@@ -107,6 +75,7 @@ pub fn secure(
     user: &User,
     owner: &Email,
     since: Moment,
+    rules: RecoveryRules,
     now: Moment,
 ) -> QueryResult<bool> {
     if !free_email(conn, owner, Some(&user.id))? {
@@ -125,6 +94,8 @@ pub fn secure(
     links::revoke_since(conn, &user.id, since, now)?;
     sessions::end_all(conn, &user.id, None, now)?;
     passwords::revoke_pending(conn, &user.id, now)?;
+    // After the links: it mails one that must work.
+    two_factor::take_back(conn, user, since, rules, now)?;
     if let Some(taken_away) = taken_away {
         let mail = EmailTakenAway { name: user.display_name().to_owned(), new_email: owner.masked() };
         mail::queue(conn, mail, &Envelope::to(&user.id, taken_away), now)?;

@@ -24,6 +24,8 @@ pub struct Application {
     pub roles: Vec<Role>,
     /// How old the password may be that was last given.
     pub password_within: Option<Duration>,
+    /// Whether only those may open it who signed in with a second step.
+    pub needs_factor: bool,
     /// Raised to replace the secret that it asks with.
     pub secret_number: u32,
 }
@@ -112,6 +114,8 @@ struct Entry {
     name: Option<String>,
     icon: Option<String>,
     password_within: Option<u32>,
+    #[serde(default)]
+    factor: bool,
     secret_number: Option<u32>,
 }
 
@@ -143,7 +147,10 @@ fn read_list(text: &str) -> Result<Vec<Entry>, String> {
         let mut entry = Entry { url: words.next().unwrap_or_default(), ..Entry::default() };
         for word in words {
             let Some((key, value)) = word.split_once('=') else {
-                entry.roles.push(word);
+                match word.as_str() {
+                    "factor" => entry.factor = true,
+                    _ => entry.roles.push(word),
+                }
                 continue;
             };
             let number_given =
@@ -155,7 +162,7 @@ fn read_list(text: &str) -> Result<Vec<Entry>, String> {
                 "secret_number" => entry.secret_number = number_given()?,
                 _ => {
                     return Err(format!(
-                        "entry {number} has an unknown option; use name, icon, password_within or secret_number"
+                        "entry {number} has an unknown option; use name, icon, password_within, factor or secret_number"
                     ));
                 }
             }
@@ -212,6 +219,7 @@ impl Entry {
                 .transpose()?,
             roles: roles.ok_or("must name one or more roles: user, merchant, staff, superuser")?,
             password_within: minutes.transpose()?.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
+            needs_factor: self.factor,
             secret_number: self.secret_number.unwrap_or(1),
         })
     }

@@ -63,6 +63,10 @@ limits! {
     SignInPair: "sign-in-pair", "LIMITS_SIGN_IN_PAIR", "1/hour";
     /// Wrong passwords of somebody signed in, for one session.
     Confirm: "confirm", "LIMITS_CONFIRM", "1/minute burst 5";
+    /// Wrong codes of authenticators at one account, under one password: a new password begins anew.
+    Factor: "factor", "LIMITS_FACTOR", "10/hour";
+    /// The same on a device that was signed in before: strangers cannot use it up.
+    FactorDevice: "factor-device", "LIMITS_FACTOR_DEVICE", "10/hour";
     /// Sign-ups from one network.
     SignUp: "sign-up", "LIMITS_SIGN_UP", "10/hour";
     /// Codes, wrong passwords and resends for one sign-up or one change of address.

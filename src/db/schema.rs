@@ -18,6 +18,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    authenticators (id) {
+        id -> Text,
+        user_id -> Text,
+        name -> Text,
+        sealed_key -> Text,
+        last_step -> BigInt,
+        created_at -> Timestamp,
+        last_used_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     events (id) {
         id -> Text,
         at -> Timestamp,
@@ -74,6 +86,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    recovery_codes (id) {
+        id -> Text,
+        user_id -> Text,
+        code_digest -> Text,
+        created_at -> Timestamp,
+        used_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    second_steps (id) {
+        id -> Text,
+        user_id -> Text,
+        role -> Text,
+        password_changed_at -> Timestamp,
+        remembers -> Bool,
+        next_path -> Text,
+        tries -> Integer,
+        created_at -> Timestamp,
+        ended_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     sessions (id) {
         id -> Text,
         user_id -> Text,
@@ -86,9 +122,21 @@ diesel::table! {
         created_at -> Timestamp,
         last_seen_at -> Timestamp,
         confirmed_at -> Timestamp,
+        factor_at -> Nullable<Timestamp>,
         idle_ends_at -> Timestamp,
         absolute_ends_at -> Timestamp,
         ended_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    trusted_devices (id) {
+        id -> Text,
+        user_id -> Text,
+        lane_digest -> Text,
+        device -> Text,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
     }
 }
 
@@ -120,6 +168,8 @@ diesel::table! {
         dormant_at -> Nullable<Timestamp>,
         dormancy_notices -> Integer,
         dormant_action -> Nullable<Text>,
+        two_factor_since -> Nullable<Timestamp>,
+        two_factor_ends_at -> Nullable<Timestamp>,
     }
 }
 
@@ -141,17 +191,25 @@ diesel::table! {
 
 diesel::joinable!(app_sessions -> sessions (session_id));
 diesel::joinable!(app_sessions -> users (user_id));
+diesel::joinable!(authenticators -> users (user_id));
 diesel::joinable!(links -> users (user_id));
+diesel::joinable!(recovery_codes -> users (user_id));
+diesel::joinable!(second_steps -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(trusted_devices -> users (user_id));
 diesel::joinable!(verifications -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     app_sessions,
+    authenticators,
     events,
     links,
     mail_budgets,
     outbox,
+    recovery_codes,
+    second_steps,
     sessions,
+    trusted_devices,
     users,
     verifications,
 );

@@ -1,6 +1,10 @@
 //! A device on which an account signed in before.
 
-use super::{Id, random_name};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use super::{Id, TokenDigest, random_name};
 
 /// A device that is known for an account, under a name for that account alone. It stays known until the account forgets its
 /// devices, which begins another epoch.
@@ -27,6 +31,11 @@ impl KnownDevice {
     /// Names account and device together, for cookies, limits and budgets.
     pub fn lane(&self) -> String {
         format!("{} {} {}", self.user, self.name, self.epoch)
+    }
+
+    /// What to store of it: its name has 128 random bits.
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest::from_stored(URL_SAFE_NO_PAD.encode(Sha256::digest(self.lane())))
     }
 
     /// Whether it is known for an account in its present epoch.

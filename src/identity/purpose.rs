@@ -27,6 +27,8 @@ pub enum LinkPurpose {
     SecureAccount,
     /// Keep an account that is about to be deleted.
     KeepAccount,
+    /// Keep the second step of signing in, of which somebody says that they have lost it.
+    KeepTwoFactor,
 }
 
 super::serialize_as_text!(CodePurpose, LinkPurpose);
@@ -54,12 +56,13 @@ impl LinkPurpose {
             Self::UndoEmail => "undo-email",
             Self::SecureAccount => "secure-account",
             Self::KeepAccount => "keep-account",
+            Self::KeepTwoFactor => "keep-two-factor",
         }
     }
 
     /// Reads a word of the database.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::ResetPassword, Self::UndoEmail, Self::SecureAccount, Self::KeepAccount]
+        [Self::ResetPassword, Self::UndoEmail, Self::SecureAccount, Self::KeepAccount, Self::KeepTwoFactor]
             .into_iter()
             .find(|purpose| purpose.as_str() == word)
     }

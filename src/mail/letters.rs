@@ -19,6 +19,7 @@ pub(super) mod admin;
 pub(super) mod auth;
 pub(super) mod leaving;
 pub(super) mod security;
+pub(super) mod two_factor;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

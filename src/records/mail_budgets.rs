@@ -22,6 +22,8 @@ pub enum Budget {
     AccountExists,
     /// "Somebody signed in."
     NewSignIn,
+    /// "Somebody has your password and guesses at the code."
+    WrongCodes,
 }
 
 /// Who asks for a mail. Each has a share, so that a stranger cannot use up what its owner needs.
@@ -57,6 +59,7 @@ impl Budget {
             Self::Reset => "reset",
             Self::AccountExists => "account-exists",
             Self::NewSignIn => "new-sign-in",
+            Self::WrongCodes => "wrong-codes",
         }
     }
 
@@ -66,7 +69,7 @@ impl Budget {
             Self::Code => &[(1, MINUTE), (5, HOUR), (10, DAY)],
             Self::Reset => &[(1, MINUTE), (3, HOUR), (5, DAY)],
             Self::AccountExists => &[(1, HOUR), (10, DAY)],
-            Self::NewSignIn => &[(1, HOUR), (3, DAY)],
+            Self::NewSignIn | Self::WrongCodes => &[(1, HOUR), (3, DAY)],
         }
     }
 
@@ -76,7 +79,7 @@ impl Budget {
             Self::Code => &[(10, HOUR), (20, DAY)],
             Self::Reset => &[(5, HOUR), (10, DAY)],
             Self::AccountExists => &[(1, HOUR), (10, DAY)],
-            Self::NewSignIn => self.share(),
+            Self::NewSignIn | Self::WrongCodes => self.share(),
         }
     }
 
@@ -87,7 +90,7 @@ impl Budget {
         match self {
             Self::Code => &[(7, LINK_LIFE), (MAX_RECENT, DAY)],
             Self::Reset => &[(5, LINK_LIFE), (MAX_RECENT, DAY)],
-            Self::AccountExists | Self::NewSignIn => self.total(),
+            Self::AccountExists | Self::NewSignIn | Self::WrongCodes => self.total(),
         }
     }
 }

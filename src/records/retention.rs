@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::QueryResult;
 
+use super::two_factor::{second_steps, trusted_devices};
 use super::users::UNVERIFIED_LIFETIME;
 use super::{app_sessions, events, links, mail_budgets, outbox, sessions, users, verifications};
 use crate::config::Config;
@@ -22,6 +23,10 @@ pub enum Kept {
     Links,
     Sessions,
     AppSessions,
+    Authenticators,
+    RecoveryCodes,
+    SecondSteps,
+    TrustedDevices,
     Mails,
     MailBudgets,
     Events,
@@ -29,13 +34,17 @@ pub enum Kept {
 
 impl Kept {
     /// All of it.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Account,
         Self::SignUps,
         Self::Codes,
         Self::Links,
         Self::Sessions,
         Self::AppSessions,
+        Self::Authenticators,
+        Self::RecoveryCodes,
+        Self::SecondSteps,
+        Self::TrustedDevices,
         Self::Mails,
         Self::MailBudgets,
         Self::Events,
@@ -49,6 +58,10 @@ impl Kept {
             Self::Links => "links",
             Self::Sessions => "sessions",
             Self::AppSessions => "app_sessions",
+            Self::Authenticators => "authenticators",
+            Self::RecoveryCodes => "recovery_codes",
+            Self::SecondSteps => "second_steps",
+            Self::TrustedDevices => "trusted_devices",
             Self::Mails => "outbox",
             Self::MailBudgets => "mail_budgets",
             Self::Events => "events",
@@ -74,6 +87,12 @@ impl Kept {
             Self::AppSessions => t(
                 "Applications you opened with this account: when you opened and last used each, and on which device",
             ),
+            Self::Authenticators => t(
+                "Authenticator apps for two-step sign-in: what you call each, when you added it, and when you last used it. Their keys are kept encrypted.",
+            ),
+            Self::RecoveryCodes => t("Recovery codes, kept only as hashes, and when you used one"),
+            Self::SecondSteps => t("Sign-ins that waited for a code, and how often one was tried"),
+            Self::TrustedDevices => t("Devices you trust: the browser and operating system, and until when"),
             Self::Mails => t(
                 "Emails that we sent: what kind, to which address, and what the mail server said. Their codes and links are erased.",
             ),
@@ -95,6 +114,10 @@ impl Kept {
             Self::AppSessions => {
                 t("To let each application know who you are, and to show you where you're signed in")
             }
+            Self::Authenticators => t("To check the codes that your app shows"),
+            Self::RecoveryCodes => t("To let you in if you can't use your app"),
+            Self::SecondSteps => t("To stop others from guessing codes"),
+            Self::TrustedDevices => t("To ask for no code on these devices"),
             Self::Mails => t("To find out why an email didn't arrive"),
             Self::MailBudgets => t("To stop anyone from flooding a mailbox"),
             Self::Events => t("To find out what happened if something goes wrong, and to show it to you"),
@@ -105,19 +128,27 @@ impl Kept {
     pub fn since(self) -> Sentence {
         match self {
             Self::Account => t("until the account is deleted"),
+            Self::Authenticators | Self::RecoveryCodes => {
+                t("until you remove them or turn off two-step sign-in")
+            }
+            Self::TrustedDevices => t("after the device is no longer trusted"),
             Self::Links => t("after the link has expired"),
             Self::Sessions => t("after it can no longer be used"),
             Self::AppSessions => t("after its last use"),
-            Self::SignUps | Self::Codes | Self::Mails | Self::MailBudgets | Self::Events => {
-                t("after it was created")
-            }
+            Self::SignUps
+            | Self::Codes
+            | Self::SecondSteps
+            | Self::Mails
+            | Self::MailBudgets
+            | Self::Events => t("after it was created"),
         }
     }
 
     /// How long it is kept; without an end, until the account is deleted.
     pub fn span(self, config: &Config) -> Option<Duration> {
         match self {
-            Self::Account => None,
+            Self::Account | Self::Authenticators | Self::RecoveryCodes => None,
+            Self::SecondSteps | Self::TrustedDevices => Some(DAY),
             Self::SignUps | Self::Codes => Some(UNVERIFIED_LIFETIME),
             Self::Links => Some(72 * HOUR),
             Self::Sessions | Self::AppSessions | Self::Mails => Some(30 * DAY),
@@ -130,7 +161,9 @@ impl Kept {
     pub fn sweep(self, conn: &mut Connection, span: Duration, now: Moment) -> QueryResult<usize> {
         let before = now.minus(span);
         match self {
-            Self::Account => Ok(0),
+            Self::Account | Self::Authenticators | Self::RecoveryCodes => Ok(0),
+            Self::SecondSteps => second_steps::sweep(conn, before),
+            Self::TrustedDevices => trusted_devices::sweep(conn, before),
             Self::SignUps => users::remove_stale(conn, before),
             Self::Codes => verifications::sweep(conn, before),
             Self::Links => links::sweep(conn, before),

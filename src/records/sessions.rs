@@ -101,18 +101,37 @@ pub enum SignedInBy {
     Password,
     /// The code that confirmed a new account.
     Code,
+    /// The password, and the code of an authenticator.
+    PasswordAndCode,
+    PasswordAndRecoveryCode,
+    /// The password, on a device where a code was given not long ago.
+    PasswordOnTrustedDevice,
 }
 
-text_column!(SignedInBy, |text| [SignedInBy::Password, SignedInBy::Code]
-    .into_iter()
-    .find(|by| by.as_str() == text));
+text_column!(SignedInBy, |text| SignedInBy::ALL.into_iter().find(|by| by.as_str() == text));
 
 impl SignedInBy {
+    const ALL: [Self; 5] = [
+        Self::Password,
+        Self::Code,
+        Self::PasswordAndCode,
+        Self::PasswordAndRecoveryCode,
+        Self::PasswordOnTrustedDevice,
+    ];
+
+    /// Whether the second step of signing in was taken.
+    pub fn has_second_step(self) -> bool {
+        matches!(self, Self::PasswordAndCode | Self::PasswordAndRecoveryCode)
+    }
+
     /// The word in the database.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::Code => "code",
+            Self::PasswordAndCode => "password-code",
+            Self::PasswordAndRecoveryCode => "password-recovery-code",
+            Self::PasswordOnTrustedDevice => "password-trusted-device",
         }
     }
 }
@@ -157,7 +176,7 @@ pub fn begin(
     if let Some(left) = &device.leaves {
         end(conn, left, now)?;
     }
-    let life = Life::begin(kind, config, now);
+    let life = Life::begin(kind, device.signed_in_by, config, now);
     let session = Session {
         life,
         user_id: user.clone(),
@@ -227,6 +246,10 @@ pub enum Rotation {
     Renewed,
     /// The password was given just now.
     PasswordGiven,
+    /// The second step was taken just now.
+    FactorGiven,
+    /// Both were.
+    BothGiven,
 }
 
 /// Raises the generation, so that every older pointer to this session is dead. `None` when it has ended, or when another
@@ -247,6 +270,7 @@ pub fn rotate(
         .set((
             sessions::generation.eq(rotated.life.generation),
             sessions::confirmed_at.eq(rotated.life.confirmed_at),
+            sessions::factor_at.eq(rotated.life.factor_at),
             sessions::last_seen_at.eq(rotated.life.last_seen_at),
             sessions::idle_ends_at.eq(rotated.life.idle_ends_at),
         ))

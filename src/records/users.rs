@@ -9,12 +9,14 @@ pub mod leaving;
 mod person;
 mod profile;
 mod sign_up;
+pub mod two_factor;
 
 use std::time::Duration;
 
 use diesel::prelude::*;
 
 use super::outbox;
+use super::two_factor::trusted_devices;
 use crate::db::Connection;
 use crate::db::schema::users;
 use crate::identity::{
@@ -87,6 +89,10 @@ pub struct User {
     pub dormancy_notices: i32,
     /// See [`dormancy`].
     pub dormant_action: Option<String>,
+    /// Since when signing in takes a second step.
+    pub two_factor_since: Option<Moment>,
+    /// When it ends because its person has lost it.
+    pub two_factor_ends_at: Option<Moment>,
 }
 
 impl User {
@@ -125,6 +131,8 @@ impl User {
             dormant_at: None,
             dormancy_notices: 0,
             dormant_action: None,
+            two_factor_since: None,
+            two_factor_ends_at: None,
         }
     }
 
@@ -147,6 +155,8 @@ impl User {
             verified_at: self.verified_at,
             blocked_at: self.blocked_at,
             leaves_at: self.leaves_at,
+            has_two_factor: self.two_factor_since.is_some(),
+            two_factor_ends_at: self.two_factor_ends_at,
         }
     }
 
@@ -162,6 +172,11 @@ impl User {
         self.email_since == self.created_at
             || self.email_since.is_ahead_of(now)
             || now.since(self.email_since) >= UNDO_LINK_LIFETIME
+    }
+
+    /// Whether its person has said that they have lost the second step, and has waited for as long as that takes.
+    pub fn has_waited_for_two_factor(&self, now: Moment) -> bool {
+        self.two_factor_ends_at.is_some_and(|ends_at| ends_at <= now)
     }
 
     /// Whether its person was invited and has not chosen a password yet.
@@ -259,12 +274,13 @@ pub fn lock(conn: &mut Connection, id: &Id) -> QueryResult<Option<User>> {
 }
 
 /// Locks an account until the end of this transaction; returns it as it is now, if that is still as it was read, as far as it
-/// says who may sign in: same password, role and status. For what was checked before the transaction.
+/// says who may sign in: same password, second step, role and status. For what was checked before the transaction.
 pub fn lock_if_unchanged(conn: &mut Connection, user: &User) -> QueryResult<Option<User>> {
     let now = lock(conn, &user.id)?;
     Ok(now.filter(|now| {
         now.password_changed_at == user.password_changed_at
             && now.role == user.role
+            && now.two_factor_since == user.two_factor_since
             && now.status() == user.status()
     }))
 }
@@ -313,8 +329,9 @@ pub fn release_email(conn: &mut Connection, id: &Id) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Forgets every device that an account is known on; returns the epoch that begins.
+/// Forgets every device that an account is known on, those that it trusts too; returns the epoch that begins.
 pub fn forget_devices(conn: &mut Connection, id: &Id) -> QueryResult<i32> {
+    trusted_devices::remove_all(conn, id)?;
     let raised = users::device_epoch.eq(users::device_epoch + 1);
     diesel::update(users::table.find(id)).set(raised).execute(conn)?;
     users::table.find(id).select(users::device_epoch).get_result(conn)

@@ -10,6 +10,7 @@ mod password;
 mod picture;
 pub(super) mod secure;
 mod sessions;
+pub(super) mod two_factor;
 mod undo;
 
 use actix_web::HttpRequest;
@@ -63,6 +64,7 @@ pub(super) fn routes(pages: &mut Pages) {
     password::routes(pages);
     secure::routes(pages);
     sessions::routes(pages);
+    two_factor::routes(pages);
 }
 
 #[derive(Template)]

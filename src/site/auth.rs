@@ -1,15 +1,19 @@
 //! Proving who you are.
 
+mod arrival;
 mod blocked;
 pub(super) mod confirm;
 mod enter;
 mod home;
 pub(super) mod keep_account;
+mod keep_two_factor;
 mod links;
+mod lost_factor;
 pub(super) mod password_check;
 mod preferences;
 mod recovery;
 pub(super) mod refresh;
+mod second_step;
 mod secure_account;
 mod sign_in;
 pub(super) mod sign_out;
@@ -24,6 +28,9 @@ pub(super) fn routes(pages: &mut Pages) {
     sign_up::routes(pages);
     verification::routes(pages);
     sign_in::routes(pages);
+    second_step::routes(pages);
+    lost_factor::routes(pages);
+    keep_two_factor::routes(pages);
     sign_out::routes(pages);
     enter::routes(pages);
     recovery::routes(pages);

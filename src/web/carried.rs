@@ -29,8 +29,18 @@ const STEP: Duration = Duration::from_secs(60);
 /// Browsers keep no larger cookie (RFC 6265bis, 5.6): a larger form is not carried.
 const MAX_COOKIE: usize = 3800;
 /// What is never carried.
-const NEVER: [&str; 8] =
-    ["password", "confirm_password", "current_password", "otp", "for", "shown", "carried", "continue_as"];
+const NEVER: [&str; 10] = [
+    "password",
+    "confirm_password",
+    "current_password",
+    "otp",
+    "code",
+    "key",
+    "for",
+    "shown",
+    "carried",
+    "continue_as",
+];
 
 /// What a form waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

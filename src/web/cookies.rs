@@ -24,6 +24,10 @@ pub const PREFERENCES: &str = "latchkey-preferences";
 pub const CARRIED: &str = "latchkey-carried";
 /// The cookie that ties "continue as" to one browser.
 pub const CONTINUE: &str = "latchkey-continue";
+/// The cookie that says "the password was right": the sign-in waits for its second step.
+pub const STEP: &str = "latchkey-step";
+/// The cookie that carries recovery codes to the one page that shows them.
+pub const RECOVERY_CODES: &str = "latchkey-recovery-codes";
 /// The cookie that names the picture of which a part is being chosen.
 pub const CROP: &str = "latchkey-crop";
 /// The cookie that holds one's details before they were changed.
@@ -31,8 +35,20 @@ pub const UNDO_DETAILS: &str = "latchkey-undo-details";
 /// The cookie that names the picture that was removed.
 pub const UNDO_PICTURE: &str = "latchkey-undo-picture";
 /// All of them: none may be planted.
-pub const ALL: [&str; 10] =
-    [SESSION, FLOW, NOTICE, DEVICE, PREFERENCES, CARRIED, CONTINUE, CROP, UNDO_DETAILS, UNDO_PICTURE];
+pub const ALL: [&str; 12] = [
+    SESSION,
+    FLOW,
+    NOTICE,
+    DEVICE,
+    PREFERENCES,
+    CARRIED,
+    CONTINUE,
+    STEP,
+    RECOVERY_CODES,
+    CROP,
+    UNDO_DETAILS,
+    UNDO_PICTURE,
+];
 
 /// Browsers keep no cookie for longer (RFC 6265bis, 5.5).
 pub const MAX_LIFETIME: Duration = Duration::from_secs(400 * 86_400);

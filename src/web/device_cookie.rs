@@ -22,18 +22,25 @@ pub fn read(app: &App, req: &HttpRequest) -> Vec<KnownDevice> {
     known.take(MAX_ACCOUNTS).collect()
 }
 
-/// Finds the lane of an account on this device, if it is known for it.
-pub fn lane(app: &App, req: &HttpRequest, user: &User) -> Option<String> {
-    read(app, req).iter().find(|known| user.knows(known)).map(KnownDevice::lane)
+/// Finds this device, if it is known for an account.
+pub fn known(app: &App, req: &HttpRequest, user: &User) -> Option<KnownDevice> {
+    read(app, req).into_iter().find(|known| user.knows(known))
+}
+
+/// Finds this device, or names it for an account that does not know it yet.
+pub fn named(app: &App, req: &HttpRequest, user: &User) -> KnownDevice {
+    known(app, req, user).unwrap_or_else(|| KnownDevice::new(&user.id, user.device_epoch))
 }
 
 /// Builds the cookie of a device on which an account signed in, or chose a new password by mail.
 pub fn remember(app: &App, req: &HttpRequest, user: &User) -> Cookie<'static> {
-    let (this, others): (Vec<_>, Vec<_>) =
-        read(app, req).into_iter().partition(|known| known.is_of(&user.id));
-    let first = this.into_iter().find(|known| user.knows(known));
-    let first = first.unwrap_or_else(|| KnownDevice::new(&user.id, user.device_epoch));
-    let lanes = std::iter::once(&first).chain(&others).take(MAX_ACCOUNTS).map(KnownDevice::lane);
+    remember_as(app, req, user, &named(app, req, user))
+}
+
+/// The same for a device that has been named already.
+pub fn remember_as(app: &App, req: &HttpRequest, user: &User, device: &KnownDevice) -> Cookie<'static> {
+    let others = read(app, req).into_iter().filter(|known| !known.is_of(&user.id)).collect::<Vec<_>>();
+    let lanes = std::iter::once(device).chain(&others).take(MAX_ACCOUNTS).map(KnownDevice::lane);
     let mut cookie = cookies::build(&app.config, cookies::DEVICE, lanes.collect::<Vec<_>>().join(","));
     cookies::keep_for(&mut cookie, cookies::MAX_LIFETIME);
     cookies::seal(&app.keys.device, cookie)

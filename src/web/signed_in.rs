@@ -1,6 +1,6 @@
 //! What pages show of an account: a name, and a picture or initials.
 
-use crate::identity::{Id, Theme, Zone};
+use crate::identity::{Id, Moment, Role, Theme, Zone};
 use crate::paths::account::PICTURE;
 use crate::records::users::{Head, User};
 
@@ -13,6 +13,10 @@ pub struct SignedInAs {
     pub is_leaving: bool,
     /// Whether there is a way to the admin pages.
     pub sees_admin: bool,
+    pub role: Role,
+    pub has_two_factor: bool,
+    /// When signing in takes no second step any more, because somebody said that it is lost.
+    pub two_factor_ends_at: Option<Moment>,
     pub theme: Theme,
     pub zone: Zone,
     pub id: Id,
@@ -27,6 +31,9 @@ impl SignedInAs {
             face: Face::of_head(head),
             is_leaving: head.is_leaving(),
             sees_admin: head.role.sees_admin(),
+            role: head.role,
+            has_two_factor: head.has_two_factor,
+            two_factor_ends_at: head.two_factor_ends_at,
             theme: Theme::parse(head.theme).unwrap_or_default(),
             zone: Zone::parse(head.time_zone).unwrap_or_else(Zone::utc),
             id: head.id.clone(),

@@ -16,8 +16,9 @@ use super::signed_in::SignedInAs;
 use super::{app_of, language_of};
 use crate::app::App;
 use crate::config::{Brand, SignUp, Support};
-use crate::identity::{Message, Moment, Role, Theme, Zone};
+use crate::identity::{Message, Moment, Role, Theme, Zone, t};
 use crate::language::Language;
+use crate::paths::account::TWO_FACTOR;
 use crate::paths::auth::{ENTER, SIGN_IN};
 
 /// What a page is drawn with: a handle, which each of its templates gets.
@@ -124,6 +125,20 @@ impl Parts {
     /// Says under seal whose forms the page has.
     pub fn form_seal(&self) -> Option<String> {
         self.signed_in.as_ref().map(|somebody| Owner::seal(&self.app, somebody))
+    }
+
+    /// What whoever is looking should know about the second step of signing in: that it ends, or that they will need it.
+    pub fn two_factor_band(&self) -> Option<Message> {
+        let somebody = self.signed_in.as_ref().filter(|_| !self.is_below(TWO_FACTOR.path()))?;
+        if let Some(at) = somebody.two_factor_ends_at {
+            return Some(
+                t("Someone asked to turn off two-step sign-in for your account on {when}.").with("when", at),
+            );
+        }
+        let config = &self.app.config.two_factor;
+        let is_missing = config.is_required_of(somebody.role) && !somebody.has_two_factor;
+        let from = config.required_from.filter(|from| is_missing && *from > self.now)?;
+        Some(t("Your account will need two-step sign-in from {when}.").with("when", from))
     }
 
     /// What browsers draw their own parts in.

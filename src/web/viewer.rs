@@ -23,7 +23,7 @@ use crate::config::SessionConfig;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Moment, Role, Username, t};
 use crate::paths::Next;
-use crate::paths::account::{LEAVE, PROFILE};
+use crate::paths::account::{LEAVE, PROFILE, TWO_FACTOR};
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::CONFIRM;
 use crate::records::events::Source;
@@ -39,6 +39,9 @@ pub struct Viewer {
 
 /// Somebody signed in, also in the days of grace before their account goes.
 pub struct Remaining(pub By);
+
+/// Somebody signed in who may have to set up the second step of signing in first.
+pub struct Enrolling(pub By);
 
 /// Anybody, signed in or not.
 pub struct Anyone(pub Option<Viewer>);
@@ -129,13 +132,15 @@ impl<T: SignedIn> FromRequest for As<T> {
 
     fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
         let req = req.clone();
-        Box::pin(async move { staying(load_viewer(&req).await?, &req).map(Self) })
+        Box::pin(async move { settled(load_viewer(&req).await?, &req).map(Self) })
     }
 }
 
-from_request!(Viewer, staying);
+from_request!(Viewer, settled);
 
 from_request!(Remaining, |seen, req| By::of(signed_in(seen, req)?, req).map(Self));
+
+from_request!(Enrolling, |seen, req| By::of(staying(seen, req)?, req).map(Self));
 
 from_request!(Anyone, |seen, req| match seen {
     Seen::Nobody | Seen::Unknown if Owner::of(req).is_none() => Ok(Self(None)),
@@ -155,14 +160,14 @@ from_request!(Stranger, |seen, _| match seen {
 });
 
 from_request!(Staff, |seen, req| {
-    let viewer = staying(seen, req)?;
+    let viewer = settled(seen, req)?;
     if viewer.user.role.sees_admin() { Ok(Self(viewer)) } else { Err(HttpError::Forbidden) }
 });
 
-from_request!(By, |seen, req| By::of(staying(seen, req)?, req));
+from_request!(By, |seen, req| By::of(settled(seen, req)?, req));
 
 from_request!(Superuser, |seen, req| {
-    let viewer = staying(seen, req)?;
+    let viewer = settled(seen, req)?;
     if viewer.user.role == Role::Superuser {
         By::of(viewer, req).map(Self)
     } else {
@@ -175,6 +180,17 @@ fn staying<T: SignedIn>(seen: Seen<T>, req: &HttpRequest) -> Result<T, HttpError
     let viewer = signed_in(seen, req)?;
     if viewer.head().is_leaving() {
         return Err(Redirect::Elsewhere(LEAVE.to_string()).into());
+    }
+    Ok(viewer)
+}
+
+/// Whoever has to set up the second step of signing in does that before anything else.
+fn settled<T: SignedIn>(seen: Seen<T>, req: &HttpRequest) -> Result<T, HttpError> {
+    let viewer = staying(seen, req)?;
+    let app = app_of(req)?;
+    let head = viewer.head();
+    if app.config.two_factor.comes_first(head.role, head.has_two_factor, app.clock.now()) {
+        return Err(Redirect::Elsewhere(TWO_FACTOR.to_string()).into());
     }
     Ok(viewer)
 }
@@ -313,7 +329,7 @@ impl By {
         rotated.ok_or_else(|| self.signed_out().into())
     }
 
-    /// Refuses when the password was last given more than ten minutes ago. Leads to where it is asked for, and back to
+    /// Refuses when the password, or the second step of an account that has one, was last given more than ten minutes ago. Leads to where it is asked for, and back to
     /// `next` from there.
     ///
     /// # Errors
@@ -327,7 +343,8 @@ impl By {
     /// # Errors
     /// Confirm the password.
     pub fn require_password_within(&self, span: Duration, next: Next) -> Result<(), HttpError> {
-        if self.viewer.session.life.since_password(self.now).is_some_and(|since| since < span) {
+        let has_two_factor = self.user().two_factor_since.is_some();
+        if self.viewer.session.life.is_proven_within(span, has_two_factor, self.now) {
             Ok(())
         } else {
             Err(Redirect::ConfirmNeeded(next).into())

@@ -3,6 +3,7 @@
 mod limits;
 mod lockout;
 mod recovery;
+mod second_step;
 mod sessions;
 mod sign_in;
 mod sign_up;

@@ -1,6 +1,7 @@
 //! What the tests are made with: a site, its visitors, their mailbox, and the services of this machine.
 
 mod application;
+mod authenticator;
 mod browser;
 mod burst;
 mod crowd;
@@ -16,6 +17,7 @@ mod visitor;
 mod world;
 
 pub use application::AtApplication;
+pub use authenticator::{Authenticator, Enrolled, codes_on};
 pub use browser::{Browser, Look, tool};
 pub use burst::{at_once, first_line_of_answer};
 pub use crowd::{fill, fill_events};

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS users (
     dormant_at DATETIME(6),               -- when it counts as dormant, as its person has been told
     dormancy_notices INTEGER NOT NULL,    -- how often they have been
     dormant_action VARCHAR(10),           -- and what becomes of it then
+    two_factor_since DATETIME(6),         -- since when signing in takes a second step; none: it does not
+    two_factor_ends_at DATETIME(6),       -- when it ends because its person has lost it, unless they stop that
     UNIQUE INDEX users_username_canon (username_canon),
     UNIQUE INDEX users_email_canon (email_canon),
     UNIQUE INDEX users_picture (picture),
@@ -43,7 +45,8 @@ CREATE TABLE IF NOT EXISTS users (
     INDEX users_blocked_at (blocked_at, role),
     INDEX users_leaves_at (leaves_at),
     INDEX users_last_used_at (dormancy_notices, last_used_at),
-    INDEX users_dormant_at (dormant_at)
+    INDEX users_dormant_at (dormant_at),
+    INDEX users_two_factor_since (role, two_factor_since)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
 -- One-time codes and the pages where they are entered.
@@ -95,6 +98,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     created_at DATETIME(6) NOT NULL,
     last_seen_at DATETIME(6) NOT NULL,
     confirmed_at DATETIME(6) NOT NULL,     -- when the password was last given
+    factor_at DATETIME(6),                 -- when the second step was last taken; none: the password alone
     idle_ends_at DATETIME(6) NOT NULL,
     absolute_ends_at DATETIME(6) NOT NULL,
     ended_at DATETIME(6),
@@ -102,6 +106,59 @@ CREATE TABLE IF NOT EXISTS sessions (
     INDEX sessions_user_id (user_id, ended_at),
     INDEX sessions_absolute_ends_at (absolute_ends_at),
     INDEX sessions_created_at (created_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Two-step sign-in. Authenticator apps: each holds a key, and makes codes of it.
+CREATE TABLE IF NOT EXISTS authenticators (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, -- what its person calls it
+    sealed_key VARCHAR(255) NOT NULL,
+    last_step BIGINT NOT NULL,                 -- of the newest code that was used: a code works once
+    created_at DATETIME(6) NOT NULL,
+    last_used_at DATETIME(6),
+    CONSTRAINT authenticators_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX authenticators_user_id (user_id, created_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Codes on paper, for whoever has lost the authenticator.
+CREATE TABLE IF NOT EXISTS recovery_codes (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    code_digest VARCHAR(64) NOT NULL,
+    created_at DATETIME(6) NOT NULL,
+    used_at DATETIME(6),
+    CONSTRAINT recovery_codes_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX recovery_codes_user_id (user_id, code_digest)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Sign-ins of which the password was right, and that wait for a code.
+CREATE TABLE IF NOT EXISTS second_steps (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    role VARCHAR(20) NOT NULL,
+    password_changed_at DATETIME(6) NOT NULL, -- which password it was
+    remembers BOOLEAN NOT NULL,                -- whether "Stay signed in" was ticked
+    next_path MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    tries INTEGER NOT NULL,
+    created_at DATETIME(6) NOT NULL,
+    ended_at DATETIME(6),                      -- used or given up
+    CONSTRAINT second_steps_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX second_steps_user_id (user_id),
+    INDEX second_steps_created_at (created_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
+-- Devices on which the password is enough for a while.
+CREATE TABLE IF NOT EXISTS trusted_devices (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    lane_digest VARCHAR(64) NOT NULL,          -- of what its device cookie says
+    device VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, -- the browser's name for itself
+    created_at DATETIME(6) NOT NULL,
+    expires_at DATETIME(6) NOT NULL,
+    CONSTRAINT trusted_devices_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX trusted_devices_user_id (user_id, lane_digest),
+    INDEX trusted_devices_expires_at (expires_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
 -- Applications that people reach by signing in here: a row begins as a ticket, and is somebody's session there once the ticket is used.
@@ -139,7 +196,8 @@ CREATE TABLE IF NOT EXISTS events (
     detail TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     was VARCHAR(2000) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     became VARCHAR(2000) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-    INDEX events_user_id (user_id, at),
+    -- With who did it: which of ten thousand rows are staff's is found without reading them.
+    INDEX events_user_id (user_id, at, actor_id, source),
     INDEX events_at (at),
     INDEX events_actor_id (actor_id, at),
     INDEX events_kind (kind, at)

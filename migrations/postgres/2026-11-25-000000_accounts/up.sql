@@ -27,7 +27,9 @@ CREATE TABLE users (
     last_used_at TIMESTAMP NOT NULL,      -- when its person last signed in, or was let in again
     dormant_at TIMESTAMP,                 -- when it counts as dormant, as its person has been told
     dormancy_notices INTEGER NOT NULL,    -- how often they have been
-    dormant_action TEXT COLLATE "C"       -- and what becomes of it then
+    dormant_action TEXT COLLATE "C",       -- and what becomes of it then
+    two_factor_since TIMESTAMP,           -- since when signing in takes a second step; none: it does not
+    two_factor_ends_at TIMESTAMP          -- when it ends because its person has lost it, unless they stop that
 );
 CREATE UNIQUE INDEX users_username_canon ON users (username_canon);
 CREATE UNIQUE INDEX users_email_canon ON users (email_canon);
@@ -43,6 +45,7 @@ CREATE INDEX users_blocked_at ON users (blocked_at, role);
 CREATE INDEX users_leaves_at ON users (leaves_at);
 CREATE INDEX users_last_used_at ON users (dormancy_notices, last_used_at);
 CREATE INDEX users_dormant_at ON users (dormant_at);
+CREATE INDEX users_two_factor_since ON users (role, two_factor_since);
 
 -- What searches find in the middle of names and addresses. Where the extension is missing or not permitted, they read every row.
 DO $$
@@ -102,6 +105,7 @@ CREATE TABLE sessions (
     created_at TIMESTAMP NOT NULL,
     last_seen_at TIMESTAMP NOT NULL,
     confirmed_at TIMESTAMP NOT NULL,     -- when the password was last given
+    factor_at TIMESTAMP,            -- when the second step was last taken; none: the password alone
     idle_ends_at TIMESTAMP NOT NULL,
     absolute_ends_at TIMESTAMP NOT NULL,
     ended_at TIMESTAMP
@@ -109,6 +113,55 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_user_id ON sessions (user_id, ended_at);
 CREATE INDEX sessions_absolute_ends_at ON sessions (absolute_ends_at);
 CREATE INDEX sessions_created_at ON sessions (created_at);
+
+-- Two-step sign-in. Authenticator apps: each holds a key, and makes codes of it.
+CREATE TABLE authenticators (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name TEXT COLLATE "C" NOT NULL,  -- what its person calls it
+    sealed_key TEXT COLLATE "C" NOT NULL,
+    last_step BIGINT NOT NULL,  -- of the newest code that was used: a code works once
+    created_at TIMESTAMP NOT NULL,
+    last_used_at TIMESTAMP
+);
+CREATE INDEX authenticators_user_id ON authenticators (user_id, created_at);
+
+-- Codes on paper, for whoever has lost the authenticator.
+CREATE TABLE recovery_codes (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    code_digest TEXT COLLATE "C" NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    used_at TIMESTAMP
+);
+CREATE INDEX recovery_codes_user_id ON recovery_codes (user_id, code_digest);
+
+-- Sign-ins of which the password was right, and that wait for a code.
+CREATE TABLE second_steps (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    role TEXT COLLATE "C" NOT NULL,
+    password_changed_at TIMESTAMP NOT NULL, -- which password it was
+    remembers BOOLEAN NOT NULL,  -- whether "Stay signed in" was ticked
+    next_path TEXT COLLATE "C" NOT NULL,
+    tries INTEGER NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    ended_at TIMESTAMP      -- used or given up
+);
+CREATE INDEX second_steps_user_id ON second_steps (user_id);
+CREATE INDEX second_steps_created_at ON second_steps (created_at);
+
+-- Devices on which the password is enough for a while.
+CREATE TABLE trusted_devices (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    lane_digest TEXT COLLATE "C" NOT NULL,      -- of what its device cookie says
+    device TEXT COLLATE "C" NOT NULL,  -- the browser's name for itself
+    created_at TIMESTAMP NOT NULL,
+    expires_at TIMESTAMP NOT NULL
+);
+CREATE INDEX trusted_devices_user_id ON trusted_devices (user_id, lane_digest);
+CREATE INDEX trusted_devices_expires_at ON trusted_devices (expires_at);
 
 -- Applications that people reach by signing in here: a row begins as a ticket, and is somebody's session there once the ticket is used.
 CREATE TABLE app_sessions (

@@ -54,7 +54,7 @@ impl Write for NewSignIn {
 }
 
 /// What whoever it was not does now.
-fn not_you(
+pub(super) fn not_you(
     content: Content,
     writer: &MailWriter,
     link: Option<&str>,

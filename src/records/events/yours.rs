@@ -78,6 +78,21 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::DevicesSignedOut, _) => t("You signed out your devices"),
         (Kind::ApplicationOpened, _) => t("You opened an application"),
         (Kind::ApplicationLeft, _) => t("You signed out of an application"),
+        (Kind::FactorWrong, _) => t("Someone entered your password and then a wrong code"),
+        (Kind::AuthenticatorAdded, _) => t("You added an authenticator app"),
+        (Kind::AuthenticatorRemoved, _) => t("You removed an authenticator app"),
+        (Kind::RecoveryCodesMade, _) => t("You made new recovery codes"),
+        (Kind::RecoveryCodeUsed, _) => t("You used a recovery code"),
+        (Kind::DeviceTrusted, _) => t("You trusted a device"),
+        (Kind::DeviceDistrusted, _) => t("You stopped trusting a device"),
+        (Kind::TwoFactorOff, false) => t("You turned off two-step sign-in"),
+        (Kind::TwoFactorOff, true) => t("An administrator turned off two-step sign-in"),
+        (Kind::TwoFactorRecoveryBegun, _) => {
+            t("Someone who knew your password said that they couldn't get a code")
+        }
+        (Kind::TwoFactorRecoveryStopped, _) => t("You kept two-step sign-in"),
+        (Kind::TwoFactorLost, _) => t("Two-step sign-in ended because you couldn't get a code"),
+        (Kind::TwoFactorDue, _) => t("An administrator asked you to set up two-step sign-in"),
         (Kind::PasswordConfirmed, _) => t("You re-entered your password"),
         (Kind::ResetSent, false) => t("Someone asked for a password link"),
         (Kind::ResetSent, true) => t("An administrator sent you a password link"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::{MINUTE, Rotation, SessionKind};
+use super::{MINUTE, Rotation, SessionKind, SignedInBy};
 use crate::config::SessionConfig;
 use crate::db::schema::sessions;
 use crate::identity::{Id, Moment};
@@ -23,6 +23,8 @@ pub struct Life {
     pub last_seen_at: Moment,
     /// When the password was last given.
     pub confirmed_at: Moment,
+    /// When the second step of signing in was last taken here; none: the password was enough.
+    pub factor_at: Option<Moment>,
     pub(super) idle_ends_at: Moment,
     absolute_ends_at: Moment,
     ended_at: Option<Moment>,
@@ -30,7 +32,12 @@ pub struct Life {
 
 impl Life {
     /// One that begins now, with a new identifier.
-    pub(super) fn begin(kind: SessionKind, config: SessionConfig, now: Moment) -> Self {
+    pub(super) fn begin(
+        kind: SessionKind,
+        signed_in_by: SignedInBy,
+        config: SessionConfig,
+        now: Moment,
+    ) -> Self {
         let absolute_ends_at = now.plus(kind.absolute(config));
         Self {
             id: Id::new(),
@@ -39,6 +46,7 @@ impl Life {
             created_at: now,
             last_seen_at: now,
             confirmed_at: now,
+            factor_at: signed_in_by.has_second_step().then_some(now),
             idle_ends_at: now.plus(kind.idle(config)).min(absolute_ends_at),
             absolute_ends_at,
             ended_at: None,
@@ -50,8 +58,12 @@ impl Life {
         Self {
             generation: self.generation.wrapping_add(1),
             confirmed_at: match why {
-                Rotation::Renewed => self.confirmed_at,
-                Rotation::PasswordGiven => now,
+                Rotation::Renewed | Rotation::FactorGiven => self.confirmed_at,
+                Rotation::PasswordGiven | Rotation::BothGiven => now,
+            },
+            factor_at: match why {
+                Rotation::Renewed | Rotation::PasswordGiven => self.factor_at,
+                Rotation::FactorGiven | Rotation::BothGiven => Some(now),
             },
             last_seen_at: now,
             idle_ends_at: self.idle_end(config, now),
@@ -78,8 +90,19 @@ impl Life {
     }
 
     /// How long ago the password was given; `None` where only a clock that was ahead says so.
-    pub fn since_password(&self, now: Moment) -> Option<Duration> {
+    fn since_password(&self, now: Moment) -> Option<Duration> {
         (!self.confirmed_at.is_ahead_of(now)).then(|| now.since(self.confirmed_at))
+    }
+
+    /// Whether its person proved who they are within that span, by all that signing in takes.
+    pub fn is_proven_within(&self, span: Duration, has_two_factor: bool, now: Moment) -> bool {
+        let is_recent = |since: Option<Duration>| since.is_some_and(|since| since < span);
+        is_recent(self.since_password(now)) && (!has_two_factor || is_recent(self.since_factor(now)))
+    }
+
+    /// How long ago the second step was taken; `None` where it never was, or only a clock that was ahead says so.
+    fn since_factor(&self, now: Moment) -> Option<Duration> {
+        self.factor_at.filter(|at| !at.is_ahead_of(now)).map(|at| now.since(at))
     }
 
     /// Whether it is time to store that it was seen: not at every request, yet often enough that its idle life ends

@@ -15,6 +15,10 @@ pub struct Head<'a> {
     pub verified_at: Option<Moment>,
     pub blocked_at: Option<Moment>,
     pub leaves_at: Option<Moment>,
+    /// Whether signing in takes a second step.
+    pub has_two_factor: bool,
+    /// When that ends because its person has lost it.
+    pub two_factor_ends_at: Option<Moment>,
 }
 
 impl<'a> Head<'a> {

@@ -17,6 +17,7 @@ pub struct Person {
     verified_at: Option<Moment>,
     blocked_at: Option<Moment>,
     leaves_at: Option<Moment>,
+    two_factor_since: Option<Moment>,
 }
 
 impl Person {
@@ -24,6 +25,11 @@ impl Person {
     pub fn is_active(&self) -> bool {
         let status = AccountStatus::of(self.verified_at, self.blocked_at, None, self.leaves_at);
         status == AccountStatus::Active
+    }
+
+    /// Whether signing in takes a second step.
+    pub fn has_two_factor(&self) -> bool {
+        self.two_factor_since.is_some()
     }
 
     /// The full name, or the username where there is none.

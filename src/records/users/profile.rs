@@ -26,6 +26,8 @@ pub struct Profile {
     verified_at: Option<Moment>,
     blocked_at: Option<Moment>,
     leaves_at: Option<Moment>,
+    two_factor_since: Option<Moment>,
+    two_factor_ends_at: Option<Moment>,
 }
 
 impl Profile {
@@ -42,6 +44,8 @@ impl Profile {
             verified_at: self.verified_at,
             blocked_at: self.blocked_at,
             leaves_at: self.leaves_at,
+            has_two_factor: self.two_factor_since.is_some(),
+            two_factor_ends_at: self.two_factor_ends_at,
         }
     }
 }

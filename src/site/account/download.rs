@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::activity::{Part, csv_head, csv_lines};
-use crate::accounts::securing::queue_alarm;
+use crate::accounts::owner::queue_alarm;
 use crate::app::App;
 use crate::db;
 use crate::identity::{Id, Moment, Sentence, t};
@@ -28,6 +28,10 @@ use crate::records::events::{self, Event, Filter, Kind, Whose};
 use crate::records::links::Link;
 use crate::records::mail_budgets::Asked;
 use crate::records::sessions::Session;
+use crate::records::two_factor::authenticators::{self, Authenticator};
+use crate::records::two_factor::recovery_codes::{self, RecoveryCodeRow};
+use crate::records::two_factor::second_steps::{self, SecondStep};
+use crate::records::two_factor::trusted_devices::{self, TrustedDevice};
 use crate::records::users::User;
 use crate::records::verifications::Verification;
 use crate::records::{Cursor, app_sessions, links, mail_budgets, outbox, sessions, verifications};
@@ -150,6 +154,10 @@ struct Everything {
     has_picture: bool,
     sessions: Vec<Session>,
     applications: Vec<AppSessionRow>,
+    authenticators: Vec<Authenticator>,
+    recovery_codes: Vec<RecoveryCodeRow>,
+    waiting_sign_ins: Vec<SecondStep>,
+    trusted_devices: Vec<TrustedDevice>,
     codes: Vec<Verification>,
     links: Vec<Link>,
     recent_emails: Vec<Asked>,
@@ -207,6 +215,10 @@ async fn account(app: &App, user: &User, has_picture: bool, now: Moment) -> Resu
                 has_picture,
                 sessions: sessions::all_of(conn, &user.id)?,
                 applications: app_sessions::all_of(conn, &user.id)?,
+                authenticators: authenticators::all_of(conn, &user.id)?,
+                recovery_codes: recovery_codes::all_of(conn, &user.id)?,
+                waiting_sign_ins: second_steps::all_of(conn, &user.id)?,
+                trusted_devices: trusted_devices::all_of(conn, &user.id)?,
                 codes: verifications::all_of(conn, &user.id)?,
                 links: links::all_of(conn, &user.id)?,
                 recent_emails: match &user.email {

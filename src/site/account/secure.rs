@@ -7,8 +7,10 @@ use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
+use crate::accounts::owner::owner_of;
 use crate::accounts::passwords::{LinkRules, queue_link};
-use crate::accounts::securing::{owner_of, secure};
+use crate::accounts::securing::secure;
+use crate::accounts::two_factor::RecoveryRules;
 use crate::app::App;
 use crate::identity::{Email, t};
 use crate::mail::AccountSecured;
@@ -97,13 +99,14 @@ pub async fn submit(
     by.require_recent_password(SECURE_OWN.path())?;
     let keeps_email = !form.keep_email.is_empty();
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
+    let recovery = RecoveryRules::new(&app.config, &app.keys);
     app.db
         .write(move |conn| {
             let user = by.still_may(conn)?;
             let current = || user.confirmed_email().map(|email| (email.clone(), by.now));
             let owner = if keeps_email { current() } else { owner_of(conn, &user, by.now)? };
             let (owner, since) = owner.ok_or(HttpError::NotFound)?;
-            if !secure(conn, &user, &owner, since, by.now)? {
+            if !secure(conn, &user, &owner, since, recovery, by.now)? {
                 return Err(
                     HttpError::Unavailable("an address was confirmed by somebody else".to_owned()).into()
                 );

@@ -86,6 +86,9 @@ impl Row {
             by: match session.signed_in_by {
                 SignedInBy::Password => t("with your password"),
                 SignedInBy::Code => t("with the code that confirmed your account"),
+                SignedInBy::PasswordAndCode => t("with your password and a code"),
+                SignedInBy::PasswordAndRecoveryCode => t("with your password and a recovery code"),
+                SignedInBy::PasswordOnTrustedDevice => t("with your password, on a device you trust"),
             },
             last_used: session.life.last_seen_at,
             stays_until: (session.life.kind == SessionKind::Remembered).then(|| session.life.ends_at()),

@@ -122,6 +122,7 @@ impl Row {
                 LinkPurpose::UndoEmail => t("Undo an email change"),
                 LinkPurpose::SecureAccount => t("“This wasn't me”"),
                 LinkPurpose::KeepAccount => t("Keep the account"),
+                LinkPurpose::KeepTwoFactor => t("Keep two-step sign-in"),
             },
             email: link.email.clone(),
             requested: link.created_at,

@@ -4,19 +4,24 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
+use diesel::QueryResult;
 use serde::Deserialize;
 
 use super::password_check::require_current_password;
+use super::second_step::{CODE_USED, note_factor, take_tokens};
+use crate::accounts::two_factor::{self, Tried};
 use crate::app::App;
-use crate::identity::{Message, Username, t};
+use crate::db::Connection;
+use crate::identity::{FactorCode, Message, Sentence, Username, t};
 use crate::paths::Next;
 use crate::paths::account::{DOWNLOAD, PROFILE, SECURE_OWN};
 use crate::paths::auth::CONFIRM;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
-use crate::site::account::{download, secure};
+use crate::site::account::{download, secure, two_factor as own_factor};
 use crate::site::admin;
 use crate::web::carried::{self, Carried, TOO_LONG, Why};
+use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
@@ -37,6 +42,8 @@ pub(super) fn routes(pages: &mut Pages) {
 struct ConfirmPage {
     username: Username,
     next: Next,
+    /// Whether a code is asked for, too.
+    asks_code: bool,
     /// What is done once the password is right.
     what: Option<Message>,
     /// The form of that, sealed.
@@ -50,6 +57,7 @@ struct ConfirmPage {
 #[serde(default)]
 struct ConfirmForm {
     current_password: String,
+    code: String,
     next: String,
     carried: String,
 }
@@ -72,7 +80,7 @@ async fn submit(
     Form(form): Form<ConfirmForm>,
 ) -> Result<Answer, HttpError> {
     let next = Next::parse(&form.next);
-    match confirm(&app, &by, &form.current_password).await {
+    match confirm(&app, &by, &browser, &form).await {
         Ok(session) => {
             browser.point_to(&session, by.now)?;
             if let Some(carried) = carried_by(&app, &by.viewer, &form.carried) {
@@ -101,6 +109,7 @@ async fn perform_carried(
 ) -> Result<Answer, HttpError> {
     match carried.path.as_str() {
         path if path == DOWNLOAD.path() => download::submit(app, by, browser.req).await,
+        path if own_factor::describe(path).is_some() => own_factor::perform_carried(&app, by, carried).await,
         path if path == SECURE_OWN.path() => {
             secure::submit(app, by, browser, &carried.form().unwrap_or_default()).await
         }
@@ -117,7 +126,10 @@ async fn describe_carried(app: &App, carried: &Carried) -> Result<Option<Message
         path if path == SECURE_OWN.path() => {
             Ok(Some(t("Sign out every device and choose a new password").into()))
         }
-        _ => admin::describe_carried(app, carried).await,
+        path => match own_factor::describe(path) {
+            Some(what) => Ok(Some(what)),
+            None => admin::describe_carried(app, carried).await,
+        },
     }
 }
 
@@ -128,17 +140,75 @@ fn carried_by(app: &App, viewer: &Viewer, sealed: &str) -> Option<Carried> {
     })
 }
 
-async fn confirm(app: &App, by: &By, typed: &str) -> Result<Session, FormError> {
-    require_current_password(app, by, typed).await?;
-    let by = by.clone();
-    let config = app.config.sessions;
-    app.db
-        .write(move |conn| {
+/// Checks all that signing in takes, and notes in the session that it was given.
+async fn confirm(
+    app: &Data<App>,
+    by: &By,
+    browser: &SignInRequest,
+    form: &ConfirmForm,
+) -> Result<Session, FormError> {
+    let code = match by.user().two_factor_since {
+        Some(_) => Some(FactorCode::parse(&form.code).map_err(|message| FormError::at("code", message))?),
+        None => None,
+    };
+    require_current_password(app, by, &form.current_password).await?;
+    let Some(code) = code else {
+        let (by, config) = (by.clone(), app.config.sessions);
+        let confirmed = move |conn: &mut Connection| {
             by.still_may(conn)?;
-            events::note(conn, Kind::PasswordConfirmed, Some(&by.user().id), &by.source(), "", by.now)?;
+            note(conn, &by)?;
             by.rotate(conn, Rotation::PasswordGiven, config)
+        };
+        return app.db.write(confirmed).await;
+    };
+    let device = device_cookie::known(app, &browser.req, by.user());
+    let tokens = take_tokens(app, by.user(), device.as_ref(), &code).await?;
+    match try_code(app, by, code).await? {
+        Given::Session(session) => {
+            app.limits.give_back(tokens).await;
+            Ok(*session)
+        }
+        Given::Wrong(message) => {
+            tokens.spend();
+            Err(FormError::at("code", message))
+        }
+    }
+}
+
+/// What became of a code. What was counted is committed.
+enum Given {
+    Session(Box<Session>),
+    Wrong(Sentence),
+}
+
+async fn try_code(app: &Data<App>, by: &By, code: FactorCode) -> Result<Given, FormError> {
+    let (by, keys, config) = (by.clone(), app.keys.clone(), app.config.sessions);
+    let given = app
+        .db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            match two_factor::try_code(conn, &user, &code, &keys, by.now)? {
+                Tried::Right(factor) => {
+                    note(conn, &by)?;
+                    note_factor(conn, &user, factor, &by.source(), by.now)?;
+                    Ok(Given::Session(Box::new(by.rotate(conn, Rotation::BothGiven, config)?)))
+                }
+                Tried::Used => Ok(Given::Wrong(CODE_USED)),
+                Tried::Wrong => {
+                    events::note(conn, Kind::FactorWrong, Some(&user.id), &by.source(), "", by.now)?;
+                    Ok::<_, FormError>(Given::Wrong(t(
+                        "That code isn't right. Enter the code that your app shows now.",
+                    )))
+                }
+            }
         })
-        .await
+        .await?;
+    app.wakeup.wake();
+    Ok(given)
+}
+
+fn note(conn: &mut Connection, by: &By) -> QueryResult<()> {
+    events::note(conn, Kind::PasswordConfirmed, Some(&by.user().id), &by.source(), "", by.now)
 }
 
 impl ConfirmPage {
@@ -158,6 +228,7 @@ impl ConfirmPage {
         let username = viewer.user.username.clone();
         Ok(Self {
             username,
+            asks_code: viewer.user.two_factor_since.is_some(),
             next,
             carried: carried.map(|_| sealed).unwrap_or_default(),
             what,

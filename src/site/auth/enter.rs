@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::config::{AppPage, Application};
 use crate::identity::{Message, Role, TokenDigest, t};
-use crate::paths::account::APPLICATIONS;
+use crate::paths::account::{APPLICATIONS, TWO_FACTOR};
 use crate::paths::auth::ENTER;
 use crate::paths::{Next, with_query};
 use crate::records::app_sessions;
@@ -59,6 +59,9 @@ async fn enter(app: Data<App>, by: Result<By, HttpError>, req: HttpRequest) -> R
     if let Some(within) = wanted.application.password_within {
         by.require_password_within(within, next.clone())?;
     }
+    if wanted.application.needs_factor {
+        require_second_step(&by, wanted.application, &next)?;
+    }
     if is_part_of_page(&req) {
         return Err(HttpError::Forbidden);
     }
@@ -101,6 +104,25 @@ fn at_fitting_page(error: HttpError, next: &Next, application: &Application) -> 
             Redirect::SignInNeeded(next.clone(), role).into()
         }
         error => error,
+    }
+}
+
+/// Whoever has no second step sets one up; whoever signed in without it, on a device they trust, takes it now.
+fn require_second_step(by: &By, application: &Application, next: &Next) -> Result<(), HttpError> {
+    if by.user().two_factor_since.is_none() {
+        let title = t("{application} needs two-step sign-in").with("application", &application.name);
+        let text = t("Set it up in your account, then open {application} again.");
+        return Err(ErrorPage::new(
+            StatusCode::FORBIDDEN,
+            title,
+            text.with("application", &application.name),
+        )
+        .way_on(t("Set up two-step sign-in"), TWO_FACTOR.path())
+        .into());
+    }
+    match by.viewer.session.life.factor_at {
+        Some(_) => Ok(()),
+        None => Err(Redirect::ConfirmNeeded(next.clone()).into()),
     }
 }
 

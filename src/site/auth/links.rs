@@ -25,7 +25,7 @@ pub async fn open_link(
             matches!(user.status(), AccountStatus::Active | AccountStatus::Leaving)
         }
         // For its owner also while the account is blocked; it unblocks nothing.
-        LinkPurpose::UndoEmail | LinkPurpose::SecureAccount => true,
+        LinkPurpose::UndoEmail | LinkPurpose::SecureAccount | LinkPurpose::KeepTwoFactor => true,
         // Its owner may take back what somebody else has kept; an address that the account has left may not.
         LinkPurpose::KeepAccount => user.email.as_ref().is_some_and(|email| email.is_same_as(&link.email)),
     };
@@ -58,7 +58,10 @@ fn unknown_link(purpose: LinkPurpose) -> ErrorPage {
                 t("Part of it may be missing. Copy the whole link from the email, or request a new one.");
             ErrorPage::new(StatusCode::NOT_FOUND, title, text).way_on(t("Request a new link"), FORGOT.path())
         }
-        LinkPurpose::UndoEmail | LinkPurpose::SecureAccount | LinkPurpose::KeepAccount => {
+        LinkPurpose::UndoEmail
+        | LinkPurpose::SecureAccount
+        | LinkPurpose::KeepAccount
+        | LinkPurpose::KeepTwoFactor => {
             let text = t("Part of it may be missing. Copy the whole link from the email.");
             ErrorPage::new(StatusCode::NOT_FOUND, title, text)
         }
@@ -88,6 +91,17 @@ pub fn dead_link(state: LinkState, purpose: LinkPurpose) -> ErrorPage {
         LinkPurpose::KeepAccount => {
             let text = t("Your account won't be deleted. You can sign in as before.");
             ErrorPage::new(StatusCode::GONE, title, text).way_on(t("Sign in"), SIGN_IN_ANY.path())
+        }
+        LinkPurpose::KeepTwoFactor => ErrorPage::new(StatusCode::GONE, title, why_nothing_to_keep(state))
+            .way_on(t("Sign in"), SIGN_IN_ANY.path()),
+    }
+}
+
+fn why_nothing_to_keep(state: LinkState) -> Sentence {
+    match state {
+        LinkState::Expired => t("Two-step sign-in has already been turned off. Sign in to set it up again."),
+        LinkState::Open | LinkState::Used | LinkState::Revoked => {
+            t("Nobody is waiting for two-step sign-in to be turned off. You can sign in as before.")
         }
     }
 }

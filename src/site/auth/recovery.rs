@@ -8,6 +8,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
+use super::keep_two_factor::KEPT;
 use super::links::{dead_link, open_link};
 use super::password_check::{hash_new, own_words};
 use super::secure_account::{EMAIL_RESTORED, SECURED};
@@ -78,7 +79,7 @@ struct RequestForm {
 }
 
 async fn show_request(req: HttpRequest) -> Answer {
-    if let Some(text) = notice::read(&req, &[&REQUESTED, &LINK_SENT]) {
+    if let Some(text) = notice::read(&req, &[&REQUESTED, &LINK_SENT, &KEPT]) {
         return page::ok(CheckInboxPage { text });
     }
     page::ok(RequestPage { form: RequestForm::default(), problems: Problems::default() })

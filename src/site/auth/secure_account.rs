@@ -10,6 +10,7 @@ use askama::Template;
 use super::links::{dead_link, open_link};
 use crate::accounts::passwords::{LinkRules, queue_link};
 use crate::accounts::securing::secure;
+use crate::accounts::two_factor::RecoveryRules;
 use crate::app::App;
 use crate::identity::{AccountStatus, Email, LinkPurpose, Username, t};
 use crate::mail::AccountSecured;
@@ -104,13 +105,15 @@ pub async fn take_back(
     let is_blocked = matches!(user.status(), AccountStatus::Blocked(_));
     let kind = match purpose {
         LinkPurpose::UndoEmail => Kind::EmailRestored,
-        LinkPurpose::SecureAccount | LinkPurpose::KeepAccount | LinkPurpose::ResetPassword => {
-            Kind::AccountSecured
-        }
+        LinkPurpose::SecureAccount
+        | LinkPurpose::KeepAccount
+        | LinkPurpose::KeepTwoFactor
+        | LinkPurpose::ResetPassword => Kind::AccountSecured,
     };
     let source = client.source();
     let now = app.clock.now();
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
+    let recovery = RecoveryRules::new(&app.config, &app.keys);
     let (is_restored, (reset, token)) = app
         .db
         .write(move |conn| {
@@ -121,7 +124,7 @@ pub async fn take_back(
             if !links::consume(conn, &link.id, now)? {
                 return Err(dead_link(LinkState::Used, purpose).into());
             }
-            if !secure(conn, &user, &link.email, link.created_at, now)? {
+            if !secure(conn, &user, &link.email, link.created_at, recovery, now)? {
                 return Err(belongs_to_another().into());
             }
             events::note(conn, kind, Some(&user.id), &source, "", now)?;

@@ -17,28 +17,27 @@ use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
+use super::arrival::Arrival;
 use super::blocked::blocked;
 use super::keep_account::KEPT;
 use super::recovery::PASSWORD_RESET;
+use super::second_step::{self, GUESSED, OVER};
 use super::sign_out::SIGNED_OUT;
 use super::verification;
-use crate::accounts::securing::{self, SignIn};
 use crate::app::App;
 use crate::db;
 use crate::identity::{AccountStatus, CodePurpose, Id, Login, Password, Role, Sentence, t};
 use crate::limits::Limit;
 use crate::paths::Next;
-use crate::paths::account::{LEAVE, PROFILE};
-use crate::paths::admin::ADMIN;
+use crate::paths::account::{LEAVE, TWO_FACTOR};
 use crate::paths::auth::{FORGOT, SIGN_IN, SIGN_IN_ANY, SIGN_UP};
 use crate::records::events::{self, Kind};
-use crate::records::sessions::{self, Remember, Session, SessionKind, SignedInBy};
+use crate::records::sessions::{Remember, SignedInBy};
 use crate::records::users::{self, User};
 use crate::records::verifications;
 use crate::site::account::leave::{LEAVES, LEFT};
-use crate::web::carried::{self, Carried, TOO_LONG, Why};
+use crate::web::carried::{self, TOO_LONG, Why};
 use crate::web::client::Client;
-use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::gate::SEC_FETCH_SITE;
@@ -92,12 +91,14 @@ async fn show(_: Stranger, RoleInPath(role): RoleInPath, next: Next, req: HttpRe
         req.headers().get(SEC_FETCH_SITE).is_none_or(|site| site.as_bytes() == b"same-origin");
     let keeps_no_cookies = !form.next.is_empty() && has_come_from_here && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
-    page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT])
+    page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT, &OVER, &GUESSED])
 }
 
 /// Where somebody who gave the right password goes.
 enum Welcome {
-    In(Box<(Session, User)>, String),
+    In(Box<Arrival>),
+    /// To the page where the code of an authenticator is entered.
+    SecondStep(Id),
     /// To the page where the address is confirmed first.
     Verify(Id),
     /// On, by a button, as the role that the account has.
@@ -121,7 +122,8 @@ async fn submit(
         go_on(&app, &browser, role, &form.continue_as).await
     };
     match welcome {
-        Ok(Welcome::In(entered, next)) => enter(&app, &browser, role, &entered, &next),
+        Ok(Welcome::In(arrival)) => arrival.lead_in(&app, &browser),
+        Ok(Welcome::SecondStep(step)) => Ok(second_step::lead_to_page(&app, &step)),
         Ok(Welcome::Verify(flow)) => {
             Ok(verification::lead_to_page(&app, &flow).saying(verification::UNCONFIRMED.post()))
         }
@@ -138,33 +140,6 @@ async fn submit(
         }
         Err(error) => Ok(page::form_again(page(form, error.problems()?))),
     }
-}
-
-/// Lets somebody in whose session has begun: to the form that waited for them, or where they wanted to go.
-fn enter(
-    app: &App,
-    browser: &SignInRequest,
-    role: Role,
-    (session, user): &(Session, User),
-    next: &str,
-) -> Result<Answer, HttpError> {
-    browser.point_to(session, app.clock.now())?;
-    let usual = if role.sees_admin() { ADMIN } else { PROFILE };
-    let carried = Carried::open(app, next, Why::SignIn);
-    let is_theirs = carried.as_ref().is_some_and(|carried| carried.user == session.user_id.as_str());
-    let answer = match carried.filter(|_| is_theirs) {
-        Some(carried) => {
-            let answer = page::see_other(carried.path.clone());
-            match carried.cookie(app) {
-                Some(cookie) => answer.with_cookie(cookie),
-                None => answer,
-            }
-        }
-        None => page::see_other(Next::parse(next).or(usual.path())),
-    };
-    let preferences = Preferences { role, ..Preferences::read(&browser.req) };
-    let device = device_cookie::remember(app, &browser.req, user);
-    Ok(answer.with_cookie(preferences.cookie(app)).with_cookie(device))
 }
 
 /// Goes on where another page's right password led.
@@ -200,15 +175,33 @@ async fn admit(
             Err(blocked(&reason).into())
         }
         AccountStatus::Unverified => begin_verification(app, client, user).await,
-        AccountStatus::Active => {
-            let session = begin_session(app, browser, user, remember).await?;
-            Ok(Welcome::In(Box::new((session, user.clone())), next.to_owned()))
-        }
-        AccountStatus::Leaving => {
-            let session = begin_session(app, browser, user, remember).await?;
-            Ok(Welcome::In(Box::new((session, user.clone())), LEAVE.to_string()))
-        }
+        AccountStatus::Active => enter(app, browser, user, remember, next).await,
+        AccountStatus::Leaving => enter(app, browser, user, remember, LEAVE.path()).await,
     }
+}
+
+/// Lets somebody in, or asks for the second step first.
+async fn enter(
+    app: &App,
+    browser: &SignInRequest,
+    user: &User,
+    remember: Remember,
+    next: &str,
+) -> Result<Welcome, FormError> {
+    let (user, next) = match second_step::ended(app, browser, user).await? {
+        Some(without) => (without, TWO_FACTOR.path()),
+        None => (user.clone(), next),
+    };
+    if user.two_factor_since.is_none() {
+        let arrival = Arrival::begin(app, browser, user, SignedInBy::Password, remember, next);
+        return Ok(Welcome::In(Box::new(arrival.await?)));
+    }
+    if second_step::is_trusted(app, browser, &user).await? {
+        let by = SignedInBy::PasswordOnTrustedDevice;
+        let arrival = Arrival::begin(app, browser, user, by, remember, next);
+        return Ok(Welcome::In(Box::new(arrival.await?)));
+    }
+    Ok(Welcome::SecondStep(second_step::begin(app, &user, remember, next).await?))
 }
 
 async fn sign_in(
@@ -254,39 +247,6 @@ async fn begin_verification(app: &App, client: &Client, user: &User) -> Result<W
     Ok(Welcome::Verify(flow.id))
 }
 
-async fn begin_session(
-    app: &App,
-    browser: &SignInRequest,
-    user: &User,
-    remember: Remember,
-) -> Result<Session, FormError> {
-    let user = user.clone();
-    let device = browser.device(SignedInBy::Password);
-    let source = browser.client.source();
-    let place = app.places.as_ref().and_then(|places| places.of(&browser.client.ip.to_string()));
-    let known_device = device_cookie::lane(app, &browser.req, &user);
-    let seal = app.keys.outbox;
-    let config = app.config.sessions;
-    let now = app.clock.now();
-    let session = app
-        .db
-        .write(move |conn| {
-            // Hashing took its time: what was checked must still be so, or an old password outlives its change.
-            if users::lock_if_unchanged(conn, &user)?.is_none() {
-                return Err(wrong());
-            }
-            let (place, known_device) = (place.clone(), known_device.clone());
-            let sign_in = SignIn { agent: &device.agent, ip: device.ip, place, known_device };
-            securing::alarm(conn, &user, &sign_in, &seal, now)?;
-            events::note(conn, Kind::SignedIn, Some(&user.id), &source, &device.agent, now)?;
-            let kind = SessionKind::of(user.role, remember);
-            Ok(sessions::begin(conn, &user.id, kind, &device, config, now)?)
-        })
-        .await?;
-    app.wakeup.wake();
-    Ok(session)
-}
-
 async fn note(app: &App, kind: Kind, user: Option<&User>, client: &Client) -> Result<(), db::Error> {
     let user = user.map(|user| user.id.clone());
     let source = client.source();
@@ -302,7 +262,7 @@ async fn note(app: &App, kind: Kind, user: Option<&User>, client: &Client) -> Re
         .await
 }
 
-fn wrong() -> FormError {
+pub(super) fn wrong() -> FormError {
     FormError::at("username", t("Wrong username or password. Check both and try again."))
 }
 

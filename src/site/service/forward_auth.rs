@@ -81,7 +81,7 @@ fn unknown_host(host: &str) -> Denied {
 enum Known {
     /// Nobody, as far as the application is concerned.
     Nobody,
-    /// Somebody whose password was given too long ago for it.
+    /// Somebody who has to prove more, or again, who they are.
     Stale,
     /// Somebody of a role that it is not for.
     OtherRole(Username),
@@ -140,17 +140,20 @@ async fn known(
     app.limits.take_here(&Limit::Application.of(at.id.as_str()))?;
     Ok(if !application.is_for(person.role) {
         Known::OtherRole(person.username)
-    } else if is_stale(application, &life, now) {
+    } else if is_stale(app, application, &life, &person, now) {
         Known::Stale
     } else {
         Known::In(Box::new(Entered { at, life, person }))
     })
 }
 
-/// Whether an application asks for a password that was given later.
-fn is_stale(application: &Application, life: &Life, now: Moment) -> bool {
-    let is_fresh = |within| life.since_password(now).is_some_and(|since| since < within);
-    !application.password_within.is_none_or(is_fresh)
+/// Whether an application asks for a password that was given later, or it or the site for a second step.
+fn is_stale(app: &App, application: &Application, life: &Life, person: &Person, now: Moment) -> bool {
+    let has_two_factor = person.has_two_factor();
+    let is_fresh = |within| life.is_proven_within(within, has_two_factor, now);
+    let lacks_factor = application.needs_factor && life.factor_at.is_none();
+    let comes_first = app.config.two_factor.comes_first(person.role, has_two_factor, now);
+    lacks_factor || comes_first || !application.password_within.is_none_or(is_fresh)
 }
 
 /// Finds the session of whoever has a cookie at an application and may use it now, for the application itself.

@@ -8,10 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::forward_auth::{self, Denied, Proxy};
-use super::whoami::Somebody;
+use super::whoami::{Somebody, may_be_told};
 use crate::app::App;
 use crate::config::Application;
-use crate::identity::{AccountStatus, LinkToken};
+use crate::identity::LinkToken;
 use crate::paths::service::INTROSPECT;
 use crate::records::sessions::{self, Session};
 use crate::records::users::User;
@@ -65,7 +65,7 @@ async fn whose(
     let Some(session) = forward_auth::whose(app, application, &token).await? else { return Ok(None) };
     let found = app.db.find(move |conn| sessions::by_id(conn, &session)).await?;
     // What is told must be what decides, also where it changed in between.
-    Ok(found.filter(|(_, user)| user.status() == AccountStatus::Active && application.is_for(user.role)))
+    Ok(found.filter(|(_, user)| may_be_told(app, user) && application.is_for(user.role)))
 }
 
 /// Finds the application whose secret a request shows.

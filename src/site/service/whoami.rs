@@ -41,6 +41,8 @@ pub(super) struct Somebody<'a> {
     email: &'a Option<Email>,
     name: &'a str,
     role: Role,
+    /// Whether this session was signed in, or confirmed since, with a second step.
+    second_factor: bool,
     /// Where the picture is; shown to its person alone.
     picture: Option<String>,
     /// When this session ends if nothing more is done with it (RFC 3339).
@@ -48,12 +50,19 @@ pub(super) struct Somebody<'a> {
 }
 
 async fn show(app: Data<App>, Known(viewer): Known, req: HttpRequest) -> HttpResponse {
-    let viewer = viewer.filter(|viewer| viewer.user.status() == AccountStatus::Active);
+    let viewer = viewer.filter(|viewer| may_be_told(&app, &viewer.user));
     let mut answer = answer_to(&app, &req, HttpResponse::Ok());
     match &viewer {
         Some(viewer) => answer.json(Somebody::of(&app, &viewer.user, &viewer.session)),
         None => answer.json(serde_json::json!({ "signed_in": false })),
     }
+}
+
+/// Whether an account may be used by others beside this site: it is active, and has the second step that its role needs.
+pub(super) fn may_be_told(app: &App, user: &User) -> bool {
+    let has_two_factor = user.two_factor_since.is_some();
+    user.status() == AccountStatus::Active
+        && !app.config.two_factor.comes_first(user.role, has_two_factor, app.clock.now())
 }
 
 async fn preflight(app: Data<App>, req: HttpRequest) -> HttpResponse {
@@ -87,6 +96,7 @@ impl<'a> Somebody<'a> {
             email: &user.email,
             name: user.display_name(),
             role: user.role,
+            second_factor: session.life.factor_at.is_some(),
             picture: picture.map(|path| absolute(&app.config.public_url, &path)),
             until: session.life.ends_at().iso(),
         }

@@ -46,9 +46,9 @@ impl Candidates {
     /// spellings, nor whether there is such an account.
     fn limit_keys(&self, app: &App, browser: &SignInRequest) -> Vec<LimitKey> {
         let mut users = [self.sign_up.as_ref(), self.owner.as_ref()].into_iter().flatten();
-        let lane = users.find_map(|user| device_cookie::lane(app, &browser.req, user));
-        if let Some(lane) = lane {
-            return vec![Limit::SignInDevice.of(lane)];
+        let known = users.find_map(|user| device_cookie::known(app, &browser.req, user));
+        if let Some(device) = known {
+            return vec![Limit::SignInDevice.of(device.lane())];
         }
         let mut keys = browser.client.keys(Limit::SignInNetwork);
         keys.push(Limit::SignIn.of(self.login.as_str()));

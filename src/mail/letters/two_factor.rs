@@ -1,0 +1,194 @@
+//! Mails about the second step of signing in.
+
+use serde::{Deserialize, Serialize};
+
+use super::security::not_you;
+use super::{Letter, Write};
+use crate::identity::{Message, Moment, t, tn};
+use crate::mail::content::{Content, Enclosed, MailWriter};
+use crate::paths::account::{RECOVERY_CODES, TWO_FACTOR};
+use crate::paths::auth::KEEP_TWO_FACTOR;
+
+letter! {
+    /// An authenticator was added. Its secret is the token of the link that takes the account back, as in
+    /// [`super::security::NewSignIn`].
+    AuthenticatorAdded("authenticator-added", t("Authenticator added")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        ip: String,
+        authenticator: String,
+        is_first: bool,
+        link: Option<String>,
+    }
+}
+
+impl Write for AuthenticatorAdded {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
+        let subject = if self.is_first { t("Two-step sign-in is on") } else { t("New authenticator app") };
+        let added = if self.authenticator.is_empty() {
+            t("An authenticator app was added to your account on {when}, from IP address {ip}.").into()
+        } else {
+            t("The authenticator app “{authenticator}” was added to your account on {when}, from IP address {ip}.")
+                .with("authenticator", &self.authenticator)
+        };
+        let added = added.with("when", self.at).with("ip", &self.ip);
+        let mut content = writer.content(&self.name, subject).in_zone(&self.zone).say(added);
+        if self.is_first {
+            content = content
+                .say(t("From now on, signing in takes your password and a code from the app. Keep your recovery codes somewhere safe."));
+        }
+        Some(not_you(content, writer, self.link.as_deref(), enclosed))
+    }
+}
+
+letter! {
+    /// Somebody signed in with a recovery code.
+    RecoveryCodeUsed("recovery-code-used", t("Recovery code used")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        left: u32,
+        are_few: bool,
+    }
+}
+
+impl Write for RecoveryCodeUsed {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let left: Message = match self.left {
+            0 => t("That was your last one.").into(),
+            left => tn("You have 1 recovery code left.", "You have {count} recovery codes left.", left),
+        };
+        let content = writer
+            .content(&self.name, t("A recovery code was used"))
+            .in_zone(&self.zone)
+            .say(
+                t("One of your recovery codes was used on {when}. It no longer works.").with("when", self.at),
+            )
+            .say(left);
+        let content = if self.are_few {
+            content
+                .say(t("Make new codes so that you can still sign in if you lose your phone."))
+                .button(t("Make new recovery codes"), writer.url(RECOVERY_CODES.path()))
+        } else {
+            content
+        };
+        Some(content.say(t("Not you? Sign in, choose a new password and make new recovery codes.")))
+    }
+}
+
+/// Why signing in takes no second step any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WhyOff {
+    /// Its person turned it off.
+    Person,
+    /// They said that they had lost it, and waited.
+    Lost,
+    /// Staff turned it off, for that reason.
+    Staff(String),
+    /// The operator did.
+    Operator,
+}
+
+letter! {
+    /// Signing in takes no second step any more. Its secret is that of [`AuthenticatorAdded`].
+    TwoFactorOff("two-factor-off", t("Two-step sign-in off")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        why: WhyOff,
+        link: Option<String>,
+    }
+}
+
+impl Write for TwoFactorOff {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
+        let content = writer.content(&self.name, t("Two-step sign-in is off")).in_zone(&self.zone);
+        let content = match &self.why {
+            WhyOff::Person => {
+                content.say(t("You turned off two-step sign-in on {when}.").with("when", self.at))
+            }
+            WhyOff::Lost => content
+                .say(t("Two-step sign-in was turned off on {when}, as requested.").with("when", self.at)),
+            WhyOff::Staff(reason) => content
+                .say(t("An administrator turned off two-step sign-in on {when}.").with("when", self.at))
+                .say(t("Reason: {reason}").with("reason", reason.as_str())),
+            WhyOff::Operator => content
+                .say(t("An administrator turned off two-step sign-in on {when}.").with("when", self.at)),
+        };
+        let content = content
+            .say(t(
+                "Signing in now takes only your password. You can set up two-step sign-in again at any time:",
+            ))
+            .say(Message::verbatim(&writer.url(TWO_FACTOR.path())));
+        Some(not_you(content, writer, self.link.as_deref(), enclosed))
+    }
+}
+
+letter! {
+    /// Somebody who has the password says that they have lost the second step. The secret is the token of the link that stops it.
+    TwoFactorEnding("two-factor-ending", t("Two-step sign-in will be turned off")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        link: String,
+    }
+}
+
+impl Write for TwoFactorEnding {
+    fn write(&self, writer: &MailWriter, Enclosed { secret, .. }: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.name, t("Did you lose your second step?"))
+            .in_zone(&self.zone)
+            .say(t("Someone who knows your password told us that they can't get a code from your authenticator app."))
+            .say(t("If that was you, wait. From {when} you can sign in with your password alone.").with("when", self.at))
+            .say(t("If it wasn't you, stop it now. Then choose a new password: someone else knows yours."))
+            .button(t("Keep two-step sign-in"), writer.url(&KEEP_TWO_FACTOR.to([&self.link, secret])));
+        Some(content)
+    }
+}
+
+letter! {
+    /// The site asks people of this role for a second step.
+    TwoFactorDue("two-factor-due", t("Set up two-step sign-in")) {
+        name: String,
+        at: Option<Moment>,
+        zone: String,
+    }
+}
+
+impl Write for TwoFactorDue {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let asked = match self.at {
+            Some(at) => t("From {when}, signing in to your account takes a second step: a code from an app on your phone.").with("when", at),
+            None => t("Your account needs a second step for signing in: a code from an app on your phone.").into(),
+        };
+        let content = writer
+            .content(&self.name, t("Set up two-step sign-in"))
+            .in_zone(&self.zone)
+            .say(asked)
+            .say(t("Setting it up takes two minutes:"))
+            .button(t("Set up two-step sign-in"), writer.url(TWO_FACTOR.path()));
+        Some(content)
+    }
+}
+
+letter! {
+    /// Somebody gave the right password, and then five wrong codes. Its secret is that of [`AuthenticatorAdded`].
+    WrongCodes("wrong-codes", t("Wrong codes")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        link: Option<String>,
+    }
+}
+
+impl Write for WrongCodes {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.name, t("Someone may know your password"))
+            .in_zone(&self.zone)
+            .say(t("On {when}, someone entered your correct password and then several wrong codes. They didn't get in.").with("when", self.at));
+        Some(not_you(content, writer, self.link.as_deref(), enclosed))
+    }
+}

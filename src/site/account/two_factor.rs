@@ -1,0 +1,238 @@
+//! One's own second step of signing in: authenticators, recovery codes and trusted devices; and turning it off.
+
+mod new_authenticator;
+mod qr;
+mod recovery_codes;
+
+use actix_web::web::{Data, Path};
+use askama::Template;
+use diesel::QueryResult;
+
+use crate::accounts::two_factor::{self, Removed};
+use crate::app::App;
+use crate::db::Connection;
+use crate::identity::{Id, Message, Moment, browser_name, t};
+use crate::mail::WhyOff;
+use crate::paths::account::{
+    DISTRUST, RECOVERY_CODES, REMOVE_AUTHENTICATOR, TWO_FACTOR, TWO_FACTOR_KEEP, TWO_FACTOR_OFF,
+};
+use crate::records::events::{self, Kind};
+use crate::records::two_factor::authenticators::{self, Authenticator};
+use crate::records::two_factor::trusted_devices::{self, TrustedDevice};
+use crate::records::users::User;
+use crate::web::carried::Carried;
+use crate::web::errors::HttpError;
+use crate::web::forms::FormError;
+use crate::web::notice::Notice;
+use crate::web::page::{self, Answer};
+use crate::web::routes::{self, Pages};
+use crate::web::view::filters;
+use crate::web::viewer::{By, Enrolling};
+
+const ADDED: Notice = Notice::new("authenticator-added", t("The authenticator app has been added."));
+const REMOVED: Notice = Notice::new("authenticator-removed", t("The authenticator app has been removed."));
+const OFF: Notice = Notice::new("two-factor-off", t("Two-step sign-in has been turned off."));
+const KEPT: Notice = Notice::new("two-factor-stays", t("Two-step sign-in stays on."));
+const DISTRUSTED: Notice =
+    Notice::new("device-distrusted", t("That device will be asked for a code at the next sign-in."));
+
+pub(super) fn routes(pages: &mut Pages) {
+    pages
+        .service(routes::page(TWO_FACTOR, show))
+        .service(routes::act(REMOVE_AUTHENTICATOR, TWO_FACTOR, remove))
+        .service(routes::act(TWO_FACTOR_OFF, TWO_FACTOR, turn_off))
+        .service(routes::act(TWO_FACTOR_KEEP, TWO_FACTOR, keep))
+        .service(routes::act(DISTRUST, TWO_FACTOR, distrust));
+    new_authenticator::routes(pages);
+    recovery_codes::routes(pages);
+}
+
+#[derive(Template)]
+#[template(path = "account/two_factor.html")]
+struct TwoFactorPage {
+    is_on: bool,
+    /// When it ends, because somebody said that it is lost.
+    ends_at: Option<Moment>,
+    need: Need,
+    authenticators: Vec<Authenticator>,
+    codes_left: i64,
+    trusted: Vec<TrustedDevice>,
+}
+
+/// Whether the site asks for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    No,
+    Later(Moment),
+    Now,
+}
+
+impl Need {
+    fn of(app: &App, user: &User, now: Moment) -> Self {
+        let config = &app.config.two_factor;
+        match config.required_from {
+            _ if config.is_due_for(user.role, now) => Self::Now,
+            Some(from) if config.is_required_of(user.role) => Self::Later(from),
+            _ => Self::No,
+        }
+    }
+}
+
+async fn show(app: Data<App>, Enrolling(by): Enrolling) -> Result<Answer, HttpError> {
+    let need = Need::of(&app, by.user(), by.now);
+    let (user, now) = (by.viewer.user, by.now);
+    let page = app.db.read(move |conn| TwoFactorPage::read(conn, &user, need, now)).await?;
+    Ok(page::ok(page).showing(&[&ADDED, &REMOVED, &OFF, &KEPT, &DISTRUSTED]))
+}
+
+impl TwoFactorPage {
+    fn read(conn: &mut Connection, user: &User, need: Need, now: Moment) -> QueryResult<Self> {
+        Ok(Self {
+            is_on: user.two_factor_since.is_some(),
+            ends_at: user.two_factor_ends_at,
+            need,
+            authenticators: authenticators::all_of(conn, &user.id)?,
+            codes_left: crate::records::two_factor::recovery_codes::count_left(conn, &user.id)?,
+            trusted: trusted_devices::live_of(conn, &user.id, now)?,
+        })
+    }
+
+    fn must_set_up(&self) -> bool {
+        !self.is_on && self.need == Need::Now
+    }
+
+    fn due(&self) -> Option<Moment> {
+        match self.need {
+            Need::Later(from) if !self.is_on => Some(from),
+            Need::Later(_) | Need::No | Need::Now => None,
+        }
+    }
+
+    fn may_turn_off(&self) -> bool {
+        self.is_on && self.need != Need::Now
+    }
+
+    fn title(authenticator: &Authenticator) -> Message {
+        match authenticator.name.as_str() {
+            "" => t("Authenticator app").into(),
+            name => Message::verbatim(name),
+        }
+    }
+
+    fn name_of(device: &TrustedDevice) -> Message {
+        browser_name(&device.device)
+    }
+}
+
+async fn remove(app: Data<App>, by: By, at: Path<String>) -> Result<Answer, HttpError> {
+    let path = REMOVE_AUTHENTICATOR.to([at.as_str()]);
+    perform(&app, by, &path).await
+}
+
+async fn turn_off(app: Data<App>, by: By) -> Result<Answer, HttpError> {
+    perform(&app, by, TWO_FACTOR_OFF.path()).await
+}
+
+/// Says what a form asks for that waits for its person to prove who they are; `None` for another page's.
+pub fn describe(path: &str) -> Option<Message> {
+    if path == TWO_FACTOR_OFF.path() {
+        Some(t("Turn off two-step sign-in").into())
+    } else if path == RECOVERY_CODES.path() {
+        Some(t("Make new recovery codes").into())
+    } else if REMOVE_AUTHENTICATOR.parse(path).is_some() {
+        Some(t("Remove an authenticator app").into())
+    } else {
+        None
+    }
+}
+
+/// Does what a form asked for, once its person has proved who they are.
+///
+/// # Errors
+/// Prove it, where that was over ten minutes ago.
+pub async fn perform_carried(app: &Data<App>, by: By, carried: &Carried) -> Result<Answer, HttpError> {
+    perform(app, by, &carried.path).await
+}
+
+async fn perform(app: &Data<App>, by: By, path: &str) -> Result<Answer, HttpError> {
+    if path == TWO_FACTOR_OFF.path() {
+        perform_off(app, by).await
+    } else if path == RECOVERY_CODES.path() {
+        recovery_codes::renew(app, by).await
+    } else if let Some([id]) = REMOVE_AUTHENTICATOR.parse(path) {
+        perform_removal(app, by, Id::parse(id)).await
+    } else {
+        Err(HttpError::NotFound)
+    }
+}
+
+async fn perform_removal(app: &Data<App>, by: By, id: Option<Id>) -> Result<Answer, HttpError> {
+    by.require_recent_password(TWO_FACTOR.path())?;
+    let Some(id) = id else { return Ok(page::see_other(TWO_FACTOR.path())) };
+    let removed = app
+        .db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            let removed = two_factor::remove(conn, &user, &id)?;
+            if let Removed::One(name) = &removed {
+                let kind = Kind::AuthenticatorRemoved;
+                events::note(conn, kind, Some(&user.id), &by.source(), name, by.now)?;
+            }
+            Ok::<_, FormError>(removed)
+        })
+        .await?;
+    let answer = page::see_other(TWO_FACTOR.path());
+    Ok(match removed {
+        Removed::One(_) => answer.saying(REMOVED.post()),
+        Removed::IsLast | Removed::Gone => answer,
+    })
+}
+
+async fn perform_off(app: &Data<App>, by: By) -> Result<Answer, HttpError> {
+    by.require_recent_password(TWO_FACTOR.path())?;
+    if Need::of(app, by.user(), by.now) == Need::Now {
+        return Ok(page::see_other(TWO_FACTOR.path()));
+    }
+    let seal = app.keys.outbox;
+    app.db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            if user.two_factor_since.is_some() {
+                two_factor::turn_off(conn, &user, WhyOff::Person, &seal, by.now)?;
+                events::note(conn, Kind::TwoFactorOff, Some(&user.id), &by.source(), "", by.now)?;
+            }
+            Ok::<_, FormError>(())
+        })
+        .await?;
+    app.wakeup.wake();
+    Ok(page::see_other(TWO_FACTOR.path()).saying(OFF.post()))
+}
+
+/// Stops what somebody began who said that they had lost the second step.
+async fn keep(app: Data<App>, by: By) -> Result<Answer, HttpError> {
+    app.db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            if two_factor::stop_recovery(conn, &user, by.now)? {
+                let kind = Kind::TwoFactorRecoveryStopped;
+                events::note(conn, kind, Some(&user.id), &by.source(), "", by.now)?;
+            }
+            Ok::<_, FormError>(())
+        })
+        .await?;
+    Ok(page::see_other(TWO_FACTOR.path()).saying(KEPT.post()))
+}
+
+async fn distrust(app: Data<App>, by: By, at: Path<String>) -> Result<Answer, HttpError> {
+    let Some(id) = Id::parse(&at) else { return Ok(page::see_other(TWO_FACTOR.path())) };
+    app.db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            if trusted_devices::remove(conn, &user.id, &id)? {
+                events::note(conn, Kind::DeviceDistrusted, Some(&user.id), &by.source(), "", by.now)?;
+            }
+            Ok::<_, FormError>(())
+        })
+        .await?;
+    Ok(page::see_other(TWO_FACTOR.path()).saying(DISTRUSTED.post()))
+}

@@ -1,0 +1,167 @@
+//! Add an authenticator: scan the key or type it, then enter a code of it. Nothing is stored before that code is right; the key waits
+//! under seal in the page.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use askama::Template;
+use serde::Deserialize;
+
+use super::qr::QrCode;
+use super::{ADDED, recovery_codes};
+use crate::accounts::two_factor::{self, Enrolled, MAX_AUTHENTICATORS, NewAuthenticator};
+use crate::app::App;
+use crate::identity::{AppEntry, AuthenticatorKey, Id, Message, Moment, Otp, t, visible_line};
+use crate::paths::account::{NEW_AUTHENTICATOR, TWO_FACTOR};
+use crate::records::events::{self, Kind};
+use crate::records::sessions::{Rotation, Session};
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::page::{self, Answer};
+use crate::web::routes::{self, Pages};
+use crate::web::view::filters;
+use crate::web::viewer::{By, Enrolling, SignInRequest};
+
+/// How long a page with a key may stay open.
+const LIFETIME: Duration = Duration::from_secs(3600);
+/// The longest name, in characters.
+const MAX_NAME: usize = 40;
+
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(NEW_AUTHENTICATOR, show, submit));
+}
+
+#[derive(Template)]
+#[template(path = "account/new_authenticator.html")]
+struct NewAuthenticatorPage {
+    qr: Option<QrCode>,
+    /// The key in groups of four.
+    key: String,
+    /// The key under seal.
+    sealed: String,
+    account: String,
+    name: String,
+    problems: Problems,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NewAuthenticatorForm {
+    key: String,
+    name: String,
+    code: String,
+}
+
+async fn show(app: Data<App>, Enrolling(by): Enrolling) -> Result<Answer, HttpError> {
+    by.require_recent_password(NEW_AUTHENTICATOR.path())?;
+    let form = NewAuthenticatorForm::default();
+    Ok(page::ok(page(&app, &by, &AuthenticatorKey::random(), form, Problems::default())))
+}
+
+async fn submit(
+    app: Data<App>,
+    Enrolling(by): Enrolling,
+    browser: SignInRequest,
+    Form(form): Form<NewAuthenticatorForm>,
+) -> Result<Answer, HttpError> {
+    by.require_recent_password(NEW_AUTHENTICATOR.path())?;
+    let Some(key) = open(&app, &by, &form.key) else {
+        let problem = t("This page was open for too long. Scan the new QR code and enter a new code.");
+        let problems = Problems::one("code", problem);
+        return Ok(page::form_again(page(&app, &by, &AuthenticatorKey::random(), form, problems)));
+    };
+    match add(&app, &by, &key, &form).await {
+        Ok((session, enrolled)) => {
+            browser.point_to(&session, by.now)?;
+            app.wakeup.wake();
+            Ok(match enrolled {
+                Enrolled::First(codes) => recovery_codes::lead_to_page(&app, by.user(), &codes),
+                Enrolled::Another => page::see_other(TWO_FACTOR.path()).saying(ADDED.post()),
+                Enrolled::TooMany => page::see_other(TWO_FACTOR.path()),
+            })
+        }
+        Err(error) => Ok(page::form_again(page(&app, &by, &key, form, error.problems()?))),
+    }
+}
+
+async fn add(
+    app: &Data<App>,
+    by: &By,
+    key: &AuthenticatorKey,
+    form: &NewAuthenticatorForm,
+) -> Result<(Session, Enrolled), FormError> {
+    let mut problems = Problems::default();
+    let name = problems.take("name", parse_name(&form.name));
+    let step = problems.take("code", step_of(key, &form.code, by.now));
+    let (Some(name), Some(step)) = (name, step) else { return Err(problems.into()) };
+    let new = NewAuthenticator { name, key: key.clone(), step };
+    let (by, keys, config) = (by.clone(), app.keys.clone(), app.config.sessions);
+    app.db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            let session = &by.viewer.session.life.id;
+            let enrolled = two_factor::enrol(conn, &user, &new, session, &keys, &by.source(), by.now)?;
+            if let Enrolled::TooMany = enrolled {
+                let message = t("You have {most} authenticator apps. Remove one before you add another.");
+                return Err(FormError::at("code", message.with("most", MAX_AUTHENTICATORS)));
+            }
+            let kind = Kind::AuthenticatorAdded;
+            events::note(conn, kind, Some(&user.id), &by.source(), &new.name, by.now)?;
+            Ok((by.rotate(conn, Rotation::FactorGiven, config)?, enrolled))
+        })
+        .await
+}
+
+fn parse_name(typed: &str) -> Result<String, Message> {
+    let name = visible_line(typed).trim().to_owned();
+    match name.chars().count() {
+        0..=MAX_NAME => Ok(name),
+        _ => Err(t("Name must be {most} characters or fewer.").with("most", MAX_NAME)),
+    }
+}
+
+/// Finds the step of a code. Its person holds the key: they may be told how a wrong one is wrong.
+fn step_of(key: &AuthenticatorKey, typed: &str, now: Moment) -> Result<i64, Message> {
+    let code = Otp::parse(typed).map_err(|_| t("Enter the 6 digits that your app shows."))?;
+    key.step_of(&code, now).ok_or_else(|| {
+        if key.is_of_another_time(&code, now) {
+            t("Your phone's clock may be wrong: that code is from another time. Set the phone's time automatically, then enter the code that the app shows now.").into()
+        } else {
+            t("That code isn't right. Check that you scanned the QR code on this page, then enter the code that the app shows now.").into()
+        }
+    })
+}
+
+fn page(
+    app: &App,
+    by: &By,
+    key: &AuthenticatorKey,
+    form: NewAuthenticatorForm,
+    problems: Problems,
+) -> NewAuthenticatorPage {
+    let account = by.user().username.to_string();
+    let entry = AppEntry { issuer: &app.config.brand.name, account: &account };
+    NewAuthenticatorPage {
+        qr: QrCode::of(&key.url(entry)),
+        key: key.in_groups(),
+        sealed: seal(app, by, key),
+        name: form.name,
+        account,
+        problems,
+    }
+}
+
+fn seal(app: &App, by: &By, key: &AuthenticatorKey) -> String {
+    let until = by.now.plus(LIFETIME).micros();
+    app.keys.carried.seal(&format!("authenticator {} {until} {}", by.user().id.as_str(), key.expose()))
+}
+
+/// Opens the key of a page that was drawn for this person within the hour.
+fn open(app: &App, by: &By, sealed: &str) -> Option<AuthenticatorKey> {
+    let text = app.keys.open_carried(sealed)?;
+    let mut words = text.strip_prefix("authenticator ")?.split(' ');
+    let user = words.next().and_then(Id::parse)?;
+    let until = Moment::from_micros(words.next()?.parse().ok()?)?;
+    let key = AuthenticatorKey::parse(words.next()?)?;
+    (user == by.user().id && by.now < until).then_some(key)
+}
