@@ -5,7 +5,7 @@ use crate::accounts::securing::{self, SignIn};
 use crate::app::App;
 use crate::config::SessionConfig;
 use crate::db::{self, Connection};
-use crate::identity::{KnownDevice, Moment};
+use crate::identity::{KnownDevice, Moment, t};
 use crate::keys::SealKey;
 use crate::paths::Next;
 use crate::paths::account::PROFILE;
@@ -108,7 +108,7 @@ impl Arrival {
             .write(move |conn| {
                 // Hashing took its time: what was checked must still be so, or an old password outlives its change.
                 if users::lock_if_unchanged(conn, &new.user)?.is_none() {
-                    return Err(super::sign_in::wrong());
+                    return Err(wrong());
                 }
                 Ok(new.begin(conn)?)
             })
@@ -141,4 +141,9 @@ impl Arrival {
         let device = device_cookie::remember_as(app, &browser.req, user, device);
         Ok(answer.with_cookie(preferences.cookie(app)).with_cookie(device))
     }
+}
+
+/// What whoever gave no right password is told, whatever the reason.
+pub fn wrong() -> FormError {
+    FormError::at("username", t("Wrong username or password. Check both and try again."))
 }

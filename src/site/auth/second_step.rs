@@ -9,8 +9,7 @@ use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
-use super::arrival::{Arrival, NewSession};
-use super::sign_in::wrong;
+use super::arrival::{Arrival, NewSession, wrong};
 use crate::accounts::two_factor::{self, Factor, Tried};
 use crate::app::App;
 use crate::db::{self, Connection};

@@ -17,7 +17,7 @@ use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, wrong};
 use super::blocked::blocked;
 use super::keep_account::KEPT;
 use super::recovery::PASSWORD_RESET;
@@ -260,10 +260,6 @@ async fn note(app: &App, kind: Kind, user: Option<&User>, client: &Client) -> Re
             events::note(conn, kind, user.as_ref(), &source, "", now).map_err(db::Error::from)
         })
         .await
-}
-
-pub(super) fn wrong() -> FormError {
-    FormError::at("username", t("Wrong username or password. Check both and try again."))
 }
 
 impl SignInPage {

@@ -5,7 +5,9 @@ use std::io::{Cursor, Read as _};
 
 use latchkey::identity::Role;
 
-use crate::harness::{AtApplication, OTHER_PASSWORD, PASSWORD, Site, Visitor, World, minutes, pictures, run};
+use crate::harness::{
+    AtApplication, Enrolled, OTHER_PASSWORD, PASSWORD, Site, Visitor, World, minutes, pictures, run,
+};
 
 /// The files in the answer, by name.
 async fn files(visitor: &Visitor) -> BTreeMap<String, Vec<u8>> {
@@ -97,6 +99,10 @@ async fn somebody(site: &Site) -> (Visitor, String) {
         ann.post("/user-profile/change-email/", &fields).await;
     }
     AtApplication::new(site, "wiki.example.org").open(&mut ann, "/").await;
+    let enrolled = Enrolled::with(site, "annalee", ann).await;
+    let mut other = enrolled.at_second_step(site, "annalee").await;
+    other.post("/auth/two-factor/", &[("code", &enrolled.app.code(site)), ("trust", "on")]).await;
+    let ann = enrolled.visitor;
     let id = site.texts("SELECT id AS text FROM users WHERE username = 'annalee'").await.remove(0);
     (ann, id)
 }
