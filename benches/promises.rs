@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use it::harness::{
-    MailServer, OTHER_PASSWORD, Program, Site, Visitor, free_port, pictures, run_alone, seconds,
+    Enrolled, MailServer, OTHER_PASSWORD, Program, Site, Visitor, free_port, pictures, run_alone, seconds,
 };
 use latchkey::identity::Role;
 
@@ -55,6 +55,10 @@ impl Server {
         let settings = HashMap::from([("BCRYPT_COST", cost.to_string())]);
         let site = Site::start(settings).await;
         site.appoint(Role::Superuser, "supervisor").await;
+        site.appoint(Role::Superuser, "superguard").await;
+        let mut guarded = site.visitor();
+        guarded.sign_in_at(SIGN_IN, "superguard", OTHER_PASSWORD).await;
+        Enrolled::with(&site, "superguard", guarded).await;
         let (folder, mail) = site.stop().await;
         Self::start_in(folder, mail, cost).await
     }
@@ -308,6 +312,8 @@ fn told_apart(known: &[Duration], unknown: &[Duration]) -> f64 {
 enum About {
     SignInByName,
     SignInByEmail,
+    /// Known is an account that takes a code after the password; unknown one that does not.
+    SignInWithSecondStep,
     /// Known is an address that a sign-up waits for.
     SignInByClaimedEmail,
     ForgotPassword,
@@ -315,9 +321,10 @@ enum About {
 }
 
 impl About {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::SignInByName,
         Self::SignInByEmail,
+        Self::SignInWithSecondStep,
         Self::SignInByClaimedEmail,
         Self::ForgotPassword,
         Self::SignUp,
@@ -330,6 +337,10 @@ impl About {
         match self {
             Self::SignInByName => timed(visitor, SIGN_IN, &[("username", name), wrong]).await,
             Self::SignInByEmail => timed(visitor, SIGN_IN, &[("username", &email), wrong]).await,
+            Self::SignInWithSecondStep => {
+                let name = if is_known { "superguard" } else { "supervisor" };
+                timed(visitor, SIGN_IN, &[("username", name), wrong]).await
+            }
             Self::SignInByClaimedEmail => {
                 let email = if is_known { "claimed@example.org" } else { "claimad@example.org" };
                 timed(visitor, SIGN_IN, &[("username", email), wrong]).await
@@ -353,6 +364,7 @@ impl About {
         match self {
             Self::SignInByName => "sign-in by name",
             Self::SignInByEmail => "sign-in by email",
+            Self::SignInWithSecondStep => "sign-in with and without a second step",
             Self::SignInByClaimedEmail => "sign-in by the email of a sign-up",
             Self::ForgotPassword => "forgot-password",
             Self::SignUp => "sign-up",

@@ -38,6 +38,10 @@ pub enum Act {
     SendCode,
     /// Mail a link to choose a new password.
     SendReset,
+    /// Turn the second step of signing in off, for whoever has lost it.
+    ResetTwoFactor,
+    /// Mail a request to set it up.
+    RemindTwoFactor,
     SetRole(Role),
     /// End all of its sessions.
     EndSessions,
@@ -68,6 +72,8 @@ pub struct Rules {
     codes: CodeRules,
     links: LinkRules,
     leave: LeaveRules,
+    /// From when on the site asks for a second step; none: it does not, or does already.
+    two_factor_from: Option<Moment>,
 }
 
 impl Rules {
@@ -77,6 +83,7 @@ impl Rules {
             codes: CodeRules::new(config, keys),
             links: LinkRules { lifetime: config.reset_lifetime, seal: keys.outbox },
             leave: LeaveRules::new(config, keys),
+            two_factor_from: config.two_factor.required_from,
         }
     }
 }
@@ -149,6 +156,8 @@ impl Act {
             Self::Verify => ActKind::Verify,
             Self::SendCode => ActKind::SendCode,
             Self::SendReset => ActKind::SendReset,
+            Self::ResetTwoFactor => ActKind::ResetTwoFactor,
+            Self::RemindTwoFactor => ActKind::RemindTwoFactor,
             Self::SetRole(_) => ActKind::SetRole,
             Self::EndSessions | Self::EndSession(_) => ActKind::EndSessions,
             Self::RemovePicture => ActKind::RemovePicture,
@@ -184,6 +193,8 @@ impl Act {
             | Self::Verify
             | Self::SendCode
             | Self::SendReset
+            | Self::ResetTwoFactor
+            | Self::RemindTwoFactor
             | Self::EndSessions
             | Self::EndSession(_)
             | Self::RemovePicture
@@ -203,6 +214,8 @@ impl Act {
             Self::Verify => context.verify(),
             Self::SendCode => context.send_code(rules.codes),
             Self::SendReset => context.send_reset(rules.links),
+            Self::ResetTwoFactor => context.reset_two_factor(&rules.links.seal),
+            Self::RemindTwoFactor => context.remind_two_factor(rules.two_factor_from),
             Self::SetRole(role) => context.set_role(*role),
             Self::EndSessions => context.end_sessions(None),
             Self::EndSession(id) => context.end_sessions(Some(id)),

@@ -28,6 +28,9 @@ pub(super) enum Command {
         /// active, unverified (email not confirmed), blocked or leaving (about to be deleted)
         #[arg(long, value_parser = status)]
         status: Option<AccountStatus>,
+        /// on or off: whether signing in takes a second step
+        #[arg(long, value_parser = on_or_off)]
+        two_factor: Option<bool>,
         /// Print one JSON object per line
         #[arg(long)]
         json: bool,
@@ -50,6 +53,10 @@ pub(super) enum Command {
     },
     /// Email a link to choose a new password
     SendReset(Whom),
+    /// Turn off two-step sign-in for someone who has lost it, and sign them out everywhere
+    ResetTwoFactor(Against),
+    /// Email a request to set up two-step sign-in
+    RemindTwoFactor(Whom),
     /// Sign an account out everywhere
     EndSessions(Against),
     /// Delete an account after the days of grace
@@ -86,6 +93,14 @@ fn role(word: &str) -> Result<Role, String> {
     Role::parse(word).ok_or_else(|| "choose user, merchant, staff or superuser".to_owned())
 }
 
+fn on_or_off(word: &str) -> Result<bool, String> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("choose on or off".to_owned()),
+    }
+}
+
 fn status(word: &str) -> Result<AccountStatus, String> {
     AccountStatus::parse(word).ok_or_else(|| "choose active, unverified, blocked or leaving".to_owned())
 }
@@ -93,8 +108,9 @@ fn status(word: &str) -> Result<AccountStatus, String> {
 pub(super) async fn run(command: Command) -> Outcome {
     let app = open()?;
     let (act, whom, reason) = match command {
-        Command::List { search, role, status, json } => {
-            let filter = Filter { search: search.trim().to_lowercase(), role, status, ..Filter::default() };
+        Command::List { search, role, status, two_factor, json } => {
+            let search = search.trim().to_lowercase();
+            let filter = Filter { search, role, status, two_factor, ..Filter::default() };
             return list(&app, filter, json).await;
         }
         Command::Show(whom) => return show(&app, &whom).await,
@@ -102,6 +118,8 @@ pub(super) async fn run(command: Command) -> Outcome {
         Command::Verify(whom) => (Act::Verify, whom, String::new()),
         Command::SendReset(whom) => (Act::SendReset, whom, String::new()),
         Command::SetRole { whom, role } => (Act::SetRole(role), whom.whom, whom.reason),
+        Command::ResetTwoFactor(against) => (Act::ResetTwoFactor, against.whom, against.reason),
+        Command::RemindTwoFactor(whom) => (Act::RemindTwoFactor, whom, String::new()),
         Command::Block(against) => (Act::Block, against.whom, against.reason),
         Command::EndSessions(against) => (Act::EndSessions, against.whom, against.reason),
         Command::Delete { whom, now: true } => (Act::Delete, whom.whom, whom.reason),
@@ -121,6 +139,7 @@ struct UserLine {
     phone: String,
     role: &'static str,
     status: &'static str,
+    two_factor: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +161,7 @@ impl UserLine {
             phone: user.phone.clone(),
             role: user.role.as_str(),
             status: user.status().as_str(),
+            two_factor: user.two_factor_since.is_some(),
             blocked_reason: user.blocked_reason.clone(),
             leaves: user.leaves_at.map(Moment::iso),
             joined: user.created_at.iso(),
@@ -190,6 +210,7 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
         ("phone", &line.phone),
         ("role", line.role),
         ("status", line.status),
+        ("two-step", if line.two_factor { "on" } else { "off" }),
         ("blocked", line.blocked_reason.as_deref().unwrap_or_default()),
         ("leaves", line.leaves.as_deref().unwrap_or_default()),
         ("joined", &line.joined),

@@ -10,7 +10,7 @@ pub const BULK: Route<0> = Route::new("/admin/users/bulk/");
 pub const USER: Route<1> = Route::new("/admin/users/{id}/");
 pub const DELETE_USER: Route<1> = Route::new("/admin/users/{id}/delete/");
 pub const USER_ACT: Route<2> = Route::new(
-    "/admin/users/{id}/{act:edit|role|block|unblock|verify|send-code|send-reset|end-sessions|remove-picture|begin-deletion|keep}/",
+    "/admin/users/{id}/{act:edit|role|block|unblock|verify|send-code|send-reset|reset-two-factor|remind-two-factor|end-sessions|remove-picture|begin-deletion|keep}/",
 );
 pub const CODES: Route<0> = Route::new("/admin/otp-verifications/");
 pub const CANCEL_CODE: Route<1> = Route::new("/admin/otp-verifications/{id}/cancel/");

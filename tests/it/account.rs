@@ -7,6 +7,7 @@ mod downloading;
 mod leaving;
 mod profile;
 mod taking_back;
+mod two_factor;
 mod undoing;
 
 use crate::harness::{Site, Visitor};

@@ -10,8 +10,39 @@ use latchkey::records::users;
 
 use crate::admin::{act, open, superuser};
 use crate::harness::{
-    AtApplication, Mood, OTHER_PASSWORD, PASSWORD, Site, World, hours, minutes, pictures, run,
+    AtApplication, Authenticator, Enrolled, Mood, OTHER_PASSWORD, PASSWORD, Site, World, hours, minutes,
+    pictures, run,
 };
+
+/// What somebody leaves who signs in with a second step, and loses it.
+async fn with_a_second_step(site: &Site) {
+    let gina = Enrolled::new(site, "ginagrey").await;
+    let mut phone = gina.at_second_step(site, "ginagrey").await;
+    phone.fill("Code", "000000").press("Sign in").await;
+    phone.fill("Code", &gina.recovery_codes[0]).tick("Trust this device").press("Sign in").await;
+    phone.visit("/user-profile/two-factor/").await;
+    phone.press("Stop trusting – Unknown browser").await;
+    phone.visit("/user-profile/two-factor/authenticators/new/").await;
+    let tablet = Authenticator::of_page(&phone);
+    phone.fill("6-digit code", &tablet.code(site)).fill("Name", "Tablet").press("Add the app").await;
+    phone.press("Remove – Tablet").await;
+    phone.visit("/user-profile/two-factor/recovery-codes/").await;
+    phone.press("Make new recovery codes").await;
+    let lose = async || {
+        let mut lost = gina.at_second_step(site, "ginagrey").await;
+        lost.post("/auth/two-factor/lost/", &[]).await;
+    };
+    lose().await;
+    phone.post("/user-profile/two-factor/keep/", &[]).await;
+    phone.see("stays on");
+    lose().await;
+    site.wait(hours(72)).await;
+    let mut back = site.visitor();
+    back.sign_in("ginagrey", PASSWORD).await;
+    let mut again = Enrolled::with(site, "ginagrey", back).await;
+    again.visitor.post("/user-profile/two-factor/turn-off/", &[]).await;
+    again.visitor.see("has been turned off");
+}
 
 /// What somebody leaves who opens an application.
 async fn at_an_application(site: &Site) {
@@ -149,6 +180,12 @@ async fn by_the_operator(site: &Site) {
         Ok::<_, latchkey::accounts::administration::ActError>(users::by_id(conn, &user.id)?)
     });
     assert!(made.await.unwrap().unwrap().blocked_at.is_some());
+    let asked = site.app.db.write(move |conn| {
+        let user = users::by_username(conn, "opener")?.expect("an account");
+        let actor = Actor { id: None, source: Source::CommandLine, reason: String::new() };
+        Act::RemindTwoFactor.perform(conn, &user.id, &actor, rules, now)
+    });
+    asked.await.unwrap();
 }
 
 #[test]
@@ -156,9 +193,10 @@ fn every_kind_of_event_is_left_by_what_it_is_for() {
     run(World::Embedded, async |site: &Site| {
         by_a_person(site).await;
         by_a_superuser(site).await;
+        at_an_application(site).await;
         by_the_operator(site).await;
         by_a_leaver(site).await;
-        at_an_application(site).await;
+        with_a_second_step(site).await;
         let left = site.texts("SELECT DISTINCT kind AS text FROM events").await;
         let left: BTreeSet<&str> = left.iter().map(String::as_str).collect();
         let all: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();

@@ -46,6 +46,10 @@ kinds! {
     SendCode: "send-code", t("Send a new code"), Helps;
     /// See [`super::Act::SendReset`].
     SendReset: "send-reset", t("Send a password link"), Helps;
+    /// See [`super::Act::ResetTwoFactor`].
+    ResetTwoFactor: "reset-two-factor", t("Turn off two-step sign-in"), Against;
+    /// See [`super::Act::RemindTwoFactor`].
+    RemindTwoFactor: "remind-two-factor", t("Ask to set up two-step sign-in"), Helps;
     /// See [`super::Act::SetRole`].
     SetRole: "role", t("Change role"), Against;
     /// See [`super::Act::EndSessions`].

@@ -8,10 +8,14 @@ use crate::accounts::details;
 use crate::accounts::email;
 use crate::accounts::leaving::{self, LeaveRules, RemovalRules, Wish};
 use crate::accounts::passwords::{self, LinkRules};
+use crate::accounts::two_factor;
 use crate::accounts::usernames::free_username;
 use crate::db::Connection;
 use crate::identity::{AccountStatus, CodePurpose, Details, Email, Id, Moment, Role, t};
-use crate::mail::{self, AccountBlocked, AccountDeleted, AccountUnblocked, Envelope, Mail, RoleChanged};
+use crate::keys::SealKey;
+use crate::mail::{
+    self, AccountBlocked, AccountDeleted, AccountUnblocked, Envelope, Mail, RoleChanged, TwoFactorDue, WhyOff,
+};
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::mail_budgets::Asker;
 use crate::records::users::{self, User};
@@ -113,6 +117,32 @@ impl ActContext<'_> {
         passwords::send_reset(self.conn, self.user, rules, &Asker::Staff, self.now)?.map_err(too_soon)?;
         let to = self.user.email.as_ref().map(Email::masked).unwrap_or_default();
         self.note(Kind::ResetSent, "", &to)
+    }
+
+    pub fn reset_two_factor(self, seal: &SealKey) -> Result<Done, ActError> {
+        if self.user.two_factor_since.is_none() {
+            return Err(not_now(t("This person hasn't set up two-step sign-in.")));
+        }
+        let why = WhyOff::Staff(self.actor.reason.clone());
+        two_factor::turn_off(self.conn, self.user, why, seal, self.now)?;
+        // Whoever has a session may be why this is asked for.
+        sessions::end_all(self.conn, &self.user.id, None, self.now)?;
+        self.note(Kind::TwoFactorOff, "on", "off")
+    }
+
+    pub fn remind_two_factor(self, from: Option<Moment>) -> Result<Done, ActError> {
+        if self.user.two_factor_since.is_some() {
+            return Err(not_now(t("This person has already set up two-step sign-in.")));
+        }
+        if self.user.status() != AccountStatus::Active {
+            return Err(not_now(t("Only people with an active account can set up two-step sign-in.")));
+        }
+        let mail = TwoFactorDue {
+            name: self.user.display_name().to_owned(),
+            at: from.filter(|from| *from > self.now),
+            zone: self.user.time_zone.clone(),
+        };
+        self.notify(mail)?.note(Kind::TwoFactorDue, "", "")
     }
 
     pub fn set_role(self, role: Role) -> Result<Done, ActError> {

@@ -86,8 +86,6 @@ pub enum WhyOff {
     Lost,
     /// Staff turned it off, for that reason.
     Staff(String),
-    /// The operator did.
-    Operator,
 }
 
 letter! {
@@ -113,8 +111,6 @@ impl Write for TwoFactorOff {
             WhyOff::Staff(reason) => content
                 .say(t("An administrator turned off two-step sign-in on {when}.").with("when", self.at))
                 .say(t("Reason: {reason}").with("reason", reason.as_str())),
-            WhyOff::Operator => content
-                .say(t("An administrator turned off two-step sign-in on {when}.").with("when", self.at)),
         };
         let content = content
             .say(t(

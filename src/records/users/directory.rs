@@ -25,6 +25,8 @@ pub struct Filter {
     pub role: Option<Role>,
     /// Of that status, whatever the reason of a block.
     pub status: Option<AccountStatus>,
+    /// Only those with, or without, a second step of signing in.
+    pub two_factor: Option<bool>,
     /// Only those with an email address.
     pub has_email: bool,
     /// Signed up then or later.
@@ -256,6 +258,11 @@ fn filtered(filter: &Filter) -> Query<'static> {
         Some(AccountStatus::Unverified) => {
             query.filter(users::blocked_at.is_null()).filter(users::verified_at.is_null())
         }
+        None => query,
+    };
+    query = match filter.two_factor {
+        Some(true) => query.filter(users::two_factor_since.is_not_null()),
+        Some(false) => query.filter(users::two_factor_since.is_null()),
         None => query,
     };
     if filter.has_email {

@@ -49,6 +49,8 @@ notices! {
     Verify: "Email address confirmed.";
     SendCode: "A new code is on its way.";
     SendReset: "A password link is on its way.";
+    ResetTwoFactor: "Two-step sign-in turned off; the account has been signed out everywhere.";
+    RemindTwoFactor: "An email is on its way.";
     SetRole: "Role changed; the account has been signed out everywhere.";
     EndSessions: "The person has been signed out.";
     RemovePicture: "Picture removed.";

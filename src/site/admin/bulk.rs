@@ -145,6 +145,7 @@ impl Bulk {
             q: field("q"),
             role: field("role"),
             status: field("status"),
+            two_factor: field("two_factor"),
             joined_from: field("joined_from"),
             joined_until: field("joined_until"),
             sort: field("sort"),

@@ -75,6 +75,11 @@ bulk_acts! {
         "Send 1 new code", "Send {count} new codes",
         "1 new code is on its way.", "{count} new codes are on their way.",
         "People who are waiting for a code get a new one. Older codes stop working.";
+    RemindTwoFactor:
+        "Ask 1 person to set up two-step sign-in?", "Ask {count} people to set up two-step sign-in?",
+        "Email 1 person", "Email {count} people",
+        "1 email is on its way.", "{count} emails are on their way.",
+        "We'll email people with an active account who haven't set it up yet.";
     EndSessions:
         "Sign out 1 account?", "Sign out {count} accounts?",
         "Sign out 1 account", "Sign out {count} accounts",
@@ -101,6 +106,9 @@ impl BulkAct {
                 Self::Unblock => user.blocked_at.is_some(),
                 Self::Verify => user.verified_at.is_none(),
                 Self::SendCode => user.status() == AccountStatus::Unverified,
+                Self::RemindTwoFactor => {
+                    user.two_factor_since.is_none() && user.status() == AccountStatus::Active
+                }
                 Self::EndSessions | Self::Delete => true,
             }
     }

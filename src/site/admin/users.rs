@@ -74,6 +74,7 @@ struct Row {
     email: Option<Email>,
     role: Role,
     status: AccountStatus,
+    has_two_factor: bool,
     joined: Moment,
     last_seen: Option<Moment>,
 }
@@ -90,6 +91,7 @@ impl Row {
             email: user.email.clone(),
             role: user.role,
             status: user.status(),
+            has_two_factor: user.two_factor_since.is_some(),
             joined: user.created_at,
             last_seen,
         }
@@ -158,6 +160,7 @@ async fn total(app: &App, filter: &Filter, counted: usize) -> Result<Message, Ht
     }
     let is_counted = filter.search.is_empty()
         && !filter.has_email
+        && filter.two_factor.is_none()
         && filter.joined_from.is_none()
         && filter.joined_before.is_none();
     if is_counted {
@@ -184,7 +187,8 @@ async fn save(app: Data<App>, _: Staff, by: By, req: HttpRequest) -> Result<Http
     }
     let asked = query.told();
     app.db.write(move |conn| note_download(conn, &by, &asked).map_err(db::Error::from)).await?;
-    let head = csv::line(&["id", "username", "email", "name", "phone", "role", "status", "joined"]);
+    let head =
+        csv::line(&["id", "username", "email", "name", "phone", "role", "status", "two_factor", "joined"]);
     let lines = try_unfold(Some(Rest { app, listing, head }), |rest| async move {
         match rest {
             Some(rest) => rest.next_lines().await.map(Some),
@@ -235,6 +239,7 @@ fn csv_line(user: &User) -> String {
         &user.phone,
         user.role.as_str(),
         user.status().as_str(),
+        if user.two_factor_since.is_some() { "on" } else { "off" },
         &user.created_at.iso(),
     ])
 }

@@ -17,6 +17,7 @@ pub struct UsersQuery {
     pub q: String,
     pub role: String,
     pub status: String,
+    pub two_factor: String,
     pub joined_from: String,
     pub joined_until: String,
     pub sort: String,
@@ -38,6 +39,7 @@ impl UsersQuery {
             ("search", searched),
             ("role", &self.role),
             ("status", &self.status),
+            ("two-step sign-in", &self.two_factor),
             ("joined from", &self.joined_from),
             ("joined until", &self.joined_until),
         ];
@@ -58,6 +60,7 @@ impl UsersQuery {
             search,
             role: known(&self.role, Role::parse)?,
             status: known(&self.status, AccountStatus::parse)?,
+            two_factor: known(&self.two_factor, on_or_off)?,
             has_email,
             joined_from: day(&self.joined_from, "joined_from", &mut problems),
             joined_before: day(&self.joined_until, "joined_until", &mut problems).map(Moment::next_day),
@@ -97,11 +100,12 @@ impl UsersQuery {
     }
 
     /// Its fields without the beginning of a page, as forms carry them on.
-    pub fn fields(&self) -> [(&'static str, &str); 6] {
+    pub fn fields(&self) -> [(&'static str, &str); 7] {
         [
             ("q", &self.q),
             ("role", &self.role),
             ("status", &self.status),
+            ("two_factor", &self.two_factor),
             ("joined_from", &self.joined_from),
             ("joined_until", &self.joined_until),
             ("sort", &self.sort),
@@ -125,6 +129,14 @@ impl UsersQuery {
             .to_vec();
         fields.push(("after", after));
         with_query(path.path(), &fields)
+    }
+}
+
+fn on_or_off(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
     }
 }
 

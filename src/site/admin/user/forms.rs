@@ -62,6 +62,8 @@ impl ActForm {
             ActKind::Verify => Act::Verify,
             ActKind::SendCode => Act::SendCode,
             ActKind::SendReset => Act::SendReset,
+            ActKind::ResetTwoFactor => Act::ResetTwoFactor,
+            ActKind::RemindTwoFactor => Act::RemindTwoFactor,
             ActKind::SetRole => {
                 let role = Role::parse(&self.role);
                 Act::SetRole(role.ok_or_else(|| FormError::at("role", t("Choose a role.")))?)
@@ -86,6 +88,8 @@ impl ActForm {
             | ActKind::Verify
             | ActKind::SendCode
             | ActKind::SendReset
+            | ActKind::ResetTwoFactor
+            | ActKind::RemindTwoFactor
             | ActKind::EndSessions
             | ActKind::RemovePicture
             | ActKind::BeginDeletion

@@ -38,6 +38,8 @@ impl Tab {
             | ActKind::Verify
             | ActKind::SendCode
             | ActKind::SendReset
+            | ActKind::ResetTwoFactor
+            | ActKind::RemindTwoFactor
             | ActKind::SetRole
             | ActKind::RemovePicture
             | ActKind::Edit
