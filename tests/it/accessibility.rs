@@ -9,7 +9,9 @@ use latchkey::identity::Role;
 
 use crate::admin::{open, superuser};
 use crate::browsers::{in_chromium, is_possible, sign_in};
-use crate::harness::{AtApplication, Look, OTHER_PASSWORD, PASSWORD, Site, Visitor, nu, program, run_alone};
+use crate::harness::{
+    AtApplication, Enrolled, Look, OTHER_PASSWORD, PASSWORD, Site, Visitor, nu, program, run_alone,
+};
 
 /// Holds a figure in `docs/accessibility.md`, or writes it there with `UPDATE_DOCS=1`.
 fn record(what: &str, how: &str, figure: &str) {
@@ -38,6 +40,10 @@ enum Who {
     Stranger,
     Person,
     Superuser,
+    /// Who gave the password, and is asked for a code.
+    Halfway,
+    /// Who signed in with a code.
+    Enrolled,
 }
 
 /// A page, and what was done there to come to what is looked at.
@@ -123,6 +129,13 @@ const STATES: &[State] = &[
         "Send the code",
     ),
     (Who::Person, "/user-profile/change-email/", &[("Code", "1")], "Confirm"),
+    (Who::Halfway, "/auth/two-factor/", &[], "Sign in"),
+    (Who::Halfway, "/auth/two-factor/", &[("Code", "000000")], "Sign in"),
+    (Who::Halfway, "/auth/two-factor/lost/", &[], "Turn off two-step sign-in after 3 days"),
+    (Who::Halfway, "/auth/two-factor/", &[], "Sign in"),
+    (Who::Enrolled, "/user-profile/two-factor/authenticators/new/", &[("6-digit code", "1")], "Add the app"),
+    (Who::Enrolled, "/user-profile/two-factor/recovery-codes/", &[], "Make new recovery codes"),
+    (Who::Enrolled, "/auth/confirm-password/", &[], "Confirm"),
     (Who::Superuser, "/admin/users/new/", &[], "Create account and send invitation"),
     (Who::Superuser, "{person}", &[], "Change role"),
     (Who::Superuser, "{person}", &[("Username", "")], "Save details"),
@@ -145,7 +158,7 @@ async fn leave(site: &Site) -> String {
 }
 
 /// A site on which there is something to see: long names and addresses, other scripts, everything that waits or failed.
-async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
+async fn furnish(site: &Site) -> (Visitor, Visitor, Enrolled, Vec<Scene>) {
     let mut chief = superuser(site).await;
     let mut ann = site.member("annalee").await;
     let long = format!("{}@{}.example.org", "a".repeat(60), "b".repeat(40));
@@ -169,6 +182,9 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
     stranger.fill("Username or email address", "annalee").press("Send the link").await;
     let reset = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
     let keep = leave(site).await;
+    let gina = Enrolled::new(site, "ginagrey").await;
+    let mut phone = gina.at_second_step(site, "ginagrey").await;
+    phone.fill("Code", &gina.recovery_codes[0]).tick("Trust this device").press("Sign in").await;
     site.visitor().sign_in("annalee", PASSWORD).await;
     let secure = site.mail.alarm_to("annalee@example.org").await.link("/auth/secure-account/");
     AtApplication::new(site, "wiki.example.org").open(&mut ann, "/").await;
@@ -206,6 +222,8 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
         "/user-profile/secure-account/",
         "/user-profile/download/",
         "/user-profile/delete/",
+        "/user-profile/two-factor/",
+        "/user-profile/two-factor/authenticators/new/",
         "/auth/confirm-password/",
         "/admin/",
         "/auth/sign-out/?to=https://wiki.example.org/",
@@ -241,24 +259,35 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Vec<Scene>) {
     let mut scenes = pages(Who::Stranger, &open_to_all);
     scenes.extend(pages(Who::Person, &own));
     scenes.extend(pages(Who::Superuser, &admin));
+    scenes.extend(pages(Who::Halfway, &["/auth/two-factor/", "/auth/two-factor/lost/"]));
+    scenes.extend(pages(
+        Who::Enrolled,
+        &["/user-profile/", "/user-profile/two-factor/", "/user-profile/two-factor/recovery-codes/"],
+    ));
     scenes.extend(states);
-    (ann, chief, scenes)
+    (ann, chief, gina, scenes)
 }
 
 #[test]
 fn axe_finds_nothing_and_nothing_is_wider_than_the_window() {
     in_chromium(async |site, page| {
-        let (.., scenes) = furnish(site).await;
+        let (.., gina, scenes) = furnish(site).await;
         let mut wrong = Vec::new();
         let mut looked_at = 0;
         for (who, role, name, password) in [
             (Who::Stranger, "", "", ""),
             (Who::Person, "user", "annalee", PASSWORD),
             (Who::Superuser, "superuser", "chief", OTHER_PASSWORD),
+            (Who::Halfway, "user", "ginagrey", PASSWORD),
+            (Who::Enrolled, "user", "ginagrey", PASSWORD),
         ] {
             if !role.is_empty() {
                 page.forget_cookies().await;
                 sign_in(page, role, name, password).await;
+            }
+            if who == Who::Enrolled {
+                page.fill("Code", &gina.recovery_codes[1]).await;
+                page.press("Sign in").await;
             }
             for scene in scenes.iter().filter(|scene| scene.who == who) {
                 page.resize(1280, 800).await;
@@ -338,7 +367,8 @@ fn the_validator_finds_neither_errors_nor_warnings() {
     }
     run_alone(async || {
         let site = Site::start(HashMap::from([("RATE_LIMITS", "off".to_owned())])).await;
-        let (mut ann, mut chief, scenes) = furnish(&site).await;
+        let (mut ann, mut chief, mut gina, scenes) = furnish(&site).await;
+        let mut halfway = gina.at_second_step(&site, "ginagrey").await;
         let mut stranger = site.visitor();
         let mut files = BTreeMap::new();
         for (number, scene) in scenes.iter().enumerate() {
@@ -346,6 +376,8 @@ fn the_validator_finds_neither_errors_nor_warnings() {
                 Who::Stranger => &mut stranger,
                 Who::Person => &mut ann,
                 Who::Superuser => &mut chief,
+                Who::Halfway => &mut halfway,
+                Who::Enrolled => &mut gina.visitor,
             };
             visitor.visit(&scene.path).await;
             for (label, text) in scene.fill {
