@@ -1,8 +1,12 @@
 //! Chromium with scripts off: the journey, two tabs, Back.
 
 use std::collections::HashMap;
+use std::process::Command;
 
-use crate::harness::{Browser, OTHER_PASSWORD, PASSWORD, Site, note_missing, program, run_alone, tool};
+use crate::harness::{
+    Authenticator, Browser, Look, OTHER_PASSWORD, PASSWORD, Site, note_missing, program, run_alone, seconds,
+    tool,
+};
 
 /// Whether this machine has what these tests need; it must where all services are.
 pub fn is_possible() -> bool {
@@ -156,5 +160,66 @@ fn one_s_account_is_in_one_s_own_hands_without_a_script() {
         page.press("Change password").await;
         sign_in(page, "user", "annalee", OTHER_PASSWORD).await;
         sees("@annalee").await;
+    });
+}
+
+/// What a phone reads from the QR code of a page.
+fn scan(picture: &[u8]) -> Option<String> {
+    let zbarimg = program("zbarimg", "zbar-tools")?;
+    let file = tempfile::Builder::new().suffix(".png").tempfile().expect("a file");
+    std::fs::write(file.path(), picture).expect("a file");
+    let read = Command::new(zbarimg).args(["--quiet", "--raw"]).arg(file.path()).output().expect("zbarimg");
+    Some(String::from_utf8_lossy(&read.stdout).trim().to_owned())
+}
+
+#[test]
+fn two_step_sign_in_needs_no_script_and_phones_read_its_qr_code() {
+    in_chromium(async |site, page| {
+        site.member("annalee").await;
+        let sees = async |text: &str| {
+            let all = page.text().await;
+            assert!(all.contains(text), "“{text}” in {all}");
+        };
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.follow("Set up two-step sign-in").await.follow("Set up two-step sign-in").await;
+        let key = page.run("return document.querySelector('code.key').textContent").await;
+        let app = Authenticator { key: key.as_str().expect("a key").replace(' ', "") };
+        for (width, look) in [(320, Look::Light), (1280, Look::Dark)] {
+            page.resize(width, 800).await;
+            page.look(look).await;
+            if let Some(url) = scan(&page.screenshot().await) {
+                assert!(url.starts_with("otpauth://totp/Latchkey:annalee?secret="), "{url}");
+                assert!(url.contains(&app.key), "{url}");
+            }
+        }
+        page.fill("6-digit code", &app.code(site)).await.press("Add the app").await;
+        sees("Save your recovery codes").await;
+        let code = page.run("return document.querySelector('.codes code').textContent").await;
+        page.follow("I've saved my codes").await;
+        sees("Authenticator apps").await;
+        page.run("document.querySelector('header form button').click()").await;
+        site.wait(seconds(30)).await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        sees("Enter your code").await;
+        page.fill("Code", &app.code(site)).await.press("Sign in").await;
+        sees("@annalee").await;
+        page.forget_cookies().await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.fill("Code", code.as_str().expect("a code")).await.press("Sign in").await;
+        sees("@annalee").await;
+        page.forget_cookies().await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.follow("Lost your phone and your recovery codes?").await;
+        page.press("Turn off two-step sign-in after 3 days").await;
+        sees("You can sign in with your password alone from").await;
+        let told = loop {
+            let told = site.mail_to("annalee@example.org").await;
+            if told.text.contains("/auth/keep-two-factor/") {
+                break told;
+            }
+        };
+        page.goto(&told.link("/auth/keep-two-factor/")).await;
+        page.press("Keep two-step sign-in").await;
+        sees("Two-step sign-in stays on.").await;
     });
 }
