@@ -73,7 +73,8 @@ pub fn try_code(
             for authenticator in authenticators::all_of(conn, &user.id)? {
                 let Some(key) = open(&authenticator, keys) else { continue };
                 if let Some(step) = key.step_of(code, now) {
-                    let is_first = authenticators::use_step(conn, &authenticator.id, step, now)?;
+                    let newest = AuthenticatorKey::newest_step(now);
+                    let is_first = authenticators::use_step(conn, &authenticator.id, step, newest, now)?;
                     return Ok(if is_first { Tried::Right(Factor::Authenticator) } else { Tried::Used });
                 }
             }
@@ -278,14 +279,14 @@ pub fn take_back(
 }
 
 /// Begins the days after which the second step ends because its person has lost it, and tells every mailbox that may be theirs, with a
-/// link that stops it. Returns when it ends: as was said before, if somebody has begun it already.
+/// link that stops it. Returns when it ends: as was said before, if somebody has begun it already (and not while a clock was ahead).
 pub fn begin_recovery(
     conn: &mut Connection,
     user: &User,
     rules: RecoveryRules,
     now: Moment,
 ) -> QueryResult<Moment> {
-    if let Some(ends_at) = user.two_factor_ends_at {
+    if let Some(ends_at) = user.two_factor_ends_at.filter(|at| !at.is_ahead_of(now.plus(rules.wait))) {
         return Ok(ends_at);
     }
     let ends_at = now.plus(rules.wait);

@@ -41,6 +41,11 @@ impl AuthenticatorKey {
         i64::try_from(step).ok()
     }
 
+    /// The newest step of which a code is taken.
+    pub fn newest_step(now: Moment) -> i64 {
+        i64::try_from(seconds(now) / STEP_SECONDS).unwrap_or(i64::MAX) + i64::from(STEPS_OFF)
+    }
+
     /// Whether a code was, or will be, the right one within ten minutes.
     pub fn is_of_another_time(&self, code: &Otp, now: Moment) -> bool {
         let steps = 1..=20_u64;

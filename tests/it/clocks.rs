@@ -3,7 +3,9 @@
 use latchkey::housekeeping;
 use latchkey::identity::Role;
 
-use crate::harness::{Mood, OTHER_PASSWORD, PASSWORD, Site, Visitor, minutes, seconds, stories};
+use crate::harness::{
+    Enrolled, Mood, OTHER_PASSWORD, PASSWORD, Site, Visitor, hours, minutes, seconds, stories,
+};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -38,6 +40,7 @@ async fn flows(site: &Site, span: i64, name: &str) {
         reset(site, wrong, &person).await;
         change_of_address(site, wrong, &person).await;
         acts(site, wrong, &person).await;
+        second_step(site, wrong, &person).await;
     }
 }
 
@@ -84,6 +87,26 @@ async fn signed_in(site: &Site, wrong: i64, person: &str) {
     assert!(now.is_signed_in().await);
     then.visit("/user-profile/").await;
     then.status(200);
+}
+
+/// An app that was added then works now, and so does the way of whoever loses it.
+async fn second_step(site: &Site, wrong: i64, person: &str) {
+    site.app.clock.set_wrong_by(wrong);
+    let mut visitor = site.visitor();
+    visitor.sign_in(person, PASSWORD).await;
+    let enrolled = Enrolled::with(site, person, visitor).await;
+    enrolled.sign_in(site, person).await.see(&format!("@{person}"));
+    let mut lost = enrolled.at_second_step(site, person).await;
+    lost.post("/auth/two-factor/lost/", &[]).await;
+    right_again(site).await;
+    enrolled.sign_in(site, person).await.see(&format!("@{person}"));
+    let mut lost = enrolled.at_second_step(site, person).await;
+    lost.post("/auth/two-factor/lost/", &[]).await;
+    lost.see("with your password alone");
+    site.wait(hours(72)).await;
+    let mut back = site.visitor();
+    back.sign_in(person, PASSWORD).await;
+    back.status(200).see("Set up two-step sign-in");
 }
 
 async fn reset(site: &Site, wrong: i64, person: &str) {

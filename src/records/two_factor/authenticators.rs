@@ -37,9 +37,11 @@ pub fn all_of(conn: &mut Connection, user: &Id) -> QueryResult<Vec<Authenticator
         .load(conn)
 }
 
-/// Uses the code of a step up; returns whether it was this call that did: a code works once (RFC 6238, 5.2).
-pub fn use_step(conn: &mut Connection, id: &Id, step: i64, now: Moment) -> QueryResult<bool> {
-    let unused = authenticators::table.find(id).filter(authenticators::last_step.lt(step));
+/// Uses the code of a step up; returns whether it was this call that did: a code works once (RFC 6238, 5.2). What was used while a
+/// clock was ahead, later than `newest`, keeps nobody out.
+pub fn use_step(conn: &mut Connection, id: &Id, step: i64, newest: i64, now: Moment) -> QueryResult<bool> {
+    let is_unused = authenticators::last_step.lt(step).or(authenticators::last_step.gt(newest));
+    let unused = authenticators::table.find(id).filter(is_unused);
     let used = (authenticators::last_step.eq(step), authenticators::last_used_at.eq(now));
     Ok(diesel::update(unused).set(used).execute(conn)? == 1)
 }

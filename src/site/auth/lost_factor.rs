@@ -68,8 +68,8 @@ async fn submit(app: Data<App>, _: Stranger, browser: SignInRequest) -> Result<A
             if !step.is_some_and(|(step, user)| step.is_open(&user, now)) {
                 return Ok(false);
             }
-            if user.two_factor_ends_at.is_none() {
-                two_factor::begin_recovery(conn, &user, rules, now)?;
+            let ends_at = two_factor::begin_recovery(conn, &user, rules, now)?;
+            if user.two_factor_ends_at != Some(ends_at) {
                 events::note(conn, Kind::TwoFactorRecoveryBegun, Some(&user.id), &source, "", now)?;
             }
             Ok::<_, FormError>(true)

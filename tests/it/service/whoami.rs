@@ -48,9 +48,10 @@ async fn whoever_is_signed_in_is_told_and_nobody_else(site: &Site) {
         assert_eq!(said[field], value, "{said}");
     }
     assert_eq!((&said["signed_in"], &said["picture"]), (&Value::Bool(true), &Value::Null), "{said}");
+    assert_eq!(said["second_factor"], Value::Bool(false), "{said}");
     let until = said["until"].as_str().expect("a time");
     assert!(until.ends_with('Z') && until > site.app.clock.now().iso().as_str(), "{until}");
-    assert_eq!(said.as_object().unwrap().len(), 8, "{said}");
+    assert_eq!(said.as_object().unwrap().len(), 9, "{said}");
 }
 
 async fn what_ends_a_session_counts_at_the_next_question(site: &Site) {
