@@ -78,6 +78,7 @@ mails! {
     TwoFactorOff,
     TwoFactorEnding,
     TwoFactorDue,
+    TwoFactorChanged,
     WrongCodes,
     Farewell,
     FarewellToOldAddress,

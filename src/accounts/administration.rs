@@ -72,8 +72,6 @@ pub struct Rules {
     codes: CodeRules,
     links: LinkRules,
     leave: LeaveRules,
-    /// From when on the site asks for a second step; none: it does not, or does already.
-    two_factor_from: Option<Moment>,
 }
 
 impl Rules {
@@ -83,7 +81,6 @@ impl Rules {
             codes: CodeRules::new(config, keys),
             links: LinkRules { lifetime: config.reset_lifetime, seal: keys.outbox },
             leave: LeaveRules::new(config, keys),
-            two_factor_from: config.two_factor.required_from,
         }
     }
 }
@@ -215,7 +212,7 @@ impl Act {
             Self::SendCode => context.send_code(rules.codes),
             Self::SendReset => context.send_reset(rules.links),
             Self::ResetTwoFactor => context.reset_two_factor(&rules.links.seal),
-            Self::RemindTwoFactor => context.remind_two_factor(rules.two_factor_from),
+            Self::RemindTwoFactor => context.remind_two_factor(),
             Self::SetRole(role) => context.set_role(*role),
             Self::EndSessions => context.end_sessions(None),
             Self::EndSession(id) => context.end_sessions(Some(id)),

@@ -10,6 +10,7 @@ use crate::keys::SealKey;
 use crate::mail::{self, Envelope, Mail, PasswordChanged, ResetPassword};
 use crate::records::events::Source;
 use crate::records::mail_budgets::{self, Asker, Budget};
+use crate::records::two_factor::second_steps;
 use crate::records::users::{self, User};
 use crate::records::{app_sessions, links, sessions, verifications};
 
@@ -41,9 +42,10 @@ pub fn change(
     Ok(changed)
 }
 
-/// Revokes pending changes and links of an account: somebody else may have begun them.
+/// Revokes pending changes, links and sign-ins that wait for a code: somebody else may have begun them.
 pub fn revoke_pending(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
     verifications::end_all(conn, user, CodePurpose::ChangeEmail, now)?;
+    second_steps::end_all(conn, user, now)?;
     links::revoke(conn, user, LinkPurpose::ResetPassword, now)
 }
 

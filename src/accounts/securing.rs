@@ -9,13 +9,14 @@ use super::owner::queue_alarm;
 use super::passwords;
 use super::two_factor::{self, RecoveryRules};
 use crate::db::Connection;
-use crate::identity::{Email, Moment, PasswordHash};
+use crate::identity::{Email, LinkPurpose, Moment, PasswordHash};
 use crate::keys::SealKey;
 use crate::mail::{self, EmailTakenAway, Envelope, NewSignIn};
+use crate::records::events::{self, Kind};
 use crate::records::links;
 use crate::records::mail_budgets::{self, Asker, Budget};
+use crate::records::sessions;
 use crate::records::users::{self, UNDO_LINK_LIFETIME, User, dormancy, leaving};
-use crate::records::{events, sessions};
 
 /// So many wrong passwords before the right one are worth an alarm (OWASP ASVS 5.0, 6.3.5).
 const FAILURES: usize = 5;
@@ -40,7 +41,7 @@ pub fn alarm(
     seal: &SealKey,
     now: Moment,
 ) -> QueryResult<()> {
-    let failures = events::failures_before(conn, &user.id, FAILURES, now)?;
+    let failures = events::failures_before(conn, &user.id, Kind::SignInFailed, FAILURES, now)?;
     let asker = match &sign_in.known_device {
         Some(_) if failures < FAILURES => return Ok(()),
         // Counts for itself: a stranger's guesses before the owner's sign-in must not silence the alarm about their own.
@@ -94,11 +95,13 @@ pub fn secure(
     links::revoke_since(conn, &user.id, since, now)?;
     sessions::end_all(conn, &user.id, None, now)?;
     passwords::revoke_pending(conn, &user.id, now)?;
-    // After the links: it mails one that must work.
-    two_factor::take_back(conn, user, since, rules, now)?;
     if let Some(taken_away) = taken_away {
+        links::revoke_to(conn, &user.id, LinkPurpose::KeepTwoFactor, taken_away, now)?;
         let mail = EmailTakenAway { name: user.display_name().to_owned(), new_email: owner.masked() };
         mail::queue(conn, mail, &Envelope::to(&user.id, taken_away), now)?;
     }
+    // As it is now: what is mailed goes to the owner.
+    let restored = User { email: Some(owner.clone()), email_since: owned_since, ..user.clone() };
+    two_factor::take_back(conn, &restored, since, rules, now)?;
     Ok(true)
 }

@@ -12,9 +12,10 @@ use crate::identity::{
 };
 use crate::keys::{Keys, SealKey};
 use crate::mail::{
-    self, AuthenticatorAdded, Envelope, RecoveryCodeUsed, TwoFactorEnding, TwoFactorOff, WhyOff,
+    self, AuthenticatorAdded, Envelope, RecoveryCodeUsed, TwoFactorChange, TwoFactorChanged, TwoFactorEnding,
+    TwoFactorOff, WhyEnding, WhyOff,
 };
-use crate::records::events::Source;
+use crate::records::events::{self, Kind, Source};
 use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::two_factor::authenticators::{self, Authenticator};
 use crate::records::two_factor::{recovery_codes, second_steps, trusted_devices};
@@ -25,6 +26,10 @@ use crate::records::{links, sessions};
 const RECOVERY_CODES: usize = 10;
 /// With so many left, their person is told.
 const FEW_CODES: i64 = 3;
+/// Clocks of several instances differ by no more.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// So many wrong codes in a row are worth an alarm.
+const WRONG_CODES: usize = 5;
 /// The most authenticators of one account.
 pub const MAX_AUTHENTICATORS: usize = 10;
 
@@ -66,6 +71,7 @@ pub fn try_code(
     user: &User,
     code: &FactorCode,
     keys: &Keys,
+    source: &Source,
     now: Moment,
 ) -> QueryResult<Tried> {
     match code {
@@ -73,9 +79,16 @@ pub fn try_code(
             for authenticator in authenticators::all_of(conn, &user.id)? {
                 let Some(key) = open(&authenticator, keys) else { continue };
                 if let Some(step) = key.step_of(code, now) {
-                    let newest = AuthenticatorKey::newest_step(now);
+                    let newest = AuthenticatorKey::newest_step(now.plus(CLOCKS_APART));
                     let is_first = authenticators::use_step(conn, &authenticator.id, step, newest, now)?;
-                    return Ok(if is_first { Tried::Right(Factor::Authenticator) } else { Tried::Used });
+                    if !is_first {
+                        return Ok(Tried::Used);
+                    }
+                    // Nobody who has the app has lost it.
+                    if user.two_factor_ends_at.is_some() && stop_recovery(conn, user, now)? {
+                        events::note(conn, Kind::TwoFactorRecoveryStopped, Some(&user.id), source, "", now)?;
+                    }
+                    return Ok(Tried::Right(Factor::Authenticator));
                 }
             }
             Ok(Tried::Wrong)
@@ -86,7 +99,7 @@ pub fn try_code(
             if !recovery_codes::consume(conn, &user.id, &digests, now)? {
                 return Ok(Tried::Wrong);
             }
-            tell_code_used(conn, user, now)?;
+            notify_of_code(conn, user, &keys.outbox, now)?;
             Ok(Tried::Right(Factor::RecoveryCode))
         }
     }
@@ -103,17 +116,43 @@ fn open(authenticator: &Authenticator, keys: &Keys) -> Option<AuthenticatorKey> 
     AuthenticatorKey::parse(&key?)
 }
 
-fn tell_code_used(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<()> {
+fn notify_of_code(conn: &mut Connection, user: &User, seal: &SealKey, now: Moment) -> QueryResult<()> {
     let Some(email) = user.confirmed_email() else { return Ok(()) };
     let left = recovery_codes::count_left(conn, &user.id)?;
-    let mail = RecoveryCodeUsed {
-        name: user.display_name().to_owned(),
-        at: now,
-        zone: user.time_zone.clone(),
-        left: u32::try_from(left).unwrap_or_default(),
-        are_few: left <= FEW_CODES,
+    let mail = |link| {
+        RecoveryCodeUsed {
+            name: user.display_name().to_owned(),
+            at: now,
+            zone: user.time_zone.clone(),
+            left: u32::try_from(left).unwrap_or_default(),
+            are_few: left <= FEW_CODES,
+            link,
+        }
+        .into()
     };
-    mail::queue(conn, mail, &Envelope::to(&user.id, email), now)
+    queue_alarm(conn, user, email, seal, now, mail)
+}
+
+/// Tells the person that somebody who is signed in changed their second step.
+pub fn notify_of_change(
+    conn: &mut Connection,
+    user: &User,
+    what: TwoFactorChange,
+    seal: &SealKey,
+    now: Moment,
+) -> QueryResult<()> {
+    let Some(email) = user.confirmed_email() else { return Ok(()) };
+    let mail = |link| {
+        TwoFactorChanged {
+            name: user.display_name().to_owned(),
+            at: now,
+            zone: user.time_zone.clone(),
+            what,
+            link,
+        }
+        .into()
+    };
+    queue_alarm(conn, user, email, seal, now, mail)
 }
 
 /// An authenticator whose code was right.
@@ -127,10 +166,16 @@ pub struct NewAuthenticator {
 /// What adding an authenticator led to.
 pub enum Enrolled {
     /// Signing in takes a second step from now on; these are the codes for whoever loses it.
-    First(Vec<RecoveryCode>),
+    First {
+        codes: Vec<RecoveryCode>,
+        /// The epoch of known devices that has begun: the one in front of its person may be known again.
+        device_epoch: i32,
+    },
     Another,
     /// There are ten already.
     TooMany,
+    /// This one was added before.
+    Known,
 }
 
 /// Adds an authenticator. With the first one every other session ends: whoever has one gave no more than the password.
@@ -147,6 +192,9 @@ pub fn enrol(
     if before.len() >= MAX_AUTHENTICATORS {
         return Ok(Enrolled::TooMany);
     }
+    if before.iter().any(|known| open(known, keys).as_ref() == Some(&new.key)) {
+        return Ok(Enrolled::Known);
+    }
     let authenticator = Authenticator {
         id: Id::new(),
         user_id: user.id.clone(),
@@ -158,16 +206,18 @@ pub fn enrol(
     };
     authenticators::insert(conn, &authenticator)?;
     let is_first = user.two_factor_since.is_none();
-    tell_added(conn, user, &new.name, is_first, &keys.outbox, source, now)?;
+    notify_of_app(conn, user, &new.name, is_first, &keys.outbox, source, now)?;
     if !is_first {
         return Ok(Enrolled::Another);
     }
     users::two_factor::set(conn, &user.id, Some(now))?;
     sessions::end_all(conn, &user.id, Some(session), now)?;
-    Ok(Enrolled::First(renew_recovery_codes(conn, user, keys, now)?))
+    // Whoever gave the password alone may have made any number of devices known, each of which may guess.
+    let device_epoch = users::forget_devices(conn, &user.id)?;
+    Ok(Enrolled::First { codes: renew_recovery_codes(conn, user, keys, now)?, device_epoch })
 }
 
-fn tell_added(
+fn notify_of_app(
     conn: &mut Connection,
     user: &User,
     authenticator: &str,
@@ -257,9 +307,9 @@ fn remove_all(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> 
     users::two_factor::set(conn, user, None)
 }
 
-/// Takes the second step back for whoever has the mailbox: what was added since then may be somebody else's, and goes if there is older.
-/// Where there is none it ends after the usual wait and no sooner: a mailbox is not a second factor, and whoever turned the step on
-/// an hour ago may well be the owner.
+/// Takes the second step back for the owner of a mailbox: what was added since then may be somebody else's, and goes if an older app
+/// remains. Otherwise all of it ends after the usual wait and no sooner: a mailbox is not a second factor, and whoever turned the step
+/// on an hour ago may well be the owner.
 pub fn take_back(
     conn: &mut Connection,
     user: &User,
@@ -267,11 +317,11 @@ pub fn take_back(
     rules: RecoveryRules,
     now: Moment,
 ) -> QueryResult<()> {
-    if user.two_factor_since.is_none() {
-        return Ok(());
-    }
-    if user.two_factor_since.is_some_and(|on| on >= since) {
-        return begin_recovery(conn, user, rules, now).map(drop);
+    let Some(on) = user.two_factor_since else { return Ok(()) };
+    let has_older = authenticators::all_of(conn, &user.id)?.iter().any(|app| app.created_at < since);
+    if on >= since || !has_older {
+        let why = WhyEnding::TakenBack;
+        return begin_recovery(conn, user, why, rules, &Source::Program, now).map(drop);
     }
     authenticators::remove_since(conn, &user.id, since)?;
     recovery_codes::remove_since(conn, &user.id, since)?;
@@ -283,10 +333,13 @@ pub fn take_back(
 pub fn begin_recovery(
     conn: &mut Connection,
     user: &User,
+    why: WhyEnding,
     rules: RecoveryRules,
+    source: &Source,
     now: Moment,
 ) -> QueryResult<Moment> {
-    if let Some(ends_at) = user.two_factor_ends_at.filter(|at| !at.is_ahead_of(now.plus(rules.wait))) {
+    let under_way = user.two_factor_recovery(now).filter(|at| !at.is_ahead_of(now.plus(rules.wait)));
+    if let Some(ends_at) = under_way {
         return Ok(ends_at);
     }
     let ends_at = now.plus(rules.wait);
@@ -295,15 +348,17 @@ pub fn begin_recovery(
     let current = user.confirmed_email().cloned();
     let before_a_change = owner.filter(|owner| current.as_ref().is_none_or(|email| !email.is_same_as(owner)));
     for email in current.into_iter().chain(before_a_change) {
-        tell_ending(conn, user, &email, ends_at, &rules.seal, now)?;
+        notify_of_end(conn, user, &email, why, ends_at, &rules.seal, now)?;
     }
+    events::note(conn, Kind::TwoFactorRecoveryBegun, Some(&user.id), source, "", now)?;
     Ok(ends_at)
 }
 
-fn tell_ending(
+fn notify_of_end(
     conn: &mut Connection,
     user: &User,
     email: &Email,
+    why: WhyEnding,
     ends_at: Moment,
     seal: &SealKey,
     now: Moment,
@@ -314,6 +369,7 @@ fn tell_ending(
         name: user.display_name().to_owned(),
         at: ends_at,
         zone: user.time_zone.clone(),
+        why,
         link: link.as_str().to_owned(),
     };
     mail::queue(conn, mail, &Envelope::to(&user.id, email).with_secret(&token.expose(), lifetime, seal), now)
@@ -323,7 +379,7 @@ fn tell_ending(
 pub fn stop_recovery(conn: &mut Connection, user: &User, now: Moment) -> QueryResult<bool> {
     links::revoke(conn, &user.id, LinkPurpose::KeepTwoFactor, now)?;
     users::two_factor::set_end(conn, &user.id, None)?;
-    Ok(user.two_factor_ends_at.is_some())
+    Ok(user.two_factor_recovery(now).is_some())
 }
 
 /// Ends the second step whose person has lost it, once they have waited; returns whether it has ended.
@@ -335,8 +391,19 @@ pub fn settle_recovery(conn: &mut Connection, user: &User, seal: &SealKey, now: 
     Ok(true)
 }
 
-/// Tells the owner that somebody who has their password guesses at the code; at most once an hour, three times a day.
-pub fn alarm_of_guesses(conn: &mut Connection, user: &User, seal: &SealKey, now: Moment) -> QueryResult<()> {
+/// Notes a wrong code. After five in a row the owner is told that somebody has their password and guesses; at most once an hour, three
+/// times a day.
+pub fn note_wrong_code(
+    conn: &mut Connection,
+    user: &User,
+    source: &Source,
+    seal: &SealKey,
+    now: Moment,
+) -> QueryResult<()> {
+    events::note(conn, Kind::FactorWrong, Some(&user.id), source, "", now)?;
+    if events::failures_before(conn, &user.id, Kind::FactorWrong, WRONG_CODES, now)? < WRONG_CODES {
+        return Ok(());
+    }
     let Some(email) = user.confirmed_email() else { return Ok(()) };
     if mail_budgets::take(conn, email, Budget::WrongCodes, &Asker::Anybody, now)?.is_err() {
         return Ok(());

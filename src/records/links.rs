@@ -129,15 +129,33 @@ pub fn revoke(conn: &mut Connection, user: &Id, purpose: LinkPurpose, now: Momen
     diesel::update(live).set(links::revoked_at.eq(now)).execute(conn).map(drop)
 }
 
-/// Revokes the links of an account that were made then or later. Older ones stay: somebody who took an account over and changed
-/// its email twice must not be able to revoke the owner's way back.
+/// Revokes the links of an account that were made then or later, but those that keep the second step: they only stop what somebody else
+/// wants. Older ones stay: somebody who took an account over and changed its email twice must not be able to revoke the owner's way back.
 pub fn revoke_since(conn: &mut Connection, user: &Id, since: Moment, now: Moment) -> QueryResult<()> {
     let newer = links::table
         .filter(links::user_id.eq(user))
         .filter(links::created_at.ge(since))
+        .filter(links::purpose.ne(LinkPurpose::KeepTwoFactor))
         .filter(links::used_at.is_null())
         .filter(links::revoked_at.is_null());
     diesel::update(newer).set(links::revoked_at.eq(now)).execute(conn).map(drop)
+}
+
+/// Revokes the open links of an account for a purpose that were mailed to an address.
+pub fn revoke_to(
+    conn: &mut Connection,
+    user: &Id,
+    purpose: LinkPurpose,
+    email: &Email,
+    now: Moment,
+) -> QueryResult<()> {
+    let live = links::table
+        .filter(links::user_id.eq(user))
+        .filter(links::purpose.eq(purpose))
+        .filter(links::email.eq(email))
+        .filter(links::used_at.is_null())
+        .filter(links::revoked_at.is_null());
+    diesel::update(live).set(links::revoked_at.eq(now)).execute(conn).map(drop)
 }
 
 /// Lists the newest links for a purpose after a cursor, of everybody or of one account, with whose they are.

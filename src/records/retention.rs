@@ -88,7 +88,7 @@ impl Kept {
                 "Applications you opened with this account: when you opened and last used each, and on which device",
             ),
             Self::Authenticators => t(
-                "Authenticator apps for two-step sign-in: what you call each, when you added it, and when you last used it. Their keys are kept encrypted.",
+                "Authenticator apps for two-step sign-in: the name you gave each one, when you added it, and when you last used it. Their keys are kept encrypted.",
             ),
             Self::RecoveryCodes => t("Recovery codes, kept only as hashes, and when you used one"),
             Self::SecondSteps => t("Sign-ins that waited for a code, and how often one was tried"),
@@ -117,7 +117,7 @@ impl Kept {
             Self::Authenticators => t("To check the codes that your app shows"),
             Self::RecoveryCodes => t("To let you in if you can't use your app"),
             Self::SecondSteps => t("To stop others from guessing codes"),
-            Self::TrustedDevices => t("To ask for no code on these devices"),
+            Self::TrustedDevices => t("So that we don't ask for a code on these devices"),
             Self::Mails => t("To find out why an email didn't arrive"),
             Self::MailBudgets => t("To stop anyone from flooding a mailbox"),
             Self::Events => t("To find out what happened if something goes wrong, and to show it to you"),

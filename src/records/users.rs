@@ -34,6 +34,9 @@ pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 /// How long the old address can undo a change.
 pub const UNDO_LINK_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 
+/// How long after the wait somebody who lost their second step can come back.
+pub const TWO_FACTOR_RECOVERY_LAPSE: Duration = Duration::from_secs(7 * 86_400);
+
 /// An account: a whole row, as it is read, inserted and copied.
 #[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
@@ -174,9 +177,24 @@ impl User {
             || now.since(self.email_since) >= UNDO_LINK_LIFETIME
     }
 
-    /// Whether its person has said that they have lost the second step, and has waited for as long as that takes.
+    /// Whether signing in takes a second step.
+    pub fn has_two_factor(&self) -> bool {
+        self.two_factor_since.is_some()
+    }
+
+    /// Whether a code is asked for now: also somebody who has lost the second step, and has waited, gives none.
+    pub fn takes_code(&self, now: Moment) -> bool {
+        self.has_two_factor() && !self.has_waited_for_two_factor(now)
+    }
+
+    /// When the second step ends because its person has lost it. Nobody who waited and did not come back for a week still waits.
+    pub fn two_factor_recovery(&self, now: Moment) -> Option<Moment> {
+        self.two_factor_ends_at.filter(|ends_at| now < ends_at.plus(TWO_FACTOR_RECOVERY_LAPSE))
+    }
+
+    /// Whether they have waited for as long as that takes.
     pub fn has_waited_for_two_factor(&self, now: Moment) -> bool {
-        self.two_factor_ends_at.is_some_and(|ends_at| ends_at <= now)
+        self.two_factor_recovery(now).is_some_and(|ends_at| ends_at <= now)
     }
 
     /// Whether its person was invited and has not chosen a password yet.

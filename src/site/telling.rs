@@ -49,6 +49,13 @@ const IN_THEIR_NAME: &[Kind] = &[
     Kind::EmailRestored,
     Kind::DetailsChanged,
     Kind::PictureChanged,
+    Kind::AuthenticatorAdded,
+    Kind::AuthenticatorRemoved,
+    Kind::RecoveryCodesMade,
+    Kind::RecoveryCodeUsed,
+    Kind::DeviceTrusted,
+    Kind::TwoFactorOff,
+    Kind::TwoFactorRecoveryBegun,
     Kind::DataDownloaded,
     Kind::DeletionAsked,
     Kind::DeletionCancelled,
@@ -113,7 +120,7 @@ pub fn detail(event: &Event) -> Message {
             t("Had been blocked: {reason}").with("reason", reason)
         }
         _ if !event.reason().is_empty() => Message::verbatim(""),
-        Some(Kind::SignedIn | Kind::DeviceSignedOut) => browser_name(word),
+        Some(Kind::SignedIn | Kind::DeviceSignedOut | Kind::DeviceTrusted) => browser_name(word),
         Some(Kind::SignedUp) if word == Role::User.as_str() => Message::verbatim(""),
         Some(Kind::SignedUp) => in_words(word),
         Some(Kind::CodeWrong) => match CodePurpose::parse(word) {

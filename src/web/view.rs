@@ -130,9 +130,9 @@ impl Parts {
     /// What whoever is looking should know about the second step of signing in: that it ends, or that they will need it.
     pub fn two_factor_band(&self) -> Option<Message> {
         let somebody = self.signed_in.as_ref().filter(|_| !self.is_below(TWO_FACTOR.path()))?;
-        if let Some(at) = somebody.two_factor_ends_at {
+        if let Some(at) = somebody.two_factor_ends_at.filter(|at| *at > self.now) {
             return Some(
-                t("Someone asked to turn off two-step sign-in for your account on {when}.").with("when", at),
+                t("Someone asked us to turn off two-step sign-in. We'll do it on {when}.").with("when", at),
             );
         }
         let config = &self.app.config.two_factor;

@@ -70,6 +70,14 @@ pub trait SignedIn: Send + Sized + 'static {
     fn head(&self) -> Head<'_>;
 }
 
+impl Viewer {
+    /// Whether a form that asks for the password asks for a code, too: of the second step, unless it was taken in the last ten minutes.
+    pub fn asks_code(&self, now: Moment) -> bool {
+        let since = self.session.life.since_factor(now);
+        self.user.takes_code(now) && since.is_none_or(|since| since >= RECENT)
+    }
+}
+
 impl SignedIn for Viewer {
     fn find(conn: &mut Connection, session: &Id) -> QueryResult<Option<Self>> {
         Ok(sessions::by_id(conn, session)?.map(|(session, user)| Self { user, session }))
@@ -343,8 +351,8 @@ impl By {
     /// # Errors
     /// Confirm the password.
     pub fn require_password_within(&self, span: Duration, next: Next) -> Result<(), HttpError> {
-        let has_two_factor = self.user().two_factor_since.is_some();
-        if self.viewer.session.life.is_proven_within(span, has_two_factor, self.now) {
+        let takes_code = self.user().takes_code(self.now);
+        if self.viewer.session.life.is_proven_within(span, takes_code, self.now) {
             Ok(())
         } else {
             Err(Redirect::ConfirmNeeded(next).into())

@@ -131,7 +131,7 @@ const STATES: &[State] = &[
     (Who::Person, "/user-profile/change-email/", &[("Code", "1")], "Confirm"),
     (Who::Halfway, "/auth/two-factor/", &[], "Sign in"),
     (Who::Halfway, "/auth/two-factor/", &[("Code", "000000")], "Sign in"),
-    (Who::Halfway, "/auth/two-factor/lost/", &[], "Turn off two-step sign-in after 3 days"),
+    (Who::Halfway, "/auth/two-factor/lost/", &[], "Turn it off in 3 days"),
     (Who::Halfway, "/auth/two-factor/", &[], "Sign in"),
     (Who::Enrolled, "/user-profile/two-factor/authenticators/new/", &[("6-digit code", "1")], "Add the app"),
     (Who::Enrolled, "/user-profile/two-factor/recovery-codes/", &[], "Make new recovery codes"),

@@ -38,9 +38,9 @@ async fn flows(site: &Site, span: i64, name: &str) {
         sign_up(site, wrong, &person).await;
         signed_in(site, wrong, &person).await;
         reset(site, wrong, &person).await;
+        second_step(site, wrong, &person).await;
         change_of_address(site, wrong, &person).await;
         acts(site, wrong, &person).await;
-        second_step(site, wrong, &person).await;
     }
 }
 
@@ -102,7 +102,7 @@ async fn second_step(site: &Site, wrong: i64, person: &str) {
     enrolled.sign_in(site, person).await.see(&format!("@{person}"));
     let mut lost = enrolled.at_second_step(site, person).await;
     lost.post("/auth/two-factor/lost/", &[]).await;
-    lost.see("with your password alone");
+    lost.see("with just your password");
     site.wait(hours(72)).await;
     let mut back = site.visitor();
     back.sign_in(person, PASSWORD).await;

@@ -141,7 +141,7 @@ fn ask_everything(conn: &mut Connection) -> QueryResult<()> {
     let events = events::Filter { user: events::Whose::One(id.clone()), ..events::Filter::default() };
     events::list(conn, &events, None, 50)?;
     events::list(conn, &events::Filter::default(), Some(&Cursor { at: now, id: id.clone() }), 50)?;
-    events::failures_before(conn, &id, 5, now)?;
+    events::failures_before(conn, &id, events::Kind::SignInFailed, 5, now)?;
     events::is_newest(conn, &id, events::Kind::DetailsChanged, &id)?;
     users::leaving::due(conn, now, 50)?;
     users::dormancy::unused(conn, now.minus(Duration::from_secs(400 * 86_400)), 50)?;

@@ -18,6 +18,7 @@ use crate::mail::{
 };
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::mail_budgets::Asker;
+use crate::records::two_factor::trusted_devices;
 use crate::records::users::{self, User};
 use crate::records::{sessions, verifications};
 
@@ -127,21 +128,17 @@ impl ActContext<'_> {
         two_factor::turn_off(self.conn, self.user, why, seal, self.now)?;
         // Whoever has a session may be why this is asked for.
         sessions::end_all(self.conn, &self.user.id, None, self.now)?;
-        self.note(Kind::TwoFactorOff, "on", "off")
+        self.note(Kind::TwoFactorOff, "", "")
     }
 
-    pub fn remind_two_factor(self, from: Option<Moment>) -> Result<Done, ActError> {
+    pub fn remind_two_factor(self) -> Result<Done, ActError> {
         if self.user.two_factor_since.is_some() {
             return Err(not_now(t("This person has already set up two-step sign-in.")));
         }
         if self.user.status() != AccountStatus::Active {
             return Err(not_now(t("Only people with an active account can set up two-step sign-in.")));
         }
-        let mail = TwoFactorDue {
-            name: self.user.display_name().to_owned(),
-            at: from.filter(|from| *from > self.now),
-            zone: self.user.time_zone.clone(),
-        };
+        let mail = TwoFactorDue { name: self.user.display_name().to_owned() };
         self.notify(mail)?.note(Kind::TwoFactorDue, "", "")
     }
 
@@ -150,6 +147,7 @@ impl ActContext<'_> {
             return Err(not_now(t("This account already has that role.")));
         }
         users::set_role(self.conn, &self.user.id, role)?;
+        trusted_devices::remove_all(self.conn, &self.user.id)?;
         // How long a session lives depends on the role.
         sessions::end_all(self.conn, &self.user.id, None, self.now)?;
         let mail = RoleChanged {

@@ -36,7 +36,7 @@ impl Write for AuthenticatorAdded {
         let mut content = writer.content(&self.name, subject).in_zone(&self.zone).say(added);
         if self.is_first {
             content = content
-                .say(t("From now on, signing in takes your password and a code from the app. Keep your recovery codes somewhere safe."));
+                .say(t("From now on, you'll need your password and a code from the app to sign in. Keep your recovery codes somewhere safe."));
         }
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
@@ -50,13 +50,14 @@ letter! {
         zone: String,
         left: u32,
         are_few: bool,
+        link: Option<String>,
     }
 }
 
 impl Write for RecoveryCodeUsed {
-    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
         let left: Message = match self.left {
-            0 => t("That was your last one.").into(),
+            0 => t("You have no recovery codes left.").into(),
             left => tn("You have 1 recovery code left.", "You have {count} recovery codes left.", left),
         };
         let content = writer
@@ -68,12 +69,47 @@ impl Write for RecoveryCodeUsed {
             .say(left);
         let content = if self.are_few {
             content
-                .say(t("Make new codes so that you can still sign in if you lose your phone."))
-                .button(t("Make new recovery codes"), writer.url(RECOVERY_CODES.path()))
+                .say(t("Make new codes so that you can still sign in if you lose your phone:"))
+                .say(Message::verbatim(&writer.url(RECOVERY_CODES.path())))
         } else {
             content
         };
-        Some(content.say(t("Not you? Sign in, choose a new password and make new recovery codes.")))
+        Some(not_you(content, writer, self.link.as_deref(), enclosed))
+    }
+}
+
+/// What was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TwoFactorChange {
+    AppRemoved,
+    /// New recovery codes replaced those before.
+    CodesMade,
+}
+
+letter! {
+    /// An authenticator was removed, or recovery codes were replaced. Its secret is that of [`AuthenticatorAdded`].
+    TwoFactorChanged("two-factor-changed", t("Two-step sign-in changed")) {
+        name: String,
+        at: Moment,
+        zone: String,
+        what: TwoFactorChange,
+        link: Option<String>,
+    }
+}
+
+impl Write for TwoFactorChanged {
+    fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
+        let happened = match self.what {
+            TwoFactorChange::AppRemoved => t("An authenticator app was removed from your account on {when}."),
+            TwoFactorChange::CodesMade => {
+                t("New recovery codes were made for your account on {when}. The old ones no longer work.")
+            }
+        };
+        let content = writer
+            .content(&self.name, t("Two-step sign-in has been changed"))
+            .in_zone(&self.zone)
+            .say(happened.with("when", self.at));
+        Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
 }
 
@@ -103,9 +139,10 @@ impl Write for TwoFactorOff {
     fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
         let content = writer.content(&self.name, t("Two-step sign-in is off")).in_zone(&self.zone);
         let content = match &self.why {
-            WhyOff::Person => {
-                content.say(t("You turned off two-step sign-in on {when}.").with("when", self.at))
-            }
+            WhyOff::Person => content.say(
+                t("Someone signed in to your account turned off two-step sign-in on {when}.")
+                    .with("when", self.at),
+            ),
             WhyOff::Lost => content
                 .say(t("Two-step sign-in was turned off on {when}, as requested.").with("when", self.at)),
             WhyOff::Staff(reason) => content
@@ -114,11 +151,20 @@ impl Write for TwoFactorOff {
         };
         let content = content
             .say(t(
-                "Signing in now takes only your password. You can set up two-step sign-in again at any time:",
+                "You now only need your password to sign in. You can set up two-step sign-in again at any time:",
             ))
             .say(Message::verbatim(&writer.url(TWO_FACTOR.path())));
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
+}
+
+/// Why signing in will take no second step any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WhyEnding {
+    /// Somebody who has the password says that they have lost it.
+    Lost,
+    /// Whoever has the mailbox took the account back from who turned it on.
+    TakenBack,
 }
 
 letter! {
@@ -127,43 +173,55 @@ letter! {
         name: String,
         at: Moment,
         zone: String,
+        why: WhyEnding,
         link: String,
     }
 }
 
 impl Write for TwoFactorEnding {
     fn write(&self, writer: &MailWriter, Enclosed { secret, .. }: Enclosed<'_>) -> Option<Content> {
+        let (subject, happened, if_you, if_not) = match self.why {
+            WhyEnding::Lost => (
+                t("Did you ask to turn off two-step sign-in?"),
+                t("Someone entered your password and said that they can't get a code."),
+                t(
+                    "If this was you, you don't need to do anything. From {when} you can sign in with just your password.",
+                ),
+                t("Not you? Keep two-step sign-in, then change your password. Someone else knows it."),
+            ),
+            WhyEnding::TakenBack => (
+                t("Two-step sign-in will be turned off"),
+                t(
+                    "Someone chose “This wasn't me” in an email from us. Two-step sign-in had been turned on shortly before.",
+                ),
+                t(
+                    "If you didn't turn it on, you don't need to do anything. From {when} you can sign in with just your new password.",
+                ),
+                t("Did you turn it on yourself? Keep it."),
+            ),
+        };
         let content = writer
-            .content(&self.name, t("Did you lose your second step?"))
+            .content(&self.name, subject)
             .in_zone(&self.zone)
-            .say(t("Someone who knows your password told us that they can't get a code from your authenticator app."))
-            .say(t("If that was you, wait. From {when} you can sign in with your password alone.").with("when", self.at))
-            .say(t("If it wasn't you, stop it now. Then choose a new password: someone else knows yours."))
+            .say(happened)
+            .say(if_you.with("when", self.at))
+            .say(if_not)
             .button(t("Keep two-step sign-in"), writer.url(&KEEP_TWO_FACTOR.to([&self.link, secret])));
         Some(content)
     }
 }
 
 letter! {
-    /// The site asks people of this role for a second step.
-    TwoFactorDue("two-factor-due", t("Set up two-step sign-in")) {
-        name: String,
-        at: Option<Moment>,
-        zone: String,
-    }
+    /// Staff ask for a second step.
+    TwoFactorDue("two-factor-due", t("Set up two-step sign-in")) { name: String }
 }
 
 impl Write for TwoFactorDue {
     fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
-        let asked = match self.at {
-            Some(at) => t("From {when}, signing in to your account takes a second step: a code from an app on your phone.").with("when", at),
-            None => t("Your account needs a second step for signing in: a code from an app on your phone.").into(),
-        };
         let content = writer
             .content(&self.name, t("Set up two-step sign-in"))
-            .in_zone(&self.zone)
-            .say(asked)
-            .say(t("Setting it up takes two minutes:"))
+            .say(t("An administrator has asked you to set up two-step sign-in. After your password, you'll enter a code from an app on your phone."))
+            .say(t("It takes about 5 minutes."))
             .button(t("Set up two-step sign-in"), writer.url(TWO_FACTOR.path()));
         Some(content)
     }
@@ -181,10 +239,11 @@ letter! {
 
 impl Write for WrongCodes {
     fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
-        let content = writer
-            .content(&self.name, t("Someone may know your password"))
-            .in_zone(&self.zone)
-            .say(t("On {when}, someone entered your correct password and then several wrong codes. They didn't get in.").with("when", self.at));
+        let content =
+            writer.content(&self.name, t("Someone may know your password")).in_zone(&self.zone).say(
+                t("On {when}, someone entered your password and then several wrong codes.")
+                    .with("when", self.at),
+            );
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
 }

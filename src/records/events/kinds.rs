@@ -61,11 +61,11 @@ kinds! {
     /// The sessions at an application were ended by their own person.
     ApplicationLeft: "application-signed-out", t("Signed out of an application"), t("{user} signed out of an application");
     /// A wrong code of an authenticator, or a wrong recovery code, after the right password.
-    FactorWrong: "factor-wrong", t("Wrong second step"), t("A wrong code was entered for {user} after the right password");
+    FactorWrong: "factor-wrong", t("Wrong two-step code"), t("A wrong code was entered for {user} after the right password");
     /// An authenticator was added.
-    AuthenticatorAdded: "authenticator-added", t("Authenticator added"), t("{user} added an authenticator app");
+    AuthenticatorAdded: "authenticator-added", t("Authenticator app added"), t("{user} added an authenticator app");
     /// An authenticator was removed.
-    AuthenticatorRemoved: "authenticator-removed", t("Authenticator removed"), t("{user} removed an authenticator app");
+    AuthenticatorRemoved: "authenticator-removed", t("Authenticator app removed"), t("{user} removed an authenticator app");
     /// New recovery codes were made.
     RecoveryCodesMade: "recovery-codes-made", t("Recovery codes made"), t("{user} made new recovery codes");
     /// A recovery code was used.
@@ -77,7 +77,7 @@ kinds! {
     /// Signing in takes no second step any more.
     TwoFactorOff: "two-factor-off", t("Two-step sign-in turned off"), t("{user} turned off two-step sign-in"), t("{actor} turned off two-step sign-in for {user}");
     /// Somebody with the password says that they have lost the second step.
-    TwoFactorRecoveryBegun: "two-factor-recovery-begun", t("Lost second step reported"), t("{user} reported that they can't get a code");
+    TwoFactorRecoveryBegun: "two-factor-recovery-begun", t("Asked to turn off two-step sign-in"), t("Someone asked to turn off two-step sign-in for {user}");
     /// That was stopped.
     TwoFactorRecoveryStopped: "two-factor-recovery-stopped", t("Two-step sign-in kept"), t("{user} kept two-step sign-in");
     /// They waited, and it ended.

@@ -13,17 +13,23 @@ use crate::identity::{Id, Moment};
 /// For how long a wrong password is remembered against the sign-in that follows.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// Counts the wrong passwords of the last day that no sign-in has followed, up to `most`.
-pub fn failures_before(conn: &mut Connection, user: &Id, most: usize, now: Moment) -> QueryResult<usize> {
+/// Counts the failures of a kind (wrong passwords, wrong codes) of the last day that no sign-in has followed, up to `most`.
+pub fn failures_before(
+    conn: &mut Connection,
+    user: &Id,
+    kind: Kind,
+    most: usize,
+    now: Moment,
+) -> QueryResult<usize> {
     let newest: Vec<String> = events::table
         .filter(events::user_id.eq(user))
         .filter(events::at.gt(now.minus(REMEMBERED)))
-        .filter(events::kind.eq_any([Kind::SignInFailed.as_str(), Kind::SignedIn.as_str()]))
+        .filter(events::kind.eq_any([kind.as_str(), Kind::SignedIn.as_str()]))
         .order((events::at.desc(), events::id.desc()))
         .limit(i64::try_from(most).unwrap_or(i64::MAX))
         .select(events::kind)
         .load(conn)?;
-    Ok(newest.iter().take_while(|kind| *kind == Kind::SignInFailed.as_str()).count())
+    Ok(newest.iter().take_while(|found| *found == kind.as_str()).count())
 }
 
 /// Whether an event is the newest of its kind of an account.

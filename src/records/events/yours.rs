@@ -78,7 +78,7 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::DevicesSignedOut, _) => t("You signed out your devices"),
         (Kind::ApplicationOpened, _) => t("You opened an application"),
         (Kind::ApplicationLeft, _) => t("You signed out of an application"),
-        (Kind::FactorWrong, _) => t("Someone entered your password and then a wrong code"),
+        (Kind::FactorWrong, _) => t("A wrong code was entered after your password"),
         (Kind::AuthenticatorAdded, _) => t("You added an authenticator app"),
         (Kind::AuthenticatorRemoved, _) => t("You removed an authenticator app"),
         (Kind::RecoveryCodesMade, _) => t("You made new recovery codes"),
@@ -87,9 +87,7 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::DeviceDistrusted, _) => t("You stopped trusting a device"),
         (Kind::TwoFactorOff, false) => t("You turned off two-step sign-in"),
         (Kind::TwoFactorOff, true) => t("An administrator turned off two-step sign-in"),
-        (Kind::TwoFactorRecoveryBegun, _) => {
-            t("Someone who knew your password said that they couldn't get a code")
-        }
+        (Kind::TwoFactorRecoveryBegun, _) => t("Someone asked to turn off two-step sign-in"),
         (Kind::TwoFactorRecoveryStopped, _) => t("You kept two-step sign-in"),
         (Kind::TwoFactorLost, _) => t("Two-step sign-in ended because you couldn't get a code"),
         (Kind::TwoFactorDue, _) => t("An administrator asked you to set up two-step sign-in"),

@@ -101,7 +101,7 @@ impl Life {
     }
 
     /// How long ago the second step was taken; `None` where it never was, or only a clock that was ahead says so.
-    fn since_factor(&self, now: Moment) -> Option<Duration> {
+    pub fn since_factor(&self, now: Moment) -> Option<Duration> {
         self.factor_at.filter(|at| !at.is_ahead_of(now)).map(|at| now.since(at))
     }
 

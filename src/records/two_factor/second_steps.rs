@@ -87,13 +87,15 @@ pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<(SecondStep, 
         .optional()
 }
 
-/// Counts a try, if there is one left; returns whether there was. What was counted must be committed.
-pub fn count_try(conn: &mut Connection, id: &Id) -> QueryResult<bool> {
-    let open = second_steps::table
-        .find(id)
-        .filter(second_steps::tries.lt(MAX_TRIES))
-        .filter(second_steps::ended_at.is_null());
-    Ok(diesel::update(open).set(second_steps::tries.eq(second_steps::tries + 1)).execute(conn)? == 1)
+/// Counts a wrong code, and ends what has no try left; returns how many are left. The account is locked.
+pub fn count_try(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<i32> {
+    let step = second_steps::table.find(id);
+    diesel::update(step).set(second_steps::tries.eq(second_steps::tries + 1)).execute(conn)?;
+    let left = step.select(SecondStep::as_select()).get_result(conn)?.left();
+    if left == 0 {
+        end(conn, id, now)?;
+    }
+    Ok(left)
 }
 
 /// Ends one; returns whether it was this call that did.

@@ -89,6 +89,15 @@ pub fn remove(conn: &mut Connection, user: &Id, id: &Id) -> QueryResult<bool> {
     Ok(diesel::delete(one).execute(conn)? == 1)
 }
 
+/// Trusts none of an account any more but one.
+pub fn remove_others(conn: &mut Connection, user: &Id, keep: Option<&KnownDevice>) -> QueryResult<()> {
+    let Some(keep) = keep else { return remove_all(conn, user) };
+    let others = trusted_devices::table
+        .filter(trusted_devices::user_id.eq(user))
+        .filter(trusted_devices::lane_digest.ne(keep.digest()));
+    diesel::delete(others).execute(conn).map(drop)
+}
+
 /// Trusts none of an account any more.
 pub fn remove_all(conn: &mut Connection, user: &Id) -> QueryResult<()> {
     diesel::delete(trusted_devices::table.filter(trusted_devices::user_id.eq(user))).execute(conn).map(drop)

@@ -23,7 +23,7 @@ use crate::records::events::{self, Kind};
 use crate::records::mail_budgets::Asker;
 use crate::records::sessions::{Rotation, Session};
 use crate::records::verifications::{self, Attempt, Verification};
-use crate::site::auth::password_check::require_current_password;
+use crate::site::auth::password_check::{ProofForm, require_proof};
 use crate::site::auth::verification::{CODE_SENT, CodeField, problem_of, send_code, too_early};
 use crate::web::carried;
 use crate::web::errors::{ErrorPage, HttpError};
@@ -59,6 +59,8 @@ pub(super) fn routes(pages: &mut Pages) {
 struct ChangeEmailPage {
     username: Username,
     current: Option<Email>,
+    /// Whether a code is asked for, too.
+    asks_code: bool,
     /// Whether it was typed before its person was signed out.
     is_carried: bool,
     form: ChangeEmailForm,
@@ -78,7 +80,8 @@ struct PendingPage {
 #[serde(default)]
 struct ChangeEmailForm {
     email: String,
-    current_password: String,
+    #[serde(flatten)]
+    proof: ProofForm,
 }
 
 #[derive(Default, Deserialize)]
@@ -95,14 +98,14 @@ async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer
     }
     let carried = carried::take_returned(&req, &viewer.user.id).and_then(|carried| carried.form());
     let is_carried = carried.is_some();
-    let page = ChangeEmailPage::new(&viewer, carried.unwrap_or_default(), problems);
+    let page = ChangeEmailPage::new(&app, &viewer, carried.unwrap_or_default(), problems);
     Ok(page::ok(ChangeEmailPage { is_carried, ..page }))
 }
 
 async fn request(app: Data<App>, by: By, Form(form): Form<ChangeEmailForm>) -> Result<Answer, HttpError> {
     match begin(&app, &by, &form).await {
         Ok(()) => Ok(page::see_other(CHANGE_EMAIL.path()).saying(REQUESTED.post())),
-        Err(error) => Ok(page::form_again(ChangeEmailPage::new(&by.viewer, form, error.problems()?))),
+        Err(error) => Ok(page::form_again(ChangeEmailPage::new(&app, &by.viewer, form, error.problems()?))),
     }
 }
 
@@ -160,9 +163,9 @@ fn nothing_pending() -> ErrorPage {
         .way_on(t("Go to your profile"), PROFILE.path())
 }
 
-async fn begin(app: &App, by: &By, form: &ChangeEmailForm) -> Result<(), FormError> {
+async fn begin(app: &Data<App>, by: &By, form: &ChangeEmailForm) -> Result<(), FormError> {
     let email = form.parse(by.user().email.as_ref())?;
-    require_current_password(app, by, &form.current_password).await?;
+    require_proof(app, by, &form.proof).await?;
     // This mails strangers: so many for an account, and for a network whose people have many.
     let network = by.client.keys(Limit::ChangeEmail).into_iter().map(|key| key.times(4));
     let account = Limit::ChangeEmail.of(by.user().id.as_str());
@@ -234,9 +237,10 @@ fn belongs_to_another() -> FormError {
 }
 
 impl ChangeEmailPage {
-    fn new(viewer: &Viewer, form: ChangeEmailForm, problems: Problems) -> Self {
+    fn new(app: &App, viewer: &Viewer, form: ChangeEmailForm, problems: Problems) -> Self {
         let username = viewer.user.username.clone();
-        Self { username, current: viewer.user.email.clone(), is_carried: false, form, problems }
+        let asks_code = viewer.asks_code(app.clock.now());
+        Self { username, current: viewer.user.email.clone(), asks_code, is_carried: false, form, problems }
     }
 }
 
@@ -255,7 +259,7 @@ impl ChangeEmailForm {
         if email.is_some() && email.as_ref() == current {
             problems.add("email", t("That's your current email address."));
         }
-        if self.current_password.is_empty() {
+        if self.proof.current_password.is_empty() {
             problems.add("current_password", t("Enter your current password."));
         }
         email.filter(|_| problems.is_empty()).ok_or(problems)

@@ -18,7 +18,7 @@ use crate::pictures::Kept;
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::users;
 use crate::site::auth::keep_account::KEPT;
-use crate::site::auth::password_check::require_current_password;
+use crate::site::auth::password_check::{ProofForm, require_proof};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
@@ -50,6 +50,8 @@ struct LeavePage {
     grace: Option<Message>,
     /// For how many days the audit log keeps whose its events were; none for not at all.
     events_kept_days: Option<u64>,
+    /// Whether a code is asked for, too.
+    asks_code: bool,
     form: LeaveForm,
     problems: Problems,
 }
@@ -64,7 +66,8 @@ struct LeavingPage {
 #[serde(default)]
 struct LeaveForm {
     username: String,
-    current_password: String,
+    #[serde(flatten)]
+    proof: ProofForm,
 }
 
 async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpError> {
@@ -107,9 +110,9 @@ enum Left {
     Gone(Removed),
 }
 
-async fn leave(app: &App, by: &By, form: &LeaveForm) -> Result<Left, FormError> {
+async fn leave(app: &Data<App>, by: &By, form: &LeaveForm) -> Result<Left, FormError> {
     form.check(&by.user().username)?;
-    require_current_password(app, by, &form.current_password).await?;
+    require_proof(app, by, &form.proof).await?;
     let rules = LeaveRules::new(&app.config, &app.keys);
     let by = by.clone();
     app.db
@@ -171,7 +174,14 @@ impl LeavePage {
         let grace = at.map(|at| tn("1 day", "{count} days", days(at.since(now))));
         let is_strict = app.config.lifecycle.privacy == Privacy::Strict;
         let events_kept_days = (!is_strict).then(|| app.config.events_kept.as_secs() / DAY.as_secs());
-        Ok(Self { username: by.user().username.clone(), grace, events_kept_days, form, problems })
+        Ok(Self {
+            username: by.user().username.clone(),
+            grace,
+            events_kept_days,
+            asks_code: by.viewer.asks_code(by.now),
+            form,
+            problems,
+        })
     }
 
     fn hint(&self) -> Message {
@@ -186,7 +196,7 @@ impl LeaveForm {
             let message = t("The username doesn't match. Enter {name} to confirm.");
             problems.add("username", message.with("name", username.as_str()));
         }
-        if self.current_password.is_empty() {
+        if self.proof.current_password.is_empty() {
             problems.add("current_password", t("Enter your current password."));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }

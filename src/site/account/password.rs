@@ -11,7 +11,7 @@ use crate::paths::account::{PASSWORD, PROFILE};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
 use crate::records::users::User;
-use crate::site::auth::password_check::{hash_new, own_words, require_current_password};
+use crate::site::auth::password_check::{ProofForm, hash_new, own_words, require_proof};
 use crate::site::auth::typing::{NewPasswordForm, Typing};
 use crate::web::device_cookie;
 use crate::web::errors::HttpError;
@@ -36,6 +36,8 @@ pub(super) fn routes(pages: &mut Pages) {
 #[template(path = "account/password.html")]
 struct PasswordPage {
     username: Username,
+    /// Whether a code is asked for, too.
+    asks_code: bool,
     typing: Typing,
     problems: Problems,
 }
@@ -43,7 +45,8 @@ struct PasswordPage {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PasswordForm {
-    current_password: String,
+    #[serde(flatten)]
+    proof: ProofForm,
     #[serde(flatten)]
     new: NewPasswordForm,
 }
@@ -71,17 +74,17 @@ async fn submit(
     }
 }
 
-async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<(Session, User), FormError> {
+async fn change(app: &Data<App>, by: &By, form: &PasswordForm) -> Result<(Session, User), FormError> {
     let mut problems = Problems::default();
-    if form.current_password.is_empty() {
+    if form.proof.current_password.is_empty() {
         problems.add("current_password", t("Enter your current password."));
     }
     let password = form.new.parse(app, &mut problems);
-    if password.is_some() && form.new.password == form.current_password {
+    if password.is_some() && form.new.password == form.proof.current_password {
         problems.add("password", t("That's your current password. Choose a different one."));
     }
     let password = password.filter(|_| problems.is_empty()).ok_or(problems)?;
-    require_current_password(app, by, &form.current_password).await?;
+    require_proof(app, by, &form.proof).await?;
     let hash = hash_new(app, &by.client, password, own_words(by.user())).await?;
     let by = by.clone();
     let config = app.config.sessions;
@@ -101,6 +104,11 @@ async fn change(app: &App, by: &By, form: &PasswordForm) -> Result<(Session, Use
 
 impl PasswordPage {
     fn new(app: &App, viewer: &Viewer, form: &NewPasswordForm, problems: Problems) -> Self {
-        Self { username: viewer.user.username.clone(), typing: form.typing(app), problems }
+        Self {
+            username: viewer.user.username.clone(),
+            asks_code: viewer.asks_code(app.clock.now()),
+            typing: form.typing(app),
+            problems,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The devices that one's account is signed in on: each can be given a name, and signed out.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
@@ -12,7 +13,9 @@ use crate::paths::auth::SIGN_IN;
 use crate::places::Places;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{self, Session, SessionKind, SignedInBy};
+use crate::records::two_factor::trusted_devices;
 use crate::site::auth::sign_out::SIGNED_OUT;
+use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
@@ -120,8 +123,9 @@ async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
     Ok(page::ok(page).showing(&[&ENDED, &GONE, &OTHERS_ENDED, &NAMED]))
 }
 
-async fn end(app: Data<App>, by: By, at: Path<String>) -> Result<Answer, HttpError> {
+async fn end(app: Data<App>, by: By, req: HttpRequest, at: Path<String>) -> Result<Answer, HttpError> {
     let Some(id) = Id::parse(&at) else { return Ok(gone()) };
+    let this = device_cookie::known(&app, &req, by.user());
     let has_ended = app
         .db
         .write(move |conn| {
@@ -130,6 +134,8 @@ async fn end(app: Data<App>, by: By, at: Path<String>) -> Result<Answer, HttpErr
             if !sessions::end_of(conn, user, &id, by.now)? {
                 return Ok::<_, FormError>(false);
             }
+            // Which of the trusted ones it is nobody knows: a code is asked for on all of them again.
+            trusted_devices::remove_others(conn, user, this.as_ref())?;
             let device = sessions::by_id(conn, &id)?.map(|(session, _)| session.device).unwrap_or_default();
             events::note(conn, Kind::DeviceSignedOut, Some(user), &by.source(), &device, by.now)?;
             Ok(true)
@@ -157,12 +163,14 @@ async fn end_others(
 ) -> Result<Answer, HttpError> {
     let role = by.user().role;
     let is_everywhere = !form.everywhere.is_empty();
+    let this_device = device_cookie::known(&app, &browser.req, by.user()).filter(|_| !is_everywhere);
     let ended = app
         .db
         .write(move |conn| {
             by.still_may(conn)?;
             let (user, this) = (&by.user().id, &by.viewer.session.life.id);
             let ended = sessions::end_all(conn, user, Some(this).filter(|_| !is_everywhere), by.now)?;
+            trusted_devices::remove_others(conn, user, this_device.as_ref())?;
             events::note(conn, Kind::DevicesSignedOut, Some(user), &by.source(), "", by.now)?;
             Ok::<_, FormError>(ended)
         })

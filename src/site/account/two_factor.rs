@@ -12,7 +12,7 @@ use crate::accounts::two_factor::{self, Removed};
 use crate::app::App;
 use crate::db::Connection;
 use crate::identity::{Id, Message, Moment, browser_name, t};
-use crate::mail::WhyOff;
+use crate::mail::{TwoFactorChange, WhyOff};
 use crate::paths::account::{
     DISTRUST, RECOVERY_CODES, REMOVE_AUTHENTICATOR, TWO_FACTOR, TWO_FACTOR_KEEP, TWO_FACTOR_OFF,
 };
@@ -30,11 +30,12 @@ use crate::web::view::filters;
 use crate::web::viewer::{By, Enrolling};
 
 const ADDED: Notice = Notice::new("authenticator-added", t("The authenticator app has been added."));
+const TURNED_ON: Notice = Notice::new("two-factor-on", t("Two-step sign-in is on."));
 const REMOVED: Notice = Notice::new("authenticator-removed", t("The authenticator app has been removed."));
 const OFF: Notice = Notice::new("two-factor-off", t("Two-step sign-in has been turned off."));
 const KEPT: Notice = Notice::new("two-factor-stays", t("Two-step sign-in stays on."));
 const DISTRUSTED: Notice =
-    Notice::new("device-distrusted", t("That device will be asked for a code at the next sign-in."));
+    Notice::new("device-distrusted", t("We'll ask for a code next time you sign in on that device."));
 
 pub(super) fn routes(pages: &mut Pages) {
     pages
@@ -89,7 +90,7 @@ impl TwoFactorPage {
     fn read(conn: &mut Connection, user: &User, need: Need, now: Moment) -> QueryResult<Self> {
         Ok(Self {
             is_on: user.two_factor_since.is_some(),
-            ends_at: user.two_factor_ends_at,
+            ends_at: user.two_factor_recovery(now),
             need,
             authenticators: authenticators::all_of(conn, &user.id)?,
             codes_left: crate::records::two_factor::recovery_codes::count_left(conn, &user.id)?,
@@ -169,6 +170,7 @@ async fn perform(app: &Data<App>, by: By, path: &str) -> Result<Answer, HttpErro
 async fn perform_removal(app: &Data<App>, by: By, id: Option<Id>) -> Result<Answer, HttpError> {
     by.require_recent_password(TWO_FACTOR.path())?;
     let Some(id) = id else { return Ok(page::see_other(TWO_FACTOR.path())) };
+    let seal = app.keys.outbox;
     let removed = app
         .db
         .write(move |conn| {
@@ -177,10 +179,13 @@ async fn perform_removal(app: &Data<App>, by: By, id: Option<Id>) -> Result<Answ
             if let Removed::One(name) = &removed {
                 let kind = Kind::AuthenticatorRemoved;
                 events::note(conn, kind, Some(&user.id), &by.source(), name, by.now)?;
+                let change = TwoFactorChange::AppRemoved;
+                two_factor::notify_of_change(conn, &user, change, &seal, by.now)?;
             }
             Ok::<_, FormError>(removed)
         })
         .await?;
+    app.wakeup.wake();
     let answer = page::see_other(TWO_FACTOR.path());
     Ok(match removed {
         Removed::One(_) => answer.saying(REMOVED.post()),

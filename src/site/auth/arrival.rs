@@ -12,6 +12,7 @@ use crate::paths::account::PROFILE;
 use crate::paths::admin::ADMIN;
 use crate::records::events::{self, Kind, Source};
 use crate::records::sessions::{self, Device, Remember, Session, SessionKind, SignedInBy};
+use crate::records::two_factor::trusted_devices;
 use crate::records::users::{self, User};
 use crate::web::carried::{Carried, Why};
 use crate::web::device_cookie;
@@ -108,6 +109,12 @@ impl Arrival {
             .write(move |conn| {
                 // Hashing took its time: what was checked must still be so, or an old password outlives its change.
                 if users::lock_if_unchanged(conn, &new.user)?.is_none() {
+                    return Err(wrong());
+                }
+                // Trusted no more since it was looked at: a code is asked for at the next try.
+                if by == SignedInBy::PasswordOnTrustedDevice
+                    && !trusted_devices::is_trusted(conn, &new.user.id, &new.known_as, new.now)?
+                {
                     return Err(wrong());
                 }
                 Ok(new.begin(conn)?)

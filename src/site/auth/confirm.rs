@@ -4,24 +4,19 @@
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
-use diesel::QueryResult;
 use serde::Deserialize;
 
-use super::password_check::require_current_password;
-use super::second_step::{CODE_USED, note_factor, take_tokens};
-use crate::accounts::two_factor::{self, Tried};
+use super::password_check::{ProofForm, require_proof};
 use crate::app::App;
-use crate::db::Connection;
-use crate::identity::{FactorCode, Message, Sentence, Username, t};
+use crate::identity::{Message, Username, t};
 use crate::paths::Next;
-use crate::paths::account::{DOWNLOAD, PROFILE, SECURE_OWN};
+use crate::paths::account::{DOWNLOAD, PROFILE, SECURE_OWN, TWO_FACTOR};
 use crate::paths::auth::CONFIRM;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
-use crate::site::account::{download, secure, two_factor as own_factor};
+use crate::site::account::{download, secure, two_factor};
 use crate::site::admin;
 use crate::web::carried::{self, Carried, TOO_LONG, Why};
-use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
@@ -56,8 +51,8 @@ struct ConfirmPage {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ConfirmForm {
-    current_password: String,
-    code: String,
+    #[serde(flatten)]
+    proof: ProofForm,
     next: String,
     carried: String,
 }
@@ -80,7 +75,7 @@ async fn submit(
     Form(form): Form<ConfirmForm>,
 ) -> Result<Answer, HttpError> {
     let next = Next::parse(&form.next);
-    match confirm(&app, &by, &browser, &form).await {
+    match confirm(&app, &by, &form).await {
         Ok(session) => {
             browser.point_to(&session, by.now)?;
             if let Some(carried) = carried_by(&app, &by.viewer, &form.carried) {
@@ -91,6 +86,12 @@ async fn submit(
                 "" => page::see_other(PROFILE.path()).saying(CONFIRMED.post()),
                 next => page::see_other(next),
             })
+        }
+        Err(FormError::Http(HttpError::TooMany(wait))) => {
+            let message = t("Too many attempts. Try again in {wait}.").with("wait", wait);
+            let problems = Problems::one("current_password", message);
+            let page = ConfirmPage::new(&app, &by.viewer, next, form.carried, problems).await?;
+            Ok(page::too_many(wait, page))
         }
         Err(error) => {
             let problems = error.problems()?;
@@ -109,12 +110,15 @@ async fn perform_carried(
 ) -> Result<Answer, HttpError> {
     match carried.path.as_str() {
         path if path == DOWNLOAD.path() => download::submit(app, by, browser.req).await,
-        path if own_factor::describe(path).is_some() => own_factor::perform_carried(&app, by, carried).await,
+        path if two_factor::describe(path).is_some() => two_factor::perform_carried(&app, by, carried).await,
         path if path == SECURE_OWN.path() => {
             secure::submit(app, by, browser, &carried.form().unwrap_or_default()).await
         }
         // Who leaves does nothing else.
         _ if by.user().leaves_at.is_some() => Err(HttpError::Forbidden),
+        _ if app.config.two_factor.comes_first(by.user().role, by.user().has_two_factor(), by.now) => {
+            Ok(page::see_other(TWO_FACTOR.path()))
+        }
         _ => admin::perform_carried(app, by, carried).await,
     }
 }
@@ -126,7 +130,7 @@ async fn describe_carried(app: &App, carried: &Carried) -> Result<Option<Message
         path if path == SECURE_OWN.path() => {
             Ok(Some(t("Sign out every device and choose a new password").into()))
         }
-        path => match own_factor::describe(path) {
+        path => match two_factor::describe(path) {
             Some(what) => Ok(Some(what)),
             None => admin::describe_carried(app, carried).await,
         },
@@ -140,75 +144,18 @@ fn carried_by(app: &App, viewer: &Viewer, sealed: &str) -> Option<Carried> {
     })
 }
 
-/// Checks all that signing in takes, and notes in the session that it was given.
-async fn confirm(
-    app: &Data<App>,
-    by: &By,
-    browser: &SignInRequest,
-    form: &ConfirmForm,
-) -> Result<Session, FormError> {
-    let code = match by.user().two_factor_since {
-        Some(_) => Some(FactorCode::parse(&form.code).map_err(|message| FormError::at("code", message))?),
-        None => None,
-    };
-    require_current_password(app, by, &form.current_password).await?;
-    let Some(code) = code else {
-        let (by, config) = (by.clone(), app.config.sessions);
-        let confirmed = move |conn: &mut Connection| {
-            by.still_may(conn)?;
-            note(conn, &by)?;
-            by.rotate(conn, Rotation::PasswordGiven, config)
-        };
-        return app.db.write(confirmed).await;
-    };
-    let device = device_cookie::known(app, &browser.req, by.user());
-    let tokens = take_tokens(app, by.user(), device.as_ref(), &code).await?;
-    match try_code(app, by, code).await? {
-        Given::Session(session) => {
-            app.limits.give_back(tokens).await;
-            Ok(*session)
-        }
-        Given::Wrong(message) => {
-            tokens.spend();
-            Err(FormError::at("code", message))
-        }
-    }
-}
-
-/// What became of a code. What was counted is committed.
-enum Given {
-    Session(Box<Session>),
-    Wrong(Sentence),
-}
-
-async fn try_code(app: &Data<App>, by: &By, code: FactorCode) -> Result<Given, FormError> {
-    let (by, keys, config) = (by.clone(), app.keys.clone(), app.config.sessions);
-    let given = app
-        .db
+/// Checks what signing in takes, and notes in the session that it was given.
+async fn confirm(app: &Data<App>, by: &By, form: &ConfirmForm) -> Result<Session, FormError> {
+    require_proof(app, by, &form.proof).await?;
+    let given = if by.viewer.asks_code(by.now) { Rotation::BothGiven } else { Rotation::PasswordGiven };
+    let (by, config) = (by.clone(), app.config.sessions);
+    app.db
         .write(move |conn| {
-            let user = by.still_may(conn)?;
-            match two_factor::try_code(conn, &user, &code, &keys, by.now)? {
-                Tried::Right(factor) => {
-                    note(conn, &by)?;
-                    note_factor(conn, &user, factor, &by.source(), by.now)?;
-                    Ok(Given::Session(Box::new(by.rotate(conn, Rotation::BothGiven, config)?)))
-                }
-                Tried::Used => Ok(Given::Wrong(CODE_USED)),
-                Tried::Wrong => {
-                    events::note(conn, Kind::FactorWrong, Some(&user.id), &by.source(), "", by.now)?;
-                    Ok::<_, FormError>(Given::Wrong(t(
-                        "That code isn't right. Enter the code that your app shows now.",
-                    )))
-                }
-            }
+            by.still_may(conn)?;
+            events::note(conn, Kind::PasswordConfirmed, Some(&by.user().id), &by.source(), "", by.now)?;
+            by.rotate(conn, given, config)
         })
-        .await?;
-    app.wakeup.wake();
-    Ok(given)
-}
-
-fn note(conn: &mut Connection, by: &By) -> QueryResult<()> {
-    events::note(conn, Kind::PasswordConfirmed, Some(&by.user().id), &by.source(), "", by.now)
+        .await
 }
 
 impl ConfirmPage {
@@ -228,7 +175,7 @@ impl ConfirmPage {
         let username = viewer.user.username.clone();
         Ok(Self {
             username,
-            asks_code: viewer.user.two_factor_since.is_some(),
+            asks_code: viewer.asks_code(app.clock.now()),
             next,
             carried: carried.map(|_| sealed).unwrap_or_default(),
             what,

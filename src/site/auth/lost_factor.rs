@@ -4,20 +4,21 @@
 use actix_web::web::Data;
 use askama::Template;
 
-use super::second_step::{OVER, find, over};
+use super::second_step::{Found, OVER, find, over};
 use crate::accounts::two_factor::{self, RecoveryRules};
 use crate::app::App;
-use crate::identity::{Message, Moment, t, tn};
-use crate::paths::auth::LOST_FACTOR;
-use crate::records::events::{self, Kind};
+use crate::identity::{Id, Message, Moment, t, tn};
+use crate::mail::WhyEnding;
+use crate::paths::account::TWO_FACTOR;
+use crate::paths::auth::{CONFIRM, LOST_FACTOR, SECOND_STEP};
 use crate::records::two_factor::second_steps;
-use crate::records::users;
+use crate::records::users::{self, User};
 use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
-use crate::web::viewer::{SignInRequest, Stranger};
+use crate::web::viewer::{Remaining, SignInRequest};
 
 pub(super) fn routes(pages: &mut Pages) {
     pages.service(routes::form(LOST_FACTOR, show, submit));
@@ -28,19 +29,58 @@ pub(super) fn routes(pages: &mut Pages) {
 struct LostFactorPage {
     /// When the password is enough; none: nobody has asked for that.
     ends_at: Option<Moment>,
+    code_page: &'static str,
     /// What happens, and how long that takes.
     promise: Message,
     button: Message,
 }
 
-async fn show(app: Data<App>, _: Stranger, browser: SignInRequest) -> Result<Answer, HttpError> {
-    let Some(waiting) = find(&app, &browser).await? else { return Ok(over(&app, &OVER)) };
+/// Whoever has lost it: at the second step of signing in, or signed in on a device that needs no code.
+struct Lost {
+    user: User,
+    /// What the password was given for; none: a session.
+    step: Option<Id>,
+    /// Where a code is entered.
+    code_page: &'static str,
+}
+
+async fn find_lost(
+    app: &App,
+    browser: &SignInRequest,
+    signed_in: Result<Remaining, HttpError>,
+) -> Result<Result<Lost, Answer>, HttpError> {
+    if let Ok(Remaining(by)) = signed_in {
+        let lost = Lost { user: by.viewer.user, step: None, code_page: CONFIRM.path() };
+        return Ok(if lost.user.has_two_factor() {
+            Ok(lost)
+        } else {
+            Err(page::see_other(TWO_FACTOR.path()))
+        });
+    }
+    Ok(match find(app, browser).await? {
+        Found::Waiting(waiting) => {
+            Ok(Lost { user: waiting.user, step: Some(waiting.step.id), code_page: SECOND_STEP.path() })
+        }
+        Found::Over(step) => Err(over(app, &OVER, step.as_deref())),
+    })
+}
+
+async fn show(
+    app: Data<App>,
+    signed_in: Result<Remaining, HttpError>,
+    browser: SignInRequest,
+) -> Result<Answer, HttpError> {
+    let lost = match find_lost(&app, &browser, signed_in).await? {
+        Ok(lost) => lost,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
     let promise = t(
-        "We can turn two-step sign-in off, but not at once: someone else might be asking. We'll email you now. After {wait} you can sign in with your password alone and set it up again.",
+        "We can turn off two-step sign-in, but you'll have to wait {wait}, in case it's someone else asking. We'll email you now. After {wait}, sign in with just your password and set it up again.",
     );
-    let button = t("Turn off two-step sign-in after {wait}");
+    let button = t("Turn it off in {wait}");
     Ok(page::ok(LostFactorPage {
-        ends_at: waiting.user.two_factor_ends_at,
+        ends_at: lost.user.two_factor_recovery(app.clock.now()),
+        code_page: lost.code_page,
         promise: promise.with("wait", wait(&app)),
         button: button.with("wait", wait(&app)),
     }))
@@ -55,26 +95,32 @@ fn wait(app: &App) -> Message {
     }
 }
 
-async fn submit(app: Data<App>, _: Stranger, browser: SignInRequest) -> Result<Answer, HttpError> {
-    let Some(waiting) = find(&app, &browser).await? else { return Ok(over(&app, &OVER)) };
-    let (user, source) = (waiting.user, browser.client.source());
+async fn submit(
+    app: Data<App>,
+    signed_in: Result<Remaining, HttpError>,
+    browser: SignInRequest,
+) -> Result<Answer, HttpError> {
+    let Lost { user, step, .. } = match find_lost(&app, &browser, signed_in).await? {
+        Ok(lost) => lost,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let source = browser.client.source();
     let rules = RecoveryRules::new(&app.config, &app.keys);
     let now = app.clock.now();
     let is_open = app
         .db
         .write(move |conn| {
             let Some(user) = users::lock_if_unchanged(conn, &user)? else { return Ok(false) };
-            let step = second_steps::by_id(conn, &waiting.step.id)?;
-            if !step.is_some_and(|(step, user)| step.is_open(&user, now)) {
-                return Ok(false);
+            if let Some(step) = &step {
+                let step = second_steps::by_id(conn, step)?;
+                if !step.is_some_and(|(step, user)| step.is_open(&user, now)) {
+                    return Ok(false);
+                }
             }
-            let ends_at = two_factor::begin_recovery(conn, &user, rules, now)?;
-            if user.two_factor_ends_at != Some(ends_at) {
-                events::note(conn, Kind::TwoFactorRecoveryBegun, Some(&user.id), &source, "", now)?;
-            }
+            two_factor::begin_recovery(conn, &user, WhyEnding::Lost, rules, &source, now)?;
             Ok::<_, FormError>(true)
         })
         .await?;
     app.wakeup.wake();
-    Ok(if is_open { page::see_other(LOST_FACTOR.path()) } else { over(&app, &OVER) })
+    Ok(if is_open { page::see_other(LOST_FACTOR.path()) } else { over(&app, &OVER, None) })
 }

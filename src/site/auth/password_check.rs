@@ -1,20 +1,79 @@
 //! The one check of a password that is not a sign-in, and the choice of a new one.
 
+use actix_web::web::Data;
+use serde::Deserialize;
+
+use super::second_step::{CODE_USED, note_factor};
+use crate::accounts::two_factor::{self, Tried};
 use crate::app::App;
 use crate::hasher::Verdict;
-use crate::identity::{Password, PasswordHash, t};
+use crate::identity::{FactorCode, Password, PasswordHash, t};
 use crate::limits::{Limit, LimitKey};
 use crate::records::users::User;
 use crate::web::client::Client;
-use crate::web::forms::FormError;
+use crate::web::forms::{FormError, Problems};
 use crate::web::viewer::By;
 
-/// Refuses unless `typed` is the current password of who is signed in. Wrong ones count for this session alone: nobody else can
-/// keep its person from confirming who they are.
-pub async fn require_current_password(app: &App, by: &By, typed: &str) -> Result<(), FormError> {
-    let key = Limit::Confirm.of(by.viewer.session.life.id.as_str());
+/// What somebody types to prove who they are.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct ProofForm {
+    pub current_password: String,
+    /// Of the second step, where [`crate::web::viewer::Viewer::asks_code`] says so.
+    pub code: String,
+}
+
+/// Refuses unless it is the current password of who is signed in, and the code where one is asked for. Wrong ones count for this session
+/// alone: nobody else can keep its person from confirming who they are.
+pub async fn require_proof(app: &Data<App>, by: &By, form: &ProofForm) -> Result<(), FormError> {
+    let mut problems = Problems::default();
+    if form.current_password.is_empty() {
+        problems.add("current_password", t("Enter your current password."));
+    }
+    let code =
+        if by.viewer.asks_code(by.now) { problems.take("code", FactorCode::parse(&form.code)) } else { None };
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    let session = by.viewer.session.life.id.as_str();
     let wrong = FormError::at("current_password", t("That isn't your current password."));
-    check_password(app, key, &by.client, by.user(), typed, wrong).await
+    let key = Limit::Confirm.of(session);
+    check_password(app, key, &by.client, by.user(), &form.current_password, wrong).await?;
+    let Some(code) = code else { return Ok(()) };
+    let tokens = app.limits.take([Limit::FactorDevice.of(session)]).await?;
+    let tried = try_code(app, by, code).await;
+    match &tried {
+        Ok(Tried::Wrong) => tokens.spend(),
+        // Right, or not evaluated: only failures count.
+        Ok(Tried::Right(_) | Tried::Used) | Err(_) => app.limits.give_back(tokens).await,
+    }
+    app.wakeup.wake();
+    match tried? {
+        Tried::Right(_) => Ok(()),
+        Tried::Used => Err(FormError::at("code", CODE_USED)),
+        Tried::Wrong => {
+            Err(FormError::at("code", t("That code isn't right. Enter the code your app shows now.")))
+        }
+    }
+}
+
+/// Tries a code. What was counted is committed.
+async fn try_code(app: &Data<App>, by: &By, code: FactorCode) -> Result<Tried, FormError> {
+    let (by, keys) = (by.clone(), app.keys.clone());
+    app.db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            let tried = two_factor::try_code(conn, &user, &code, &keys, &by.source(), by.now)?;
+            match tried {
+                Tried::Right(factor) => note_factor(conn, &user, factor, &by.source(), by.now)?,
+                Tried::Wrong => {
+                    two_factor::note_wrong_code(conn, &user, &by.source(), &keys.outbox, by.now)?;
+                }
+                Tried::Used => {}
+            }
+            Ok::<_, FormError>(tried)
+        })
+        .await
 }
 
 /// Refuses with `wrong` unless `typed` is the password of an account. Wrong ones count in the bucket of `key`.

@@ -79,10 +79,10 @@ struct RequestForm {
 }
 
 async fn show_request(req: HttpRequest) -> Answer {
-    if let Some(text) = notice::read(&req, &[&REQUESTED, &LINK_SENT, &KEPT]) {
+    if let Some(text) = notice::read(&req, &[&REQUESTED, &LINK_SENT]) {
         return page::ok(CheckInboxPage { text });
     }
-    page::ok(RequestPage { form: RequestForm::default(), problems: Problems::default() })
+    page::ok(RequestPage { form: RequestForm::default(), problems: Problems::default() }).showing(&[&KEPT])
 }
 
 async fn request(

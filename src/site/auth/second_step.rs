@@ -17,7 +17,8 @@ use crate::identity::{
     AccountStatus, FactorCode, Id, KnownDevice, Message, Moment, Sentence, Username, t, tn,
 };
 use crate::limits::{Limit, LimitKey, Tokens};
-use crate::paths::auth::{SECOND_STEP, SIGN_IN_ANY};
+use crate::paths::Next;
+use crate::paths::auth::{SECOND_STEP, SIGN_IN, SIGN_IN_ANY};
 use crate::records::events::{self, Kind, Source};
 use crate::records::sessions::{Remember, Session, SignedInBy};
 use crate::records::two_factor::second_steps::{self, SecondStep};
@@ -35,8 +36,10 @@ use crate::web::{cookies, device_cookie};
 /// On the sign-in page.
 pub const OVER: Notice = Notice::new("second-step-over", t("That took too long. Sign in again."));
 /// On the sign-in page.
-pub const GUESSED: Notice =
-    Notice::new("second-step-guessed", t("Too many wrong codes. Sign in again to try another one."));
+pub const GUESSED: Notice = Notice::new(
+    "second-step-guessed",
+    t("You entered too many wrong codes. Sign in again to get more tries."),
+);
 
 /// At the code.
 pub(super) const CODE_USED: Sentence =
@@ -92,14 +95,23 @@ pub(super) fn lead_to_page(app: &App, step: &Id) -> Answer {
     page::see_other(SECOND_STEP.path()).with_cookie(cookies::seal(&app.keys.second_step, cookie))
 }
 
+/// What a browser's cookie names.
+pub(super) enum Found {
+    Waiting(Box<Waiting>),
+    /// It waits no more; none: there was nothing.
+    Over(Option<Box<(SecondStep, User)>>),
+}
+
 /// Finds what waits in this browser, if it still does.
-pub(super) async fn find(app: &App, browser: &SignInRequest) -> Result<Option<Waiting>, db::Error> {
+pub(super) async fn find(app: &App, browser: &SignInRequest) -> Result<Found, db::Error> {
     let named = cookies::read(&browser.req, &app.config, &app.keys, cookies::STEP, |keys| &keys.second_step);
-    let Some(id) = named.as_deref().and_then(Id::parse) else { return Ok(None) };
+    let Some(id) = named.as_deref().and_then(Id::parse) else { return Ok(Found::Over(None)) };
     let found = app.db.find(move |conn| second_steps::by_id(conn, &id)).await?;
     let now = app.clock.now();
-    let found = found.filter(|(step, user)| is_open(step, user, now));
-    Ok(found.map(|(step, user)| Waiting { step, user }))
+    Ok(match found {
+        Some((step, user)) if is_open(&step, &user, now) => Found::Waiting(Box::new(Waiting { step, user })),
+        over => Found::Over(over.map(Box::new)),
+    })
 }
 
 fn is_open(step: &SecondStep, user: &User, now: Moment) -> bool {
@@ -107,11 +119,13 @@ fn is_open(step: &SecondStep, user: &User, now: Moment) -> bool {
     may_enter && user.two_factor_since.is_some() && step.is_open(user, now)
 }
 
-/// Leads back to the sign-in page.
-pub(super) fn over(app: &App, why: &Notice) -> Answer {
-    page::see_other(SIGN_IN_ANY.path())
-        .saying(why.post())
-        .with_cookie(cookies::removal(&app.config, cookies::STEP))
+/// Leads back to the sign-in page, and from there to where its person wanted to go.
+pub(super) fn over(app: &App, why: &Notice, step: Option<&(SecondStep, User)>) -> Answer {
+    let path = match step {
+        Some((step, user)) => Next::parse(&step.next_path).after(&SIGN_IN.to([user.role.as_str()])),
+        None => SIGN_IN_ANY.to_string(),
+    };
+    page::see_other(path).saying(why.post()).with_cookie(cookies::removal(&app.config, cookies::STEP))
 }
 
 /// Whether the password is enough on this device.
@@ -135,7 +149,10 @@ pub(super) async fn ended(
     let without = app
         .db
         .write(move |conn| {
-            let current = users::lock_if_unchanged(conn, &user)?.ok_or_else(wrong)?;
+            // Whoever was first may have ended it already: then there is nothing more to do.
+            let current = users::lock(conn, &user.id)?
+                .filter(|now| now.password_changed_at == user.password_changed_at && now.role == user.role);
+            let current = current.ok_or_else(wrong)?;
             if two_factor::settle_recovery(conn, &current, &seal, now)? {
                 events::note(conn, Kind::TwoFactorLost, Some(&current.id), &source, "", now)?;
             }
@@ -148,8 +165,8 @@ pub(super) async fn ended(
 
 async fn show(app: Data<App>, _: Stranger, browser: SignInRequest) -> Result<Answer, HttpError> {
     Ok(match find(&app, &browser).await? {
-        Some(waiting) => page::ok(waiting.page(false, Problems::default())),
-        None => over(&app, &OVER),
+        Found::Waiting(waiting) => page::ok(waiting.page(app.clock.now(), false, Problems::default())),
+        Found::Over(step) => over(&app, &OVER, step.as_deref()),
     })
 }
 
@@ -159,19 +176,26 @@ async fn submit(
     browser: SignInRequest,
     Form(form): Form<SecondStepForm>,
 ) -> Result<Answer, HttpError> {
-    let Some(waiting) = find(&app, &browser).await? else { return Ok(over(&app, &OVER)) };
+    let waiting = match find(&app, &browser).await? {
+        Found::Waiting(waiting) => waiting,
+        Found::Over(step) => return Ok(over(&app, &OVER, step.as_deref())),
+    };
+    let now = app.clock.now();
     let trusts = !form.trust.is_empty();
     match take(&app, &browser, &waiting, &form.code, trusts).await {
         Ok(Taken::In(arrival)) => {
             Ok(arrival.lead_in(&app, &browser)?.with_cookie(cookies::removal(&app.config, cookies::STEP)))
         }
-        Ok(Taken::Over(why)) => Ok(over(&app, why)),
+        Ok(Taken::Over(why)) => {
+            let Waiting { step, user } = *waiting;
+            Ok(over(&app, why, Some(&(step, user))))
+        }
         Err(FormError::Http(HttpError::TooMany(wait))) => {
             let message = t("Too many wrong codes. Try again in {wait}, or use a recovery code now.");
             let problems = Problems::one("code", message.with("wait", wait));
-            Ok(page::too_many(wait, waiting.page(trusts, problems)))
+            Ok(page::too_many(wait, waiting.page(now, trusts, problems)))
         }
-        Err(error) => Ok(page::form_again(waiting.page(trusts, error.problems()?))),
+        Err(error) => Ok(page::form_again(waiting.page(now, trusts, error.problems()?))),
     }
 }
 
@@ -204,11 +228,13 @@ async fn take(
     let new =
         NewSession::of(app, browser, user.clone(), SignedInBy::PasswordAndCode, waiting.step.remember());
     let device = new.known_as.clone();
-    let outcome = try_in_transaction(app, waiting, code, new, trusts, browser.client.source()).await?;
-    match outcome {
-        Outcome::Wrong { .. } => tokens.spend(),
-        Outcome::In(_) | Outcome::Used | Outcome::Over => app.limits.give_back(tokens).await,
+    let tried = try_in_transaction(app, waiting, code, new, trusts, browser.client.source()).await;
+    match &tried {
+        Ok(Outcome::Wrong { .. }) => tokens.spend(),
+        // Right, or not evaluated: only failures count.
+        Ok(Outcome::In(_) | Outcome::Used | Outcome::Over) | Err(_) => app.limits.give_back(tokens).await,
     }
+    let outcome = tried?;
     app.wakeup.wake();
     match outcome {
         Outcome::In(session) => {
@@ -225,8 +251,8 @@ async fn take(
 /// Says nothing of how near a code was.
 fn wrong_code(left: i32) -> Message {
     tn(
-        "That code isn't right. You have 1 try left. If your app's codes never work, your phone's clock may be wrong.",
-        "That code isn't right. You have {count} tries left. If your app's codes never work, your phone's clock may be wrong.",
+        "That code isn't right. You have 1 try left. If this keeps happening, check your phone's clock: it may be wrong.",
+        "That code isn't right. You have {count} tries left. If this keeps happening, check your phone's clock: it may be wrong.",
         left,
     )
 }
@@ -262,10 +288,13 @@ async fn try_in_transaction(
     app.db
         .write(move |conn| {
             // Blocked, secured, or without a second step by now.
-            if users::lock_if_unchanged(conn, &user)?.is_none() || !second_steps::count_try(conn, &id)? {
+            // Whoever holds the account's lock tries alone.
+            let is_unchanged = users::lock_if_unchanged(conn, &user)?.is_some();
+            let step = second_steps::by_id(conn, &id)?.filter(|(step, user)| step.is_open(user, now));
+            if !is_unchanged || step.is_none_or(|(step, _)| step.left() == 0) {
                 return Ok(Outcome::Over);
             }
-            match two_factor::try_code(conn, &user, &code, &keys, now)? {
+            match two_factor::try_code(conn, &user, &code, &keys, &source, now)? {
                 Tried::Right(factor) => {
                     if !second_steps::end(conn, &id, now)? {
                         return Ok(Outcome::Over);
@@ -279,13 +308,8 @@ async fn try_in_transaction(
                 }
                 Tried::Used => Ok(Outcome::Used),
                 Tried::Wrong => {
-                    events::note(conn, Kind::FactorWrong, Some(&user.id), &source, "", now)?;
-                    let step = second_steps::by_id(conn, &id)?;
-                    let left = step.map_or(0, |(step, _)| step.left());
-                    if left == 0 {
-                        second_steps::end(conn, &id, now)?;
-                        two_factor::alarm_of_guesses(conn, &user, &keys.outbox, now)?;
-                    }
+                    two_factor::note_wrong_code(conn, &user, &source, &keys.outbox, now)?;
+                    let left = second_steps::count_try(conn, &id, now)?;
                     Ok(Outcome::Wrong { left })
                 }
             }
@@ -317,11 +341,11 @@ pub(super) fn note_factor(
 }
 
 impl Waiting {
-    fn page(&self, trusts: bool, problems: Problems) -> SecondStepPage {
+    fn page(&self, now: Moment, trusts: bool, problems: Problems) -> SecondStepPage {
         SecondStepPage {
             username: self.user.username.clone(),
             trusts,
-            ends_at: self.user.two_factor_ends_at,
+            ends_at: self.user.two_factor_recovery(now),
             problems,
         }
     }

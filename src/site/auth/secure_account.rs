@@ -61,6 +61,8 @@ struct SecurePage {
     username: Username,
     /// The address that the account gets back, where it has another one now.
     restored: Option<Email>,
+    /// Whether the second step was turned on since, and ends after the wait.
+    ends_two_factor: bool,
     /// What was done since the alarm.
     done: Vec<Happened>,
 }
@@ -79,7 +81,9 @@ async fn show_secure(app: Data<App>, at: Path<(String, String)>) -> Result<Answe
     let (whose, from) = (user.clone(), link.created_at);
     let done = app.db.read(move |conn| since(conn, &whose, from)).await?;
     let is_other = has_moved(&user, &link.email);
-    Ok(page::ok(SecurePage { username: user.username, restored: is_other.then_some(link.email), done }))
+    let ends_two_factor = user.two_factor_since.is_some_and(|on| on >= link.created_at);
+    let restored = is_other.then_some(link.email);
+    Ok(page::ok(SecurePage { username: user.username, restored, ends_two_factor, done }))
 }
 
 async fn secure_account(

@@ -16,6 +16,13 @@ stories! {
     an_owner_whose_thief_turned_it_on_gets_the_account_back_after_the_wait,
     sign_ins_raced_by_setting_it_up_leave_no_session_without_a_code,
     recovery_under_way_is_shown_and_stopped_inside,
+    a_thief_who_moved_the_address_cannot_keep_the_second_step,
+    taking_an_account_back_leaves_its_owner_the_app_they_had,
+    devices_made_known_before_it_was_turned_on_have_no_guesses_of_their_own,
+    a_page_with_a_key_may_stay_open_while_an_app_is_installed,
+    email_and_deletion_take_a_code_too,
+    whoever_is_signed_in_and_lost_everything_waits_too,
+    its_person_is_told_of_every_change,
 }
 
 const MINE: &str = "annalee@example.org";
@@ -32,11 +39,11 @@ async fn somebody_sets_it_up_by_the_words_on_the_pages(site: &Site) {
     ann.follow("Set up two-step sign-in").await;
     ann.see("Off").see("You need an authenticator app");
     ann.follow("Set up two-step sign-in").await;
-    ann.see("Scan this QR code").see("Type the key instead");
+    ann.see("Scan this QR code").see("Use the key instead");
     assert!(ann.page().body.contains("<svg class=\"qr\""), "drawn here");
     let app = Authenticator::of_page(&ann);
     ann.fill("6-digit code", "12 34 5").press("Add the app").await;
-    assert_eq!(ann.status(422).problem("6-digit code"), "Enter the 6 digits that your app shows.");
+    assert_eq!(ann.status(422).problem("6-digit code"), "Enter the 6 digits your app shows.");
     assert_eq!(Authenticator::of_page(&ann).key, app.key, "what was scanned stays");
     ann.fill("6-digit code", &app.code(site)).fill("Name", "My phone").press("Add the app").await;
     ann.status(200).see("Save your recovery codes");
@@ -166,7 +173,7 @@ async fn an_owner_whose_thief_turned_it_on_gets_the_account_back_after_the_wait(
     thief.sign_in("annalee", PASSWORD).await;
     thief.status(422);
     ann.sign_in("annalee", NEW_PASSWORD).await;
-    ann.see("Enter your code").see("the password alone will be enough");
+    ann.see("Enter your code").see("The password will be enough to sign in");
     site.wait(hours(72)).await;
     ann.sign_in("annalee", NEW_PASSWORD).await;
     ann.status(200).see("Set up two-step sign-in");
@@ -192,7 +199,7 @@ async fn recovery_under_way_is_shown_and_stopped_inside(site: &Site) {
     let mut thief = ann.at_second_step(site, "annalee").await;
     thief.post("/auth/two-factor/lost/", &[]).await;
     ann.visitor.visit("/user-profile/").await;
-    ann.visitor.see("Someone asked to turn off two-step sign-in for your account");
+    ann.visitor.see("Someone asked us to turn off two-step sign-in");
     ann.visitor.visit("/user-profile/two-factor/").await;
     ann.visitor.press("Keep two-step sign-in").await;
     ann.visitor.see("Two-step sign-in stays on.");
@@ -200,6 +207,140 @@ async fn recovery_under_way_is_shown_and_stopped_inside(site: &Site) {
     let mut browser = site.visitor();
     browser.sign_in("annalee", PASSWORD).await;
     browser.see("Enter your code");
+}
+
+/// Whoever takes an account back is told where the owner reads it, and nobody else can stop the wait.
+async fn a_thief_who_moved_the_address_cannot_keep_the_second_step(site: &Site) {
+    site.member("annalee").await;
+    let mut thief = site.visitor();
+    thief.sign_in("annalee", PASSWORD).await;
+    let alarm = site.mail.alarm_to(MINE).await;
+    let mut thief = Enrolled::with(site, "annalee", thief).await.visitor;
+    super::change_email(site, &mut thief, PASSWORD, "thief@example.org").await;
+    let mut ann = site.visitor();
+    ann.visit(&alarm.link("/auth/secure-account/")).await;
+    ann.see("turn off two-step sign-in, which was turned on since then");
+    ann.press("This wasn't me").await;
+    ann.fill("New password", NEW_PASSWORD).fill("Repeat the new password", NEW_PASSWORD);
+    ann.press("Change password").await;
+    site.wait(minutes(1)).await;
+    let keeps = |address: &str| {
+        let mails = site.mail.all_to(address).into_iter();
+        mails.filter(|mail| mail.text.contains("/auth/keep-two-factor/")).count()
+    };
+    assert_eq!((keeps(MINE), keeps("thief@example.org")), (1, 0));
+    site.wait(hours(72)).await;
+    ann.sign_in("annalee", NEW_PASSWORD).await;
+    assert!(ann.is_signed_in().await);
+}
+
+async fn taking_an_account_back_leaves_its_owner_the_app_they_had(site: &Site) {
+    let ann = Enrolled::new(site, "annalee").await;
+    site.wait(hours(80)).await;
+    let mut thief = ann.sign_in(site, "annalee").await;
+    let alarm = site.mail.alarm_to(MINE).await;
+    thief.visit("/user-profile/two-factor/authenticators/new/").await;
+    let thiefs = Authenticator::of_page(&thief);
+    thief.fill("6-digit code", &thiefs.code(site)).press("Add the app").await;
+    let mut owner = site.visitor();
+    owner.visit(&alarm.link("/auth/secure-account/")).await;
+    owner.press("This wasn't me").await;
+    owner.fill("New password", NEW_PASSWORD).fill("Repeat the new password", NEW_PASSWORD);
+    owner.press("Change password").await;
+    site.wait(seconds(30)).await;
+    let mut browser = site.visitor();
+    browser.sign_in("annalee", NEW_PASSWORD).await;
+    browser.fill("Code", &thiefs.code(site)).press("Sign in").await;
+    browser.status(422);
+    browser.fill("Code", &ann.app.code(site)).press("Sign in").await;
+    browser.status(200).see("@annalee");
+}
+
+async fn devices_made_known_before_it_was_turned_on_have_no_guesses_of_their_own(site: &Site) {
+    let ann = site.member("annalee").await;
+    let mut thiefs = Vec::new();
+    for _ in 0..3 {
+        let mut thief = site.visitor();
+        thief.sign_in("annalee", PASSWORD).await;
+        thiefs.push(thief);
+    }
+    let ann = Enrolled::with(site, "annalee", ann).await;
+    let mut refused = 0;
+    for number in 0..6 {
+        let thief = &mut thiefs[number % 3];
+        thief.sign_in("annalee", PASSWORD).await;
+        for _ in 0..4 {
+            refused += u32::from(thief.post("/auth/two-factor/", &[("code", "000000")]).await.status == 429);
+        }
+    }
+    assert!(refused >= 12, "ten for all of them: {refused}");
+    // And the owner hears of it, though no sign-in saw five.
+    site.wait(minutes(1)).await;
+    let mails = site.mail.all_to(MINE);
+    assert!(mails.iter().any(|mail| mail.subject == "Someone may know your password"));
+    drop(ann);
+}
+
+async fn a_page_with_a_key_may_stay_open_while_an_app_is_installed(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/two-factor/authenticators/new/").await;
+    let app = Authenticator::of_page(&ann);
+    site.wait(minutes(40)).await;
+    ann.fill("6-digit code", &app.code(site)).press("Add the app").await;
+    ann.status(200).see("Two-step sign-in is on.").see("Save your recovery codes");
+}
+
+async fn email_and_deletion_take_a_code_too(site: &Site) {
+    let ann = Enrolled::new(site, "annalee").await;
+    let mut phone = ann.at_second_step(site, "annalee").await;
+    phone.fill("Code", &ann.app.code(site)).tick("Trust this device").press("Sign in").await;
+    phone.visit("/user-profile/").await;
+    phone.press("Sign out").await;
+    phone.sign_in("annalee", PASSWORD).await;
+    let fields = [("email", "other@example.org"), ("username", "annalee"), ("current_password", PASSWORD)];
+    for path in ["/user-profile/change-email/", "/user-profile/delete/"] {
+        phone.post(path, &fields).await;
+        assert!(phone.status(422).problem("Code").starts_with("Enter the 6 digits"), "{path}");
+    }
+    let new =
+        [("current_password", PASSWORD), ("password", NEW_PASSWORD), ("confirm_password", NEW_PASSWORD)];
+    phone.post("/user-profile/update-password/", &new).await;
+    assert!(phone.status(422).problem("Code").starts_with("Enter the 6 digits"));
+    site.wait(seconds(30)).await;
+    phone.visit("/user-profile/change-email/").await;
+    phone.fill("New email address", "other@example.org").fill("Current password", PASSWORD);
+    phone.fill("Code", &ann.app.code(site)).press("Send the code").await;
+    phone.status(200).see("We've sent a code");
+}
+
+async fn whoever_is_signed_in_and_lost_everything_waits_too(site: &Site) {
+    let mut ann = Enrolled::new(site, "annalee").await.visitor;
+    site.wait(minutes(11)).await;
+    ann.visit("/user-profile/two-factor/").await;
+    ann.press("Turn off two-step sign-in").await;
+    ann.follow("Can't get a code?").await;
+    ann.press("Turn it off in 3 days").await;
+    ann.see("You can sign in with just your password from");
+    site.wait(hours(72)).await;
+    ann.sign_in("annalee", PASSWORD).await;
+    ann.status(200).see("Set up two-step sign-in");
+}
+
+async fn its_person_is_told_of_every_change(site: &Site) {
+    let mut ann = Enrolled::new(site, "annalee").await.visitor;
+    let subject = async || site.mail_to(MINE).await.subject;
+    ann.visit("/user-profile/two-factor/authenticators/new/").await;
+    let app = Authenticator::of_page(&ann);
+    ann.fill("6-digit code", &app.code(site)).fill("Name", "Tablet").press("Add the app").await;
+    assert_eq!(subject().await, "New authenticator app");
+    ann.press("Remove – Tablet").await;
+    assert_eq!(subject().await, "Two-step sign-in has been changed");
+    ann.visit("/user-profile/two-factor/recovery-codes/").await;
+    ann.press("Make new recovery codes").await;
+    assert_eq!(subject().await, "Two-step sign-in has been changed");
+    ann.visit("/user-profile/two-factor/").await;
+    ann.press("Turn off two-step sign-in").await;
+    assert_eq!(subject().await, "Two-step sign-in is off");
 }
 
 /// A site that asks staff and superusers for a second step from that day on.

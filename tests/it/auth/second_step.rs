@@ -1,6 +1,7 @@
 //! The second step of signing in: a stolen password is not a stolen account, and a lost phone is not a lost one.
 
 use latchkey::identity::Role;
+use secrecy::ExposeSecret as _;
 
 use crate::harness::{
     Authenticator, Enrolled, OTHER_PASSWORD, PASSWORD, Site, Visitor, World, at_once, codes_on, hours,
@@ -24,6 +25,9 @@ stories! {
     whoever_lost_everything_waits_and_then_signs_in,
     a_thief_with_password_and_mailbox_waits_in_vain,
     what_somebody_wanted_is_there_after_the_code,
+    an_app_at_hand_stops_what_a_thief_began,
+    a_wait_that_nobody_came_back_from_is_over,
+    keys_of_an_older_secret_still_work,
 }
 
 const MINE: &str = "annalee@example.org";
@@ -69,7 +73,7 @@ async fn a_clock_that_is_off_by_half_a_minute_is_no_hindrance(site: &Site) {
     for off in [-90, -60, 60, 90] {
         let mut browser = ann.at_second_step(site, "annalee").await;
         browser.fill("Code", &ann.app.code_off_by(site, off)).press("Sign in").await;
-        assert!(browser.status(422).problem("Code").contains("your phone's clock may be wrong"), "{off}");
+        assert!(browser.status(422).problem("Code").contains("check your phone's clock"), "{off}");
     }
     for off in [-30, 0, 30] {
         site.wait(minutes(2)).await;
@@ -97,7 +101,12 @@ async fn a_recovery_code_works_once_and_its_person_is_told(site: &Site) {
         let mail = site.mail_to(MINE).await;
         assert_eq!(mail.subject, "A recovery code was used");
         let left = 9 - used;
-        assert_eq!(mail.text.contains("Make new recovery codes"), left <= 3, "{left} left: {}", mail.text);
+        assert_eq!(
+            mail.text.contains("/user-profile/two-factor/recovery-codes/"),
+            left <= 3,
+            "{left} left: {}",
+            mail.text
+        );
         let mut again = ann.at_second_step(site, "annalee").await;
         again.fill("Code", code).press("Sign in").await;
         assert!(again.status(422).problem("Code").starts_with("That code isn't right"));
@@ -123,11 +132,11 @@ async fn five_wrong_codes_end_a_sign_in_and_alarm_the_owner(site: &Site) {
         assert!(thief.problem("Code").contains(&format!("You have {left} ")), "{}", thief.page());
     }
     thief.fill("Code", "000000").press("Sign in").await;
-    thief.see("Too many wrong codes. Sign in again");
+    thief.see("You entered too many wrong codes");
     thief.visit("/auth/two-factor/").await;
     assert_eq!(thief.path(), "/auth/sign-in/user/");
     let alarm = site.mail_to(MINE).await;
-    assert!(alarm.text.contains("entered your correct password"), "{}", alarm.text);
+    assert!(alarm.text.contains("entered your password"), "{}", alarm.text);
 }
 
 async fn whoever_knows_the_password_can_lock_nobody_out(site: &Site) {
@@ -221,9 +230,17 @@ async fn a_trusted_device_is_asked_for_no_code_until_it_is_trusted_no_more(site:
     phone.visit("/user-profile/two-factor/").await;
     phone.see("Trusted devices");
     phone.press("Stop trusting – Unknown browser").await;
-    phone.see("will be asked for a code");
+    phone.see("ask for a code next time");
     sign_in_again(&mut phone).await;
     phone.see("Enter your code");
+    // So does signing that device out from another one.
+    phone.fill("Code", &ann.app.code_off_by(site, 30)).tick("Trust this device").press("Sign in").await;
+    let mut desk = ann.at_second_step(site, "annalee").await;
+    desk.fill("Code", &ann.recovery_codes[0]).press("Sign in").await;
+    desk.post("/user-profile/sessions/end-others/", &[]).await;
+    phone.sign_in("annalee", PASSWORD).await;
+    phone.see("Enter your code");
+    site.wait(minutes(2)).await;
     // Thirty days, and a new password, end it as well.
     phone.fill("Code", &ann.app.code_off_by(site, 30)).tick("Trust this device").press("Sign in").await;
     site.wait(hours(30 * 24)).await;
@@ -336,10 +353,10 @@ async fn thousands_of_guesses_at_once_are_five(site: &Site) {
 }
 
 async fn lose_everything(visitor: &mut Visitor) {
-    visitor.follow("Lost your phone and your recovery codes?").await;
-    visitor.see("Use one of your recovery codes");
-    visitor.press("Turn off two-step sign-in after 3 days").await;
-    visitor.status(200).see("You can sign in with your password alone from");
+    visitor.follow("Can't get a code?").await;
+    visitor.see("If you saved your recovery codes");
+    visitor.press("Turn it off in 3 days").await;
+    visitor.status(200).see("You can sign in with just your password from");
 }
 
 async fn whoever_lost_everything_waits_and_then_signs_in(site: &Site) {
@@ -347,11 +364,11 @@ async fn whoever_lost_everything_waits_and_then_signs_in(site: &Site) {
     let mut browser = ann.at_second_step(site, "annalee").await;
     lose_everything(&mut browser).await;
     let mail = site.mail_to(MINE).await;
-    assert_eq!(mail.subject, "Did you lose your second step?");
+    assert_eq!(mail.subject, "Did you ask to turn off two-step sign-in?");
     // Asking again changes nothing, and mails nobody.
     site.wait(hours(71)).await;
     let mut browser = ann.at_second_step(site, "annalee").await;
-    browser.see("From this time on, the password alone will be enough");
+    browser.see("The password will be enough to sign in");
     browser.post("/auth/two-factor/lost/", &[]).await;
     site.wait(hours(1)).await;
     let mut browser = site.visitor();
@@ -421,6 +438,47 @@ async fn what_somebody_wanted_is_there_after_the_code(site: &Site) {
     site.wait(seconds(30)).await;
     browser.fill("Code", &ann.app.code(site)).press("Sign in").await;
     assert_eq!(browser.written("Name"), "Ann Lee");
+}
+
+async fn an_app_at_hand_stops_what_a_thief_began(site: &Site) {
+    let ann = Enrolled::new(site, "annalee").await;
+    let mut thief = ann.at_second_step(site, "annalee").await;
+    thief.post("/auth/two-factor/lost/", &[]).await;
+    ann.sign_in(site, "annalee").await.see("@annalee");
+    site.wait(hours(80)).await;
+    thief.sign_in("annalee", PASSWORD).await;
+    thief.see("Enter your code");
+}
+
+async fn a_wait_that_nobody_came_back_from_is_over(site: &Site) {
+    let ann = Enrolled::new(site, "annalee").await;
+    let mut thief = ann.at_second_step(site, "annalee").await;
+    thief.post("/auth/two-factor/lost/", &[]).await;
+    site.wait(hours(72 + 7 * 24)).await;
+    let mut thief = ann.at_second_step(site, "annalee").await;
+    assert!(!thief.page().sees("The password will be enough"));
+    // It can begin again, and is mailed again.
+    thief.post("/auth/two-factor/lost/", &[]).await;
+    thief.see("We've emailed you.");
+}
+
+async fn keys_of_an_older_secret_still_work(site: &Site) {
+    let ann = Enrolled::new(site, "annalee").await;
+    let mut settings = std::collections::HashMap::new();
+    let database = site.app.config.database.place.expose_secret().to_owned();
+    let url = if database.contains("://") { database } else { format!("sqlite://{database}") };
+    settings.insert("DATABASE_URL", url);
+    settings.insert("SECRET_KEY", format!("{},{}", "n".repeat(64), "k".repeat(64)));
+    let rotated = Site::start(settings).await;
+    rotated.wait(minutes(2)).await;
+    let code = ann.app.code(&rotated);
+    for code in [code.as_str(), ann.recovery_codes[0].as_str()] {
+        let mut browser = rotated.visitor();
+        browser.sign_in("annalee", PASSWORD).await;
+        browser.fill("Code", code).press("Sign in").await;
+        browser.status(200).see("@annalee");
+    }
+    rotated.stop().await;
 }
 
 #[test]

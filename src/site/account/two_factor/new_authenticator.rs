@@ -8,13 +8,15 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::qr::QrCode;
-use super::{ADDED, recovery_codes};
+use super::{ADDED, TURNED_ON, recovery_codes};
 use crate::accounts::two_factor::{self, Enrolled, MAX_AUTHENTICATORS, NewAuthenticator};
 use crate::app::App;
-use crate::identity::{AppEntry, AuthenticatorKey, Id, Message, Moment, Otp, t, visible_line};
+use crate::identity::{AppEntry, AuthenticatorKey, Message, Moment, Otp, t, visible_line};
 use crate::paths::account::{NEW_AUTHENTICATOR, TWO_FACTOR};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
+use crate::records::users::User;
+use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
@@ -64,8 +66,9 @@ async fn submit(
     browser: SignInRequest,
     Form(form): Form<NewAuthenticatorForm>,
 ) -> Result<Answer, HttpError> {
-    by.require_recent_password(NEW_AUTHENTICATOR.path())?;
+    // Whoever has a key proved who they are in order to see it, in this very session.
     let Some(key) = open(&app, &by, &form.key) else {
+        by.require_recent_password(NEW_AUTHENTICATOR.path())?;
         let problem = t("This page was open for too long. Scan the new QR code and enter a new code.");
         let problems = Problems::one("code", problem);
         return Ok(page::form_again(page(&app, &by, &AuthenticatorKey::random(), form, problems)));
@@ -75,9 +78,15 @@ async fn submit(
             browser.point_to(&session, by.now)?;
             app.wakeup.wake();
             Ok(match enrolled {
-                Enrolled::First(codes) => recovery_codes::lead_to_page(&app, by.user(), &codes),
-                Enrolled::Another => page::see_other(TWO_FACTOR.path()).saying(ADDED.post()),
-                Enrolled::TooMany => page::see_other(TWO_FACTOR.path()),
+                Enrolled::First { codes, device_epoch } => {
+                    let user = User { device_epoch, ..by.user().clone() };
+                    recovery_codes::lead_to_page(&app, &user, &codes)
+                        .saying(TURNED_ON.post())
+                        .with_cookie(device_cookie::remember(&app, &browser.req, &user))
+                }
+                Enrolled::Another | Enrolled::TooMany | Enrolled::Known => {
+                    page::see_other(TWO_FACTOR.path()).saying(ADDED.post())
+                }
             })
         }
         Err(error) => Ok(page::form_again(page(&app, &by, &key, form, error.problems()?))),
@@ -101,9 +110,15 @@ async fn add(
             let user = by.still_may(conn)?;
             let session = &by.viewer.session.life.id;
             let enrolled = two_factor::enrol(conn, &user, &new, session, &keys, &by.source(), by.now)?;
-            if let Enrolled::TooMany = enrolled {
-                let message = t("You have {most} authenticator apps. Remove one before you add another.");
-                return Err(FormError::at("code", message.with("most", MAX_AUTHENTICATORS)));
+            match enrolled {
+                Enrolled::TooMany => {
+                    let message = t("You have {most} authenticator apps. Remove one before you add another.");
+                    return Err(FormError::at("code", message.with("most", MAX_AUTHENTICATORS)));
+                }
+                Enrolled::Known => {
+                    return Err(FormError::at("code", t("You've already added this app.")));
+                }
+                Enrolled::First { .. } | Enrolled::Another => {}
             }
             let kind = Kind::AuthenticatorAdded;
             events::note(conn, kind, Some(&user.id), &by.source(), &new.name, by.now)?;
@@ -122,12 +137,12 @@ fn parse_name(typed: &str) -> Result<String, Message> {
 
 /// Finds the step of a code. Its person holds the key: they may be told how a wrong one is wrong.
 fn step_of(key: &AuthenticatorKey, typed: &str, now: Moment) -> Result<i64, Message> {
-    let code = Otp::parse(typed).map_err(|_| t("Enter the 6 digits that your app shows."))?;
+    let code = Otp::parse(typed).map_err(|_| t("Enter the 6 digits your app shows."))?;
     key.step_of(&code, now).ok_or_else(|| {
         if key.is_of_another_time(&code, now) {
-            t("Your phone's clock may be wrong: that code is from another time. Set the phone's time automatically, then enter the code that the app shows now.").into()
+            t("Your phone's clock may be wrong. Set its time to automatic, then enter the code the app shows now.").into()
         } else {
-            t("That code isn't right. Check that you scanned the QR code on this page, then enter the code that the app shows now.").into()
+            t("That code isn't right. Check that you scanned the QR code on this page, then enter the code the app shows now.").into()
         }
     })
 }
@@ -153,15 +168,16 @@ fn page(
 
 fn seal(app: &App, by: &By, key: &AuthenticatorKey) -> String {
     let until = by.now.plus(LIFETIME).micros();
-    app.keys.carried.seal(&format!("authenticator {} {until} {}", by.user().id.as_str(), key.expose()))
+    let session = by.viewer.session.life.mark();
+    app.keys.carried.seal(&format!("authenticator {until} {} {session}", key.expose()))
 }
 
-/// Opens the key of a page that was drawn for this person within the hour.
+/// Opens the key of a page that was drawn in this session within the hour.
 fn open(app: &App, by: &By, sealed: &str) -> Option<AuthenticatorKey> {
     let text = app.keys.open_carried(sealed)?;
-    let mut words = text.strip_prefix("authenticator ")?.split(' ');
-    let user = words.next().and_then(Id::parse)?;
-    let until = Moment::from_micros(words.next()?.parse().ok()?)?;
-    let key = AuthenticatorKey::parse(words.next()?)?;
-    (user == by.user().id && by.now < until).then_some(key)
+    let (until, rest) = text.strip_prefix("authenticator ")?.split_once(' ')?;
+    let (key, session) = rest.split_once(' ')?;
+    let until = Moment::from_micros(until.parse().ok()?)?;
+    let is_fresh = by.now < until && session == by.viewer.session.life.mark();
+    AuthenticatorKey::parse(key).filter(|_| is_fresh)
 }

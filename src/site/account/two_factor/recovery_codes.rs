@@ -9,9 +9,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
+use super::TURNED_ON;
 use crate::accounts::two_factor;
 use crate::app::App;
-use crate::identity::{RecoveryCode, Username};
+use crate::identity::{RecoveryCode, Username, Zone, t};
+use crate::mail::TwoFactorChange;
 use crate::paths::account::{RECOVERY_CODES, RECOVERY_CODES_FILE, TWO_FACTOR};
 use crate::records::events::{self, Kind};
 use crate::records::two_factor::recovery_codes;
@@ -19,6 +21,7 @@ use crate::records::users::User;
 use crate::web::cookies;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError};
+use crate::web::language_of;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
 use crate::web::view::filters;
@@ -67,7 +70,8 @@ async fn show(app: Data<App>, by: By, req: HttpRequest) -> Result<Answer, HttpEr
         cookies::forget_later(&req, cookies::RECOVERY_CODES);
     }
     let sealed = app.keys.carried.seal(&format!("recovery-codes {} {}", user.id.as_str(), codes.join(" ")));
-    Ok(page::ok(RecoveryCodesPage { username: user.username.clone(), codes, sealed, left }))
+    Ok(page::ok(RecoveryCodesPage { username: user.username.clone(), codes, sealed, left })
+        .showing(&[&TURNED_ON]))
 }
 
 /// Reads those that have just been made for somebody.
@@ -100,10 +104,13 @@ pub(super) async fn renew(app: &Data<App>, by: By) -> Result<Answer, HttpError> 
         .write(move |conn| {
             let user = doer.still_may(conn)?;
             let codes = two_factor::renew_recovery_codes(conn, &user, &keys, doer.now)?;
+            let change = TwoFactorChange::CodesMade;
+            two_factor::notify_of_change(conn, &user, change, &keys.outbox, doer.now)?;
             events::note(conn, Kind::RecoveryCodesMade, Some(&user.id), &doer.source(), "", doer.now)?;
             Ok::<_, FormError>(codes)
         })
         .await?;
+    app.wakeup.wake();
     Ok(lead_to_page(app, by.user(), &codes))
 }
 
@@ -114,13 +121,22 @@ struct FileForm {
 }
 
 /// Gives those on the page as a text file.
-async fn download(app: Data<App>, by: By, Form(form): Form<FileForm>) -> Result<Answer, HttpError> {
+async fn download(
+    app: Data<App>,
+    by: By,
+    req: HttpRequest,
+    Form(form): Form<FileForm>,
+) -> Result<Answer, HttpError> {
     let text = app.keys.open_carried(&form.codes).ok_or(HttpError::BadRequest)?;
     let text = text.strip_prefix("recovery-codes ").ok_or(HttpError::BadRequest)?;
     let codes = codes_of(text, by.user()).ok_or(HttpError::BadRequest)?;
     let site = &app.config.brand.name;
     let username = &by.user().username;
-    let text = format!("{site}\r\n{username}\r\n\r\n{}\r\n", codes.join("\r\n"));
+    let what = t("Recovery codes for {name} at {site}. You can use each code once.")
+        .with("name", username.as_str())
+        .with("site", site.as_str());
+    let what = language_of(&req).say(&what, &Zone::utc());
+    let text = format!("{what}\r\n\r\n{}\r\n", codes.join("\r\n"));
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"recovery-codes.txt\""))
