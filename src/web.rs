@@ -18,6 +18,7 @@ pub mod passage;
 pub mod preferences;
 pub mod routes;
 pub mod session;
+pub mod sign_in_request;
 pub mod signed_in;
 pub mod view;
 pub mod viewer;

@@ -7,7 +7,7 @@ use diesel::QueryResult;
 use super::email::free_email;
 use super::owner::queue_alarm;
 use super::passwords;
-use super::two_factor::{self, RecoveryRules};
+use super::two_factor::{self, WaitRules};
 use crate::db::Connection;
 use crate::identity::{Email, LinkPurpose, Moment, PasswordHash};
 use crate::keys::SealKey;
@@ -76,7 +76,7 @@ pub fn secure(
     user: &User,
     owner: &Email,
     since: Moment,
-    rules: RecoveryRules,
+    rules: WaitRules,
     now: Moment,
 ) -> QueryResult<bool> {
     if !free_email(conn, owner, Some(&user.id))? {

@@ -148,11 +148,10 @@ impl Kept {
     pub fn span(self, config: &Config) -> Option<Duration> {
         match self {
             Self::Account | Self::Authenticators | Self::RecoveryCodes => None,
-            Self::SecondSteps | Self::TrustedDevices => Some(DAY),
             Self::SignUps | Self::Codes => Some(UNVERIFIED_LIFETIME),
             Self::Links => Some(72 * HOUR),
             Self::Sessions | Self::AppSessions | Self::Mails => Some(30 * DAY),
-            Self::MailBudgets => Some(DAY),
+            Self::SecondSteps | Self::TrustedDevices | Self::MailBudgets => Some(DAY),
             Self::Events => Some(config.events_kept),
         }
     }

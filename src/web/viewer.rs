@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_session::{Session as CookieSession, SessionExt};
+use actix_session::SessionExt;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
@@ -27,7 +27,7 @@ use crate::paths::account::{LEAVE, PROFILE, TWO_FACTOR};
 use crate::paths::admin::ADMIN;
 use crate::paths::auth::CONFIRM;
 use crate::records::events::Source;
-use crate::records::sessions::{self, Device, Life, Rotation, Session, SignedInBy};
+use crate::records::sessions::{self, Life, Rotation, Session};
 use crate::records::users::{self, Head, User};
 
 /// Somebody signed in, confirmed, not blocked and not about to leave.
@@ -361,45 +361,5 @@ impl By {
 
     fn signed_out(&self) -> Redirect {
         Redirect::SignInNeeded(Next::default(), self.user().role)
-    }
-}
-
-/// What a handler needs to know of a request in order to sign somebody in.
-pub struct SignInRequest {
-    pub req: HttpRequest,
-    /// What its cookie says.
-    pub cookie_session: CookieSession,
-    pub client: Client,
-}
-
-impl SignInRequest {
-    /// Points the browser to a session.
-    ///
-    /// # Errors
-    /// When the pointer cannot be written, which would be a mistake of ours.
-    pub fn point_to(&self, session: &Session, now: Moment) -> Result<(), HttpError> {
-        session::point_to(&self.req, &self.cookie_session, session, now)
-    }
-
-    /// Describes it for the row of a session. What the browser was before ends with it: a browser that becomes somebody else
-    /// leaves nothing alive behind.
-    pub fn device(&self, signed_in_by: SignedInBy) -> Device {
-        let leaves = match session::pointer(&self.cookie_session) {
-            Pointer::To(id, _) => Some(id),
-            Pointer::Nobody | Pointer::Away => None,
-        };
-        Device { agent: self.client.agent.clone(), ip: self.client.ip, signed_in_by, leaves }
-    }
-}
-
-impl FromRequest for SignInRequest {
-    type Error = HttpError;
-    type Future = std::future::Ready<Result<Self, HttpError>>;
-
-    fn from_request(req: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
-        let client = Client::from_request(req, payload).into_inner();
-        let browser =
-            client.map(|client| Self { req: req.clone(), cookie_session: req.get_session(), client });
-        std::future::ready(browser)
     }
 }

@@ -144,6 +144,26 @@ const STATES: &[State] = &[
     (Who::Superuser, "/admin/events/", &[("Account", "nobody.here")], "Apply filters"),
 ];
 
+/// Pages of one's own account.
+const OWN: &[&str] = &[
+    "/user-profile/",
+    "/user-profile/update/",
+    "/user-profile/change-email/",
+    "/user-profile/change-picture/",
+    "/user-profile/update-password/",
+    "/user-profile/sessions/",
+    "/user-profile/applications/",
+    "/user-profile/activity/",
+    "/user-profile/secure-account/",
+    "/user-profile/download/",
+    "/user-profile/delete/",
+    "/user-profile/two-factor/",
+    "/user-profile/two-factor/authenticators/new/",
+    "/auth/confirm-password/",
+    "/admin/",
+    "/auth/sign-out/?to=https://wiki.example.org/",
+];
+
 /// To the wiki: strangers sign in first, and it is not for superusers.
 const WAY_IN: &str =
     "/auth/enter/?to=https%3A//wiki.example.org/&state=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -155,6 +175,14 @@ async fn leave(site: &Site) -> String {
     leaver.fill("To confirm, enter your username", "leaver").fill("Current password", PASSWORD);
     leaver.press("Delete my account").await;
     site.mail_to("leaver@example.org").await.link("/auth/keep-account/")
+}
+
+/// Somebody with two-step sign-in, and a device that they trust.
+async fn enrol(site: &Site) -> Enrolled {
+    let gina = Enrolled::new(site, "ginagrey").await;
+    let mut phone = gina.at_second_step(site, "ginagrey").await;
+    phone.fill("Code", &gina.recovery_codes[0]).tick("Trust this device").press("Sign in").await;
+    gina
 }
 
 /// A site on which there is something to see: long names and addresses, other scripts, everything that waits or failed.
@@ -182,9 +210,7 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Enrolled, Vec<Scene>) {
     stranger.fill("Username or email address", "annalee").press("Send the link").await;
     let reset = site.mail_to("annalee@example.org").await.link("/auth/reset-password/");
     let keep = leave(site).await;
-    let gina = Enrolled::new(site, "ginagrey").await;
-    let mut phone = gina.at_second_step(site, "ginagrey").await;
-    phone.fill("Code", &gina.recovery_codes[0]).tick("Trust this device").press("Sign in").await;
+    let gina = enrol(site).await;
     site.visitor().sign_in("annalee", PASSWORD).await;
     let secure = site.mail.alarm_to("annalee@example.org").await.link("/auth/secure-account/");
     AtApplication::new(site, "wiki.example.org").open(&mut ann, "/").await;
@@ -209,24 +235,6 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Enrolled, Vec<Scene>) {
         "/auth/sign-out/?to=https://wiki.example.org/",
         // As it stands on the host of an application.
         "/forward-auth",
-    ];
-    let own = [
-        "/user-profile/",
-        "/user-profile/update/",
-        "/user-profile/change-email/",
-        "/user-profile/change-picture/",
-        "/user-profile/update-password/",
-        "/user-profile/sessions/",
-        "/user-profile/applications/",
-        "/user-profile/activity/",
-        "/user-profile/secure-account/",
-        "/user-profile/download/",
-        "/user-profile/delete/",
-        "/user-profile/two-factor/",
-        "/user-profile/two-factor/authenticators/new/",
-        "/auth/confirm-password/",
-        "/admin/",
-        "/auth/sign-out/?to=https://wiki.example.org/",
     ];
     let [block, sessions, messages, audit] =
         ["delete/", "?tab=sessions", "?tab=messages", "?tab=events"].map(|part| format!("{person}{part}"));
@@ -257,7 +265,7 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Enrolled, Vec<Scene>) {
     let states =
         STATES.iter().map(|(who, path, fill, press)| Scene { who: *who, path: known(path), fill, press });
     let mut scenes = pages(Who::Stranger, &open_to_all);
-    scenes.extend(pages(Who::Person, &own));
+    scenes.extend(pages(Who::Person, OWN));
     scenes.extend(pages(Who::Superuser, &admin));
     scenes.extend(pages(Who::Halfway, &["/auth/two-factor/", "/auth/two-factor/lost/"]));
     scenes.extend(pages(

@@ -70,7 +70,7 @@ impl Write for RecoveryCodeUsed {
         let content = if self.are_few {
             content
                 .say(t("Make new codes so that you can still sign in if you lose your phone:"))
-                .say(Message::verbatim(&writer.url(RECOVERY_CODES.path())))
+                .say(Message::verbatim(writer.url(RECOVERY_CODES.path())))
         } else {
             content
         };
@@ -153,7 +153,7 @@ impl Write for TwoFactorOff {
             .say(t(
                 "You now only need your password to sign in. You can set up two-step sign-in again at any time:",
             ))
-            .say(Message::verbatim(&writer.url(TWO_FACTOR.path())));
+            .say(Message::verbatim(writer.url(TWO_FACTOR.path())));
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
 }

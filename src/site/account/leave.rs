@@ -24,8 +24,9 @@ use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{By, Remaining, SignInRequest};
+use crate::web::viewer::{By, Remaining};
 
 /// On the sign-in page.
 pub const LEAVES: Notice = Notice::counted(

@@ -19,8 +19,9 @@ use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{By, SignInRequest, Viewer};
+use crate::web::viewer::{By, Viewer};
 
 /// On the profile page.
 pub const CHANGED: Notice = Notice::new(

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::accounts::owner::owner_of;
 use crate::accounts::passwords::{LinkRules, queue_link};
 use crate::accounts::securing::secure;
-use crate::accounts::two_factor::RecoveryRules;
+use crate::accounts::two_factor::WaitRules;
 use crate::app::App;
 use crate::identity::{Email, t};
 use crate::mail::AccountSecured;
@@ -24,8 +24,9 @@ use crate::web::forms::{Form, FormError};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{By, Remaining, SignInRequest};
+use crate::web::viewer::{By, Remaining};
 
 /// On the page where links are requested.
 pub const LINK_SENT: Notice = Notice::new(
@@ -99,7 +100,7 @@ pub async fn submit(
     by.require_recent_password(SECURE_OWN.path())?;
     let keeps_email = !form.keep_email.is_empty();
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
-    let recovery = RecoveryRules::new(&app.config, &app.keys);
+    let recovery = WaitRules::new(&app.config, &app.keys);
     app.db
         .write(move |conn| {
             let user = by.still_may(conn)?;

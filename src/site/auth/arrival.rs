@@ -20,7 +20,7 @@ use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
 use crate::web::page::{self, Answer};
 use crate::web::preferences::Preferences;
-use crate::web::viewer::SignInRequest;
+use crate::web::sign_in_request::SignInRequest;
 
 /// Somebody whose session has begun, and where they wanted to go.
 pub struct Arrival {

@@ -22,8 +22,9 @@ use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{By, Remaining, SignInRequest, Viewer};
+use crate::web::viewer::{By, Remaining, Viewer};
 
 /// On the profile page, where nothing else was on the way.
 pub const CONFIRMED: Notice = Notice::new("confirmed", t("Thanks. You can continue now."));

@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use askama::Template;
 
 use super::second_step::{Found, OVER, find, over};
-use crate::accounts::two_factor::{self, RecoveryRules};
+use crate::accounts::two_factor::{self, WaitRules};
 use crate::app::App;
 use crate::identity::{Id, Message, Moment, t, tn};
 use crate::mail::WhyEnding;
@@ -17,8 +17,9 @@ use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{Remaining, SignInRequest};
+use crate::web::viewer::Remaining;
 
 pub(super) fn routes(pages: &mut Pages) {
     pages.service(routes::form(LOST_FACTOR, show, submit));
@@ -105,7 +106,7 @@ async fn submit(
         Err(elsewhere) => return Ok(elsewhere),
     };
     let source = browser.client.source();
-    let rules = RecoveryRules::new(&app.config, &app.keys);
+    let rules = WaitRules::new(&app.config, &app.keys);
     let now = app.clock.now();
     let is_open = app
         .db

@@ -14,7 +14,8 @@ use crate::web::forms::Form;
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
-use crate::web::viewer::{By, SignInRequest};
+use crate::web::sign_in_request::SignInRequest;
+use crate::web::viewer::By;
 
 /// On the profile page.
 pub const RENEWED: Notice = Notice::new("renewed", t("Your session has been renewed."));

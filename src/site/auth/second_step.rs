@@ -29,8 +29,9 @@ use crate::web::forms::{Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{SignInRequest, Stranger};
+use crate::web::viewer::Stranger;
 use crate::web::{cookies, device_cookie};
 
 /// On the sign-in page.

@@ -10,7 +10,7 @@ use askama::Template;
 use super::links::{dead_link, open_link};
 use crate::accounts::passwords::{LinkRules, queue_link};
 use crate::accounts::securing::secure;
-use crate::accounts::two_factor::RecoveryRules;
+use crate::accounts::two_factor::WaitRules;
 use crate::app::App;
 use crate::identity::{AccountStatus, Email, LinkPurpose, Username, t};
 use crate::mail::AccountSecured;
@@ -117,7 +117,7 @@ pub async fn take_back(
     let source = client.source();
     let now = app.clock.now();
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
-    let recovery = RecoveryRules::new(&app.config, &app.keys);
+    let recovery = WaitRules::new(&app.config, &app.keys);
     let (is_restored, (reset, token)) = app
         .db
         .write(move |conn| {

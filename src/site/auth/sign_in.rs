@@ -44,8 +44,9 @@ use crate::web::gate::SEC_FETCH_SITE;
 use crate::web::page::{self, Answer};
 use crate::web::preferences::Preferences;
 use crate::web::routes::{self, Pages, RoleInPath};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{SignInRequest, Stranger};
+use crate::web::viewer::Stranger;
 use candidates::{Candidates, take_tokens};
 use proof::{Offer, Proof};
 

@@ -21,8 +21,9 @@ use crate::web::forms::{self, Form};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{Known, Remaining, SignInRequest};
+use crate::web::viewer::{Known, Remaining};
 
 /// On the sign-in page.
 pub const SIGNED_OUT: Notice = Notice::new("signed-out", t("You've signed out."));

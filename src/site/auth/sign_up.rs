@@ -32,8 +32,9 @@ use crate::web::flow_cookie;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages, RoleInPath};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{SignInRequest, Stranger};
+use crate::web::viewer::Stranger;
 
 pub(super) fn routes(pages: &mut Pages) {
     pages.service(routes::page(SIGN_UP_ANY, choose_door)).service(routes::form(SIGN_UP, show, submit));

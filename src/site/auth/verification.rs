@@ -35,8 +35,8 @@ use crate::web::forms::{self, Form, FormError, Problems};
 use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::SignInRequest;
 use crate::web::{device_cookie, flow_cookie};
 
 /// On the profile page.

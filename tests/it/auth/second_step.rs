@@ -1,5 +1,7 @@
 //! The second step of signing in: a stolen password is not a stolen account, and a lost phone is not a lost one.
 
+use std::collections::HashMap;
+
 use latchkey::identity::Role;
 use secrecy::ExposeSecret as _;
 
@@ -464,7 +466,7 @@ async fn a_wait_that_nobody_came_back_from_is_over(site: &Site) {
 
 async fn keys_of_an_older_secret_still_work(site: &Site) {
     let ann = Enrolled::new(site, "annalee").await;
-    let mut settings = std::collections::HashMap::new();
+    let mut settings = HashMap::new();
     let database = site.app.config.database.place.expose_secret().to_owned();
     let url = if database.contains("://") { database } else { format!("sqlite://{database}") };
     settings.insert("DATABASE_URL", url);
@@ -514,7 +516,7 @@ fn codes_are_those_of_oathtool() {
     let Some(oathtool) = crate::harness::program("oathtool", "oathtool") else { return };
     let app = Authenticator { key: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP".to_owned() };
     run_alone(async || {
-        let site = Site::start(Default::default()).await;
+        let site = Site::start(HashMap::new()).await;
         for _ in 0..20 {
             let now = site.app.clock.now().micros() / 1_000_000;
             let output = std::process::Command::new(&oathtool)

@@ -21,8 +21,9 @@ use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
-use crate::web::viewer::{By, Enrolling, SignInRequest};
+use crate::web::viewer::{By, Enrolling};
 
 /// How long a page with a key may stay open.
 const LIFETIME: Duration = Duration::from_secs(3600);

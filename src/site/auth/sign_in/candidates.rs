@@ -10,7 +10,7 @@ use crate::limits::{Limit, LimitKey, Tokens, TooMany};
 use crate::records::users::{self, User};
 use crate::records::verifications;
 use crate::web::device_cookie;
-use crate::web::viewer::SignInRequest;
+use crate::web::sign_in_request::SignInRequest;
 
 /// The accounts that may be meant. An address can mean two: its owner, and the newest sign-up that wants it and waits for its
 /// code. Both are tried, always in this order and always both before it is wrong, so that neither answer nor time tells
