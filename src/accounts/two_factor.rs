@@ -5,7 +5,7 @@ mod codes;
 mod ending;
 
 pub use apps::{
-    Enrolled, MAX_AUTHENTICATORS, NewAuthenticator, Removed, enrol, notify_of_change, remove,
+    Enrolled, MAX_AUTHENTICATORS, NewAuthenticator, RECOVERY_CODES, Removed, enrol, notify_of_change, remove,
     renew_recovery_codes,
 };
 pub use codes::{Factor, Tried, note_wrong_code, try_code};

@@ -10,6 +10,7 @@ use crate::identity::{AccountStatus, Email, Moment, Role};
 use crate::pictures::Kept;
 use crate::records::sessions;
 use crate::records::users::directory::{self, Filter, Key, Order};
+use crate::records::users::two_factor::TwoFactor;
 use crate::records::users::{self, User};
 
 /// So many accounts are read at once.
@@ -29,8 +30,8 @@ pub(super) enum Command {
         #[arg(long, value_parser = status)]
         status: Option<AccountStatus>,
         /// on or off: whether signing in takes a second step
-        #[arg(long, value_parser = on_or_off)]
-        two_factor: Option<bool>,
+        #[arg(long, value_parser = two_factor)]
+        two_factor: Option<TwoFactor>,
         /// Print one JSON object per line
         #[arg(long)]
         json: bool,
@@ -93,12 +94,8 @@ fn role(word: &str) -> Result<Role, String> {
     Role::parse(word).ok_or_else(|| "choose user, merchant, staff or superuser".to_owned())
 }
 
-fn on_or_off(word: &str) -> Result<bool, String> {
-    match word {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("choose on or off".to_owned()),
-    }
+fn two_factor(word: &str) -> Result<TwoFactor, String> {
+    TwoFactor::parse(word).ok_or_else(|| "choose on or off".to_owned())
 }
 
 fn status(word: &str) -> Result<AccountStatus, String> {
@@ -139,7 +136,7 @@ struct UserLine {
     phone: String,
     role: &'static str,
     status: &'static str,
-    two_factor: bool,
+    two_factor: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,7 +158,7 @@ impl UserLine {
             phone: user.phone.clone(),
             role: user.role.as_str(),
             status: user.status().as_str(),
-            two_factor: user.two_factor_since.is_some(),
+            two_factor: TwoFactor::of(user).as_str(),
             blocked_reason: user.blocked_reason.clone(),
             leaves: user.leaves_at.map(Moment::iso),
             joined: user.created_at.iso(),
@@ -210,7 +207,7 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
         ("phone", &line.phone),
         ("role", line.role),
         ("status", line.status),
-        ("two-step", if line.two_factor { "on" } else { "off" }),
+        ("two-step", line.two_factor),
         ("blocked", line.blocked_reason.as_deref().unwrap_or_default()),
         ("leaves", line.leaves.as_deref().unwrap_or_default()),
         ("joined", &line.joined),

@@ -63,7 +63,7 @@ limits! {
     SignInPair: "sign-in-pair", "LIMITS_SIGN_IN_PAIR", "1/hour";
     /// Wrong passwords of somebody signed in, for one session.
     Confirm: "confirm", "LIMITS_CONFIRM", "1/minute burst 5";
-    /// Wrong codes of authenticators at one account, under one password: a new password begins anew.
+    /// Wrong codes of authenticators at one account, under one password: a new password starts again.
     Factor: "factor", "LIMITS_FACTOR", "10/hour";
     /// The same on a device that was signed in before: strangers cannot use it up.
     FactorDevice: "factor-device", "LIMITS_FACTOR_DEVICE", "10/hour";

@@ -342,15 +342,15 @@ impl By {
     ///
     /// # Errors
     /// Confirm the password.
-    pub fn require_recent_password(&self, next: &str) -> Result<(), HttpError> {
-        self.require_password_within(RECENT, Next::parse(next))
+    pub fn require_recent_proof(&self, next: &str) -> Result<(), HttpError> {
+        self.require_proof_within(RECENT, Next::parse(next))
     }
 
     /// The same for another span of time.
     ///
     /// # Errors
     /// Confirm the password.
-    pub fn require_password_within(&self, span: Duration, next: Next) -> Result<(), HttpError> {
+    pub fn require_proof_within(&self, span: Duration, next: Next) -> Result<(), HttpError> {
         let takes_code = self.user().takes_code(self.now);
         if self.viewer.session.life.is_proven_within(span, takes_code, self.now) {
             Ok(())

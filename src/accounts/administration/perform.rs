@@ -121,7 +121,7 @@ impl ActContext<'_> {
     }
 
     pub fn reset_two_factor(self, seal: &SealKey) -> Result<Done, ActError> {
-        if self.user.two_factor_since.is_none() {
+        if !self.user.has_two_factor() {
             return Err(not_now(t("This person hasn't set up two-step sign-in.")));
         }
         let why = WhyOff::Staff(self.actor.reason.clone());
@@ -132,7 +132,7 @@ impl ActContext<'_> {
     }
 
     pub fn remind_two_factor(self) -> Result<Done, ActError> {
-        if self.user.two_factor_since.is_some() {
+        if self.user.has_two_factor() {
             return Err(not_now(t("This person has already set up two-step sign-in.")));
         }
         if self.user.status() != AccountStatus::Active {

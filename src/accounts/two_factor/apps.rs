@@ -15,7 +15,7 @@ use crate::records::two_factor::recovery_codes;
 use crate::records::users::{self, User};
 
 /// So many recovery codes are made at a time.
-const RECOVERY_CODES: usize = 10;
+pub const RECOVERY_CODES: usize = 10;
 /// The most authenticators of one account.
 pub const MAX_AUTHENTICATORS: usize = 10;
 
@@ -69,7 +69,7 @@ pub fn enrol(
         last_used_at: Some(now),
     };
     authenticators::insert(conn, &authenticator)?;
-    let is_first = user.two_factor_since.is_none();
+    let is_first = !user.has_two_factor();
     notify_of_app(conn, user, &new.name, is_first, &keys.outbox, source, now)?;
     if !is_first {
         return Ok(Enrolled::Another);

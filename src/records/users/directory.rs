@@ -12,6 +12,7 @@ use diesel::prelude::*;
 
 use super::User;
 use super::inside::{self, Query};
+use super::two_factor::TwoFactor;
 use crate::db::Connection;
 use crate::db::schema::users;
 use crate::identity::{AccountStatus, Id, Moment, Role};
@@ -26,7 +27,7 @@ pub struct Filter {
     /// Of that status, whatever the reason of a block.
     pub status: Option<AccountStatus>,
     /// Only those with, or without, a second step of signing in.
-    pub two_factor: Option<bool>,
+    pub two_factor: Option<TwoFactor>,
     /// Only those with an email address.
     pub has_email: bool,
     /// Signed up then or later.
@@ -261,8 +262,8 @@ fn filtered(filter: &Filter) -> Query<'static> {
         None => query,
     };
     query = match filter.two_factor {
-        Some(true) => query.filter(users::two_factor_since.is_not_null()),
-        Some(false) => query.filter(users::two_factor_since.is_null()),
+        Some(TwoFactor::On) => query.filter(users::two_factor_since.is_not_null()),
+        Some(TwoFactor::Off) => query.filter(users::two_factor_since.is_null()),
         None => query,
     };
     if filter.has_email {

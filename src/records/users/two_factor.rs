@@ -2,9 +2,48 @@
 
 use diesel::prelude::*;
 
+use super::User;
 use crate::db::Connection;
 use crate::db::schema::users;
-use crate::identity::{Id, Moment};
+use crate::identity::{Id, Moment, Sentence, t};
+
+/// Whether signing in takes a second step, as lists are narrowed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwoFactor {
+    On,
+    Off,
+}
+
+impl TwoFactor {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::On, Self::Off];
+
+    /// That of an account.
+    pub fn of(user: &User) -> Self {
+        if user.has_two_factor() { Self::On } else { Self::Off }
+    }
+
+    /// The word in addresses, files and commands.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+
+    /// Reads its word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// What it is called on a page.
+    pub fn name(self) -> Sentence {
+        match self {
+            Self::On => t("On"),
+            Self::Off => t("Off"),
+        }
+    }
+}
 
 /// Sets since when it does; `None`: it does not. Either way nobody waits for its end any more.
 pub fn set(conn: &mut Connection, id: &Id, since: Option<Moment>) -> QueryResult<()> {

@@ -101,7 +101,7 @@ async fn submit_form(
 /// # Errors
 /// Confirm the password, when it was last given more than ten minutes ago.
 pub async fn submit(app: Data<App>, by: By, req: HttpRequest) -> Result<Answer, HttpError> {
-    by.require_recent_password(DOWNLOAD.path())?;
+    by.require_recent_proof(DOWNLOAD.path())?;
     app.limits.take([Limit::Download.of(by.user().id.as_str())]).await?.spend();
     let (doer, source, seal) = (by.clone(), by.source(), app.keys.outbox);
     app.db

@@ -97,7 +97,7 @@ pub async fn submit(
     browser: SignInRequest,
     form: &SecureForm,
 ) -> Result<Answer, HttpError> {
-    by.require_recent_password(SECURE_OWN.path())?;
+    by.require_recent_proof(SECURE_OWN.path())?;
     let keeps_email = !form.keep_email.is_empty();
     let rules = LinkRules { lifetime: app.config.reset_lifetime, seal: app.keys.outbox };
     let recovery = WaitRules::new(&app.config, &app.keys);

@@ -89,7 +89,7 @@ async fn show(app: Data<App>, Enrolling(by): Enrolling) -> Result<Answer, HttpEr
 impl TwoFactorPage {
     fn read(conn: &mut Connection, user: &User, need: Need, now: Moment) -> QueryResult<Self> {
         Ok(Self {
-            is_on: user.two_factor_since.is_some(),
+            is_on: user.has_two_factor(),
             ends_at: user.two_factor_recovery(now),
             need,
             authenticators: authenticators::all_of(conn, &user.id)?,
@@ -168,7 +168,7 @@ async fn perform(app: &Data<App>, by: By, path: &str) -> Result<Answer, HttpErro
 }
 
 async fn perform_removal(app: &Data<App>, by: By, id: Option<Id>) -> Result<Answer, HttpError> {
-    by.require_recent_password(TWO_FACTOR.path())?;
+    by.require_recent_proof(TWO_FACTOR.path())?;
     let Some(id) = id else { return Ok(page::see_other(TWO_FACTOR.path())) };
     let seal = app.keys.outbox;
     let removed = app
@@ -194,7 +194,7 @@ async fn perform_removal(app: &Data<App>, by: By, id: Option<Id>) -> Result<Answ
 }
 
 async fn perform_off(app: &Data<App>, by: By) -> Result<Answer, HttpError> {
-    by.require_recent_password(TWO_FACTOR.path())?;
+    by.require_recent_proof(TWO_FACTOR.path())?;
     if Need::of(app, by.user(), by.now) == Need::Now {
         return Ok(page::see_other(TWO_FACTOR.path()));
     }
@@ -202,7 +202,7 @@ async fn perform_off(app: &Data<App>, by: By) -> Result<Answer, HttpError> {
     app.db
         .write(move |conn| {
             let user = by.still_may(conn)?;
-            if user.two_factor_since.is_some() {
+            if user.has_two_factor() {
                 two_factor::turn_off(conn, &user, WhyOff::Person, &seal, by.now)?;
                 events::note(conn, Kind::TwoFactorOff, Some(&user.id), &by.source(), "", by.now)?;
             }

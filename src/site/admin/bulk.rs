@@ -86,7 +86,7 @@ pub async fn submit(
 ) -> Result<Answer, HttpError> {
     let bulk = Bulk::parse(fields)?;
     // First of all: a password page in between would lose what is typed on the next one.
-    by.require_recent_password(&bulk.query.path())?;
+    by.require_recent_proof(&bulk.query.path())?;
     let selected = bulk.users(&app).await?;
     let many = selected.len();
     let applies = |user: &User| bulk.act.applies_to(user, &by.user().id);

@@ -106,9 +106,7 @@ impl BulkAct {
                 Self::Unblock => user.blocked_at.is_some(),
                 Self::Verify => user.verified_at.is_none(),
                 Self::SendCode => user.status() == AccountStatus::Unverified,
-                Self::RemindTwoFactor => {
-                    user.two_factor_since.is_none() && user.status() == AccountStatus::Active
-                }
+                Self::RemindTwoFactor => !user.has_two_factor() && user.status() == AccountStatus::Active,
                 Self::EndSessions | Self::Delete => true,
             }
     }

@@ -60,7 +60,7 @@ struct Wanted {
 
 async fn show(Superuser(by): Superuser, req: HttpRequest) -> Result<Answer, HttpError> {
     // Before anything is typed: this page hands out power.
-    by.require_recent_password(NEW_USER.path())?;
+    by.require_recent_proof(NEW_USER.path())?;
     let carried = carried::take_returned(&req, &by.user().id).and_then(|carried| carried.form());
     let form = carried
         .unwrap_or_else(|| NewUserForm { role: Role::User.as_str().to_owned(), ..NewUserForm::default() });
@@ -91,7 +91,7 @@ pub fn describe(form: &NewUserForm) -> Message {
 
 async fn create(app: &App, by: &By, form: &NewUserForm) -> Result<Id, FormError> {
     let Wanted { username, email, role } = form.parse()?;
-    by.require_recent_password(NEW_USER.path())?;
+    by.require_recent_proof(NEW_USER.path())?;
     let new = NewAccount { username, email, role, hash: PasswordHash::unusable() };
     let by = by.clone();
     let rules = LinkRules { lifetime: INVITATION_LIFETIME, seal: app.keys.outbox };

@@ -120,7 +120,7 @@ async fn show_delete(
 ) -> Result<Answer, HttpError> {
     let user = id(&at)?;
     // Before a reason is typed, so that nothing typed is lost.
-    by.require_recent_password(&DELETE_USER.to([user.as_str()]))?;
+    by.require_recent_proof(&DELETE_USER.to([user.as_str()]))?;
     let form =
         carried::take_returned(&req, &by.user().id).and_then(|carried| carried.form()).unwrap_or_default();
     Ok(page::ok(DeletePage::new(&app, user, form, Problems::default()).await?))
@@ -149,7 +149,7 @@ async fn perform(app: &App, by: &By, user: &Id, act: Act, typed_reason: &str) ->
     let kind = act.kind();
     let reason = kind.reason(typed_reason).map_err(|message| FormError::at("reason", message))?;
     if kind.is_against_person() {
-        by.require_recent_password(&USER.to([user.as_str()]))?;
+        by.require_recent_proof(&USER.to([user.as_str()]))?;
     }
     act_on(app, by, vec![user.clone()], Request { act, reason }, OnError::Stop).await.map(drop)
 }

@@ -21,6 +21,7 @@ use crate::records::events::{self, Kind, NewEvent};
 use crate::records::sessions;
 use crate::records::users::User;
 use crate::records::users::directory::{self, Filter};
+use crate::records::users::two_factor::TwoFactor;
 use crate::site::csv;
 use crate::site::listing::ROWS;
 use crate::web::carried;
@@ -91,7 +92,7 @@ impl Row {
             email: user.email.clone(),
             role: user.role,
             status: user.status(),
-            has_two_factor: user.two_factor_since.is_some(),
+            has_two_factor: user.has_two_factor(),
             joined: user.created_at,
             last_seen,
         }
@@ -239,7 +240,7 @@ fn csv_line(user: &User) -> String {
         &user.phone,
         user.role.as_str(),
         user.status().as_str(),
-        if user.two_factor_since.is_some() { "on" } else { "off" },
+        TwoFactor::of(user).as_str(),
         &user.created_at.iso(),
     ])
 }

@@ -6,6 +6,7 @@ use crate::identity::{AccountStatus, Id, Moment, Role};
 use crate::paths::admin::{USERS, USERS_CSV};
 use crate::paths::{Route, with_query};
 use crate::records::users::directory::{Cursor, Filter, Key, Order};
+use crate::records::users::two_factor::TwoFactor;
 use crate::site::listing::{day, known, parse_cursor, print_cursor};
 use crate::web::errors::HttpError;
 use crate::web::forms::Problems;
@@ -60,7 +61,7 @@ impl UsersQuery {
             search,
             role: known(&self.role, Role::parse)?,
             status: known(&self.status, AccountStatus::parse)?,
-            two_factor: known(&self.two_factor, on_or_off)?,
+            two_factor: known(&self.two_factor, TwoFactor::parse)?,
             has_email,
             joined_from: day(&self.joined_from, "joined_from", &mut problems),
             joined_before: day(&self.joined_until, "joined_until", &mut problems).map(Moment::next_day),
@@ -129,14 +130,6 @@ impl UsersQuery {
             .to_vec();
         fields.push(("after", after));
         with_query(path.path(), &fields)
-    }
-}
-
-fn on_or_off(word: &str) -> Option<bool> {
-    match word {
-        "on" => Some(true),
-        "off" => Some(false),
-        _ => None,
     }
 }
 

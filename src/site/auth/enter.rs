@@ -57,7 +57,7 @@ async fn enter(app: Data<App>, by: Result<By, HttpError>, req: HttpRequest) -> R
     let by = by.map_err(|error| at_fitting_page(error, &next, wanted.application))?;
     require_role(&by, wanted.application)?;
     if let Some(within) = wanted.application.password_within {
-        by.require_password_within(within, next.clone())?;
+        by.require_proof_within(within, next.clone())?;
     }
     if wanted.application.needs_factor {
         require_second_step(&by, wanted.application, &next)?;
@@ -109,7 +109,7 @@ fn at_fitting_page(error: HttpError, next: &Next, application: &Application) -> 
 
 /// Whoever has no second step sets one up; whoever signed in without it, on a device they trust, takes it now.
 fn require_second_step(by: &By, application: &Application, next: &Next) -> Result<(), HttpError> {
-    if by.user().two_factor_since.is_none() {
+    if !by.user().has_two_factor() {
         let title = t("{application} needs two-step sign-in").with("application", &application.name);
         let text = t("Set it up in your account, then open {application} again.");
         return Err(ErrorPage::new(

@@ -117,7 +117,7 @@ pub(super) async fn find(app: &App, browser: &SignInRequest) -> Result<Found, db
 
 fn is_open(step: &SecondStep, user: &User, now: Moment) -> bool {
     let may_enter = matches!(user.status(), AccountStatus::Active | AccountStatus::Leaving);
-    may_enter && user.two_factor_since.is_some() && step.is_open(user, now)
+    may_enter && user.has_two_factor() && step.is_open(user, now)
 }
 
 /// Leads back to the sign-in page, and from there to where its person wanted to go.

@@ -193,7 +193,7 @@ async fn enter(
         Some(without) => (without, TWO_FACTOR.path()),
         None => (user.clone(), next),
     };
-    if user.two_factor_since.is_none() {
+    if !user.has_two_factor() {
         let arrival = Arrival::begin(app, browser, user, SignedInBy::Password, remember, next);
         return Ok(Welcome::In(Box::new(arrival.await?)));
     }

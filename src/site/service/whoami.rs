@@ -60,7 +60,7 @@ async fn show(app: Data<App>, Known(viewer): Known, req: HttpRequest) -> HttpRes
 
 /// Whether an account may be used by others beside this site: it is active, and has the second step that its role needs.
 pub(super) fn may_be_told(app: &App, user: &User) -> bool {
-    let has_two_factor = user.two_factor_since.is_some();
+    let has_two_factor = user.has_two_factor();
     user.status() == AccountStatus::Active
         && !app.config.two_factor.comes_first(user.role, has_two_factor, app.clock.now())
 }

@@ -56,7 +56,7 @@ struct NewAuthenticatorForm {
 }
 
 async fn show(app: Data<App>, Enrolling(by): Enrolling) -> Result<Answer, HttpError> {
-    by.require_recent_password(NEW_AUTHENTICATOR.path())?;
+    by.require_recent_proof(NEW_AUTHENTICATOR.path())?;
     let form = NewAuthenticatorForm::default();
     Ok(page::ok(page(&app, &by, &AuthenticatorKey::random(), form, Problems::default())))
 }
@@ -69,7 +69,7 @@ async fn submit(
 ) -> Result<Answer, HttpError> {
     // Whoever has a key proved who they are in order to see it, in this very session.
     let Some(key) = open(&app, &by, &form.key) else {
-        by.require_recent_password(NEW_AUTHENTICATOR.path())?;
+        by.require_recent_proof(NEW_AUTHENTICATOR.path())?;
         let problem = t("This page was open for too long. Scan the new QR code and enter a new code.");
         let problems = Problems::one("code", problem);
         return Ok(page::form_again(page(&app, &by, &AuthenticatorKey::random(), form, problems)));

@@ -60,7 +60,7 @@ pub(super) fn lead_to_page(app: &App, user: &User, codes: &[RecoveryCode]) -> An
 
 async fn show(app: Data<App>, by: By, req: HttpRequest) -> Result<Answer, HttpError> {
     let user = by.user();
-    if user.two_factor_since.is_none() {
+    if !user.has_two_factor() {
         return Ok(page::see_other(TWO_FACTOR.path()));
     }
     let id = user.id.clone();
@@ -94,8 +94,8 @@ async fn submit(app: Data<App>, by: By) -> Result<Answer, HttpError> {
 /// # Errors
 /// Prove who you are, where that was over ten minutes ago.
 pub(super) async fn renew(app: &Data<App>, by: By) -> Result<Answer, HttpError> {
-    by.require_recent_password(RECOVERY_CODES.path())?;
-    if by.user().two_factor_since.is_none() {
+    by.require_recent_proof(RECOVERY_CODES.path())?;
+    if !by.user().has_two_factor() {
         return Ok(page::see_other(TWO_FACTOR.path()));
     }
     let (doer, keys) = (by.clone(), app.keys.clone());
