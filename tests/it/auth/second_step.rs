@@ -24,6 +24,7 @@ stories! {
     every_way_in_asks_for_the_code,
     two_hundred_uses_of_one_code_let_one_in,
     thousands_of_guesses_at_once_are_five,
+    a_code_raced_by_a_new_password_or_a_block_lets_nobody_in,
     whoever_lost_everything_waits_and_then_signs_in,
     a_thief_with_password_and_mailbox_waits_in_vain,
     what_somebody_wanted_is_there_after_the_code,
@@ -343,6 +344,34 @@ async fn two_hundred_uses_of_one_code_let_one_in(site: &Site) {
     assert_eq!(answers.iter().filter(|answer| answer.location == "/user-profile/").count(), 1);
     let begun = "SELECT COUNT(*) FROM sessions WHERE signed_in_by LIKE 'password-%' AND ended_at IS NULL";
     assert_eq!(site.count(begun).await, 2);
+}
+
+/// Somebody with the password and the code of now, at the moment in which the owner, or staff, acts.
+async fn a_code_raced_by_a_new_password_or_a_block_lets_nobody_in(site: &Site) {
+    site.appoint(Role::Superuser, "chief").await;
+    let mut chief = site.visitor();
+    chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+    let new =
+        [("current_password", PASSWORD), ("password", NEW_PASSWORD), ("confirm_password", NEW_PASSWORD)];
+    for round in 0..8 {
+        let name = format!("person{round}");
+        let owner = Enrolled::new(site, &name).await;
+        let thief = owner.at_second_step(site, &name).await;
+        let guess = thief.posting("/auth/two-factor/", &[("code", &owner.app.code(site))]);
+        let is_block = round % 2 == 0;
+        let act = if is_block {
+            let whose = "SELECT id AS text FROM users WHERE role = 'user' ORDER BY id DESC";
+            let id = site.texts(whose).await.remove(0);
+            chief.posting(&format!("/admin/users/{id}/block/"), &[("reason", "Stolen")])
+        } else {
+            owner.visitor.posting("/user-profile/update-password/", &new)
+        };
+        let answers = at_once([guess, act]).await;
+        assert_eq!(answers[1].status, 303, "{answers:?}");
+        let live = "SELECT COUNT(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.role = 'user' AND s.ended_at IS NULL";
+        assert_eq!(site.count(live).await, i64::from(!is_block), "{answers:?}");
+        site.sql("UPDATE sessions SET ended_at = created_at WHERE user_id IN (SELECT id FROM users WHERE role = 'user')").await;
+    }
 }
 
 async fn thousands_of_guesses_at_once_are_five(site: &Site) {
