@@ -198,7 +198,7 @@ fn settled<T: SignedIn>(seen: Seen<T>, req: &HttpRequest) -> Result<T, HttpError
     let app = app_of(req)?;
     let head = viewer.head();
     if app.config.two_factor.comes_first(head.role, head.has_two_factor, app.clock.now()) {
-        return Err(Redirect::Elsewhere(TWO_FACTOR.to_string()).into());
+        return Err(Redirect::Elsewhere(wanted(req).after(TWO_FACTOR.path())).into());
     }
     Ok(viewer)
 }
@@ -227,16 +227,22 @@ fn sign_in_needed(req: &HttpRequest) -> Redirect {
     let is_admin = req.path().starts_with(ADMIN.path());
     let used_last = Preferences::read(req).role;
     let role = if is_admin && !used_last.sees_admin() { Role::Staff } else { used_last };
-    let is_page = matches!(*req.method(), Method::GET | Method::HEAD);
-    let next = if !is_page {
-        Next::default()
-    } else if req.path() == CONFIRM.path() {
+    let next = if req.path() == CONFIRM.path() {
         // Signing in is giving the password.
         Next::of_query(req.query_string())
     } else {
-        Next::parse(req.uri().path_and_query().map_or("", |asked| asked.as_str()))
+        wanted(req)
     };
     Redirect::SignInNeeded(next, role)
+}
+
+/// Where a request wanted to go, if that is a page.
+fn wanted(req: &HttpRequest) -> Next {
+    if matches!(*req.method(), Method::GET | Method::HEAD) {
+        Next::parse(req.uri().path_and_query().map_or("", |asked| asked.as_str()))
+    } else {
+        Next::default()
+    }
 }
 
 /// Finds who is signed in with the browser of a request.

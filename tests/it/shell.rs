@@ -5,7 +5,7 @@ use std::process::Output;
 use latchkey::identity::Role;
 
 use crate::commands::{latchkey, said};
-use crate::harness::{PASSWORD, Sandbox, Site, World, run_alone};
+use crate::harness::{Enrolled, OTHER_PASSWORD, PASSWORD, Sandbox, Site, World, run_alone};
 
 /// The command over the database of a sandbox, while its site runs.
 async fn run(sandbox: &Sandbox, line: &'static str) -> Output {
@@ -88,6 +88,23 @@ async fn story(site: &Site, sandbox: &Sandbox) {
     assert_eq!(code("user|keep|annalee").await, 4);
     assert_eq!(code("user|delete|annalee|--now|--reason|Gone").await, 0);
     assert_eq!(code("user|show|annalee").await, 3);
+    // The last superuser who has lost their second step has this way.
+    let mut chief = site.visitor();
+    chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+    let mut chief = Enrolled::with(site, "chief", chief).await.visitor;
+    let with = run(sandbox, "user|list|--two-factor|on|--json").await;
+    assert!(
+        said(&with).contains("\"chief\"") && said(&with).contains("\"two_factor\":\"on\""),
+        "{}",
+        said(&with)
+    );
+    assert_eq!(code("user|reset-two-factor|chief").await, 2, "a reason is part of the call");
+    assert_eq!(code("user|reset-two-factor|chief|--reason|Phone lost").await, 0);
+    assert_eq!(code("user|reset-two-factor|chief|--reason|Phone lost").await, 4);
+    assert!(!chief.is_signed_in().await);
+    chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+    assert_eq!(chief.path(), "/admin/");
+    assert_eq!(code("user|remind-two-factor|chief").await, 0);
     let events = "SELECT kind AS text FROM events WHERE source = 'command-line' ORDER BY at";
     let told = [
         "sessions-ended",
@@ -99,6 +116,8 @@ async fn story(site: &Site, sandbox: &Sandbox) {
         "deletion-asked",
         "deletion-cancelled",
         "account-removed",
+        "two-factor-off",
+        "two-factor-due",
     ];
     assert_eq!(site.texts(events).await, told);
 }

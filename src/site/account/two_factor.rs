@@ -13,8 +13,10 @@ use crate::app::App;
 use crate::db::Connection;
 use crate::identity::{Id, Message, Moment, browser_name, t};
 use crate::mail::{TwoFactorChange, WhyOff};
+use crate::paths::Next;
 use crate::paths::account::{
-    DISTRUST, RECOVERY_CODES, REMOVE_AUTHENTICATOR, TWO_FACTOR, TWO_FACTOR_KEEP, TWO_FACTOR_OFF,
+    DISTRUST, NEW_AUTHENTICATOR, RECOVERY_CODES, REMOVE_AUTHENTICATOR, TWO_FACTOR, TWO_FACTOR_KEEP,
+    TWO_FACTOR_OFF,
 };
 use crate::records::events::{self, Kind};
 use crate::records::two_factor::authenticators::{self, Authenticator};
@@ -58,6 +60,8 @@ struct TwoFactorPage {
     authenticators: Vec<Authenticator>,
     codes_left: i64,
     trusted: Vec<TrustedDevice>,
+    /// The page where it is set up; it leads on to where its person wanted to go.
+    set_up: String,
 }
 
 /// Whether the site asks for it.
@@ -79,15 +83,23 @@ impl Need {
     }
 }
 
-async fn show(app: Data<App>, Enrolling(by): Enrolling) -> Result<Answer, HttpError> {
+async fn show(app: Data<App>, Enrolling(by): Enrolling, next: Next) -> Result<Answer, HttpError> {
     let need = Need::of(&app, by.user(), by.now);
     let (user, now) = (by.viewer.user, by.now);
-    let page = app.db.read(move |conn| TwoFactorPage::read(conn, &user, need, now)).await?;
+    let set_up = next.after(NEW_AUTHENTICATOR.path());
+    let read = move |conn: &mut Connection| TwoFactorPage::read(conn, &user, need, set_up.clone(), now);
+    let page = app.db.read(read).await?;
     Ok(page::ok(page).showing(&[&ADDED, &REMOVED, &OFF, &KEPT, &DISTRUSTED]))
 }
 
 impl TwoFactorPage {
-    fn read(conn: &mut Connection, user: &User, need: Need, now: Moment) -> QueryResult<Self> {
+    fn read(
+        conn: &mut Connection,
+        user: &User,
+        need: Need,
+        set_up: String,
+        now: Moment,
+    ) -> QueryResult<Self> {
         Ok(Self {
             is_on: user.has_two_factor(),
             ends_at: user.two_factor_recovery(now),
@@ -95,6 +107,7 @@ impl TwoFactorPage {
             authenticators: authenticators::all_of(conn, &user.id)?,
             codes_left: crate::records::two_factor::recovery_codes::count_left(conn, &user.id)?,
             trusted: trusted_devices::live_of(conn, &user.id, now)?,
+            set_up,
         })
     }
 

@@ -12,6 +12,7 @@ use super::{ADDED, TURNED_ON, recovery_codes};
 use crate::accounts::two_factor::{self, Enrolled, MAX_AUTHENTICATORS, NewAuthenticator};
 use crate::app::App;
 use crate::identity::{AppEntry, AuthenticatorKey, Message, Moment, Otp, t, visible_line};
+use crate::paths::Next;
 use crate::paths::account::{NEW_AUTHENTICATOR, TWO_FACTOR};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
@@ -44,6 +45,7 @@ struct NewAuthenticatorPage {
     sealed: String,
     account: String,
     name: String,
+    next: String,
     problems: Problems,
 }
 
@@ -53,11 +55,13 @@ struct NewAuthenticatorForm {
     key: String,
     name: String,
     code: String,
+    /// Where its person wanted to go.
+    next: String,
 }
 
-async fn show(app: Data<App>, Enrolling(by): Enrolling) -> Result<Answer, HttpError> {
-    by.require_recent_proof(NEW_AUTHENTICATOR.path())?;
-    let form = NewAuthenticatorForm::default();
+async fn show(app: Data<App>, Enrolling(by): Enrolling, next: Next) -> Result<Answer, HttpError> {
+    by.require_recent_proof(&next.after(NEW_AUTHENTICATOR.path()))?;
+    let form = NewAuthenticatorForm { next: next.as_str().to_owned(), ..NewAuthenticatorForm::default() };
     Ok(page::ok(page(&app, &by, &AuthenticatorKey::random(), form, Problems::default())))
 }
 
@@ -81,7 +85,7 @@ async fn submit(
             Ok(match enrolled {
                 Enrolled::First { codes, device_epoch } => {
                     let user = User { device_epoch, ..by.user().clone() };
-                    recovery_codes::lead_to_page(&app, &user, &codes)
+                    recovery_codes::lead_to_page(&app, &user, &codes, &Next::parse(&form.next))
                         .saying(TURNED_ON.post())
                         .with_cookie(device_cookie::remember(&app, &browser.req, &user))
                 }
@@ -162,6 +166,7 @@ fn page(
         key: key.in_groups(),
         sealed: seal(app, by, key),
         name: form.name,
+        next: form.next,
         account,
         problems,
     }

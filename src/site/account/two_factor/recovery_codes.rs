@@ -14,6 +14,7 @@ use crate::accounts::two_factor;
 use crate::app::App;
 use crate::identity::{RecoveryCode, Username, Zone, t};
 use crate::mail::TwoFactorChange;
+use crate::paths::Next;
 use crate::paths::account::{RECOVERY_CODES, RECOVERY_CODES_FILE, TWO_FACTOR};
 use crate::records::events::{self, Kind};
 use crate::records::two_factor::recovery_codes;
@@ -47,18 +48,21 @@ struct RecoveryCodesPage {
     /// The same under seal, for the file.
     sealed: String,
     left: i64,
+    /// Where its person goes on.
+    on: String,
 }
 
 /// Leads to the one page that shows them.
-pub(super) fn lead_to_page(app: &App, user: &User, codes: &[RecoveryCode]) -> Answer {
+pub(super) fn lead_to_page(app: &App, user: &User, codes: &[RecoveryCode], next: &Next) -> Answer {
     let shown: Vec<String> = codes.iter().map(RecoveryCode::shown).collect();
     let text = format!("{} {}", user.id.as_str(), shown.join(" "));
     let mut cookie = cookies::build(&app.config, cookies::RECOVERY_CODES, text);
     cookies::keep_for(&mut cookie, LIFETIME);
-    page::see_other(RECOVERY_CODES.path()).with_cookie(cookies::seal(&app.keys.second_step, cookie))
+    page::see_other(next.after(RECOVERY_CODES.path()))
+        .with_cookie(cookies::seal(&app.keys.second_step, cookie))
 }
 
-async fn show(app: Data<App>, by: By, req: HttpRequest) -> Result<Answer, HttpError> {
+async fn show(app: Data<App>, by: By, next: Next, req: HttpRequest) -> Result<Answer, HttpError> {
     let user = by.user();
     if !user.has_two_factor() {
         return Ok(page::see_other(TWO_FACTOR.path()));
@@ -70,8 +74,14 @@ async fn show(app: Data<App>, by: By, req: HttpRequest) -> Result<Answer, HttpEr
         cookies::forget_later(&req, cookies::RECOVERY_CODES);
     }
     let sealed = app.keys.carried.seal(&format!("recovery-codes {} {}", user.id.as_str(), codes.join(" ")));
-    Ok(page::ok(RecoveryCodesPage { username: user.username.clone(), codes, sealed, left })
-        .showing(&[&TURNED_ON]))
+    Ok(page::ok(RecoveryCodesPage {
+        username: user.username.clone(),
+        codes,
+        sealed,
+        left,
+        on: next.or(TWO_FACTOR.path()),
+    })
+    .showing(&[&TURNED_ON]))
 }
 
 /// Reads those that have just been made for somebody.
@@ -111,7 +121,7 @@ pub(super) async fn renew(app: &Data<App>, by: By) -> Result<Answer, HttpError> 
         })
         .await?;
     app.wakeup.wake();
-    Ok(lead_to_page(app, by.user(), &codes))
+    Ok(lead_to_page(app, by.user(), &codes, &Next::default()))
 }
 
 #[derive(Default, Deserialize)]
