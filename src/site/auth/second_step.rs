@@ -268,7 +268,7 @@ pub(super) async fn take_tokens(
     let keys: Vec<LimitKey> = match (code, device) {
         (FactorCode::Recovery(_), _) => Vec::new(),
         (FactorCode::Authenticator(_), Some(device)) => vec![Limit::FactorDevice.of(device.lane())],
-        // A new password begins anew: whoever guessed does not know it.
+        // A new password starts again: who guessed does not know it.
         (FactorCode::Authenticator(_), None) => {
             vec![Limit::Factor.of(format!("{} {}", user.id.as_str(), user.password_changed_at.micros()))]
         }
