@@ -259,7 +259,7 @@ fn wrong_code(left: i32) -> Message {
 }
 
 /// Takes the token of a guess; none for a recovery code, which nobody guesses.
-pub(super) async fn take_tokens(
+async fn take_tokens(
     app: &App,
     user: &User,
     device: Option<&KnownDevice>,
