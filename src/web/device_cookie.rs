@@ -28,7 +28,7 @@ pub fn known(app: &App, req: &HttpRequest, user: &User) -> Option<KnownDevice> {
 }
 
 /// Finds this device, or names it for an account that does not know it yet.
-pub fn named(app: &App, req: &HttpRequest, user: &User) -> KnownDevice {
+fn named(app: &App, req: &HttpRequest, user: &User) -> KnownDevice {
     known(app, req, user).unwrap_or_else(|| KnownDevice::new(&user.id, user.device_epoch))
 }
 

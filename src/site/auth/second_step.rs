@@ -288,8 +288,7 @@ async fn try_in_transaction(
     let now = app.clock.now();
     app.db
         .write(move |conn| {
-            // Blocked, secured, or without a second step by now.
-            // Whoever holds the account's lock tries alone.
+            // Of several codes at once each is tried alone, under the lock of the account; and none once that has been blocked or secured.
             let is_unchanged = users::lock_if_unchanged(conn, &user)?.is_some();
             let step = second_steps::by_id(conn, &id)?.filter(|(step, user)| step.is_open(user, now));
             if !is_unchanged || step.is_none_or(|(step, _)| step.left() == 0) {
