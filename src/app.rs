@@ -10,6 +10,7 @@ use crate::db::Db;
 use crate::hasher::Hasher;
 use crate::keys::Keys;
 use crate::limits::Limits;
+use crate::passkeys::Passkeys;
 use crate::pictures::Pictures;
 use crate::places::Places;
 use crate::readiness::ReadinessProbe;
@@ -28,6 +29,8 @@ pub struct App {
     /// How often things may be done.
     pub limits: Limits,
     pub pictures: Pictures,
+    /// Where people may sign in with them.
+    pub passkeys: Option<Passkeys>,
     /// Where IP addresses are, where the operator gave a database.
     pub places: Option<Places>,
     /// Whether this process can serve.
@@ -55,6 +58,7 @@ impl App {
             hasher: Hasher::start(&config.passwords)?,
             limits: Limits::new(config.limits.clone(), keys.limit, clock.clone()),
             pictures: Pictures::new(&config.media)?,
+            passkeys: Passkeys::of(&config)?,
             places: config.geoip_database.as_deref().map(open_places).transpose()?,
             readiness: ReadinessProbe::default(),
             wakeup: Wakeup::default(),

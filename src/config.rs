@@ -211,7 +211,7 @@ impl Config {
             hsts: network::hsts(read),
             events_kept: read.days("EVENTS_KEEP_DAYS", 400),
             lifecycle: LifecycleConfig::read(read),
-            two_factor: TwoFactorConfig::read(read),
+            two_factor: TwoFactorConfig::read(read, &public_url),
             log_format: LogFormat::read(read),
             public_url,
             warnings: Vec::new(),

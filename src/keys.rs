@@ -23,6 +23,8 @@ pub struct Keys {
     pub device: actix_web::cookie::Key,
     /// Seals the keys of authenticators.
     pub authenticator: SealKey,
+    /// Seals what a page asked a passkey.
+    pub passkey: SealKey,
     /// Seals the cookies of the second step of signing in.
     pub second_step: actix_web::cookie::Key,
     /// Keyed hash of recovery codes.
@@ -61,6 +63,7 @@ impl Keys {
             notice: actix_web::cookie::Key::from(&expand::<64>(&kdf, "notice cookie")),
             device: actix_web::cookie::Key::from(&expand::<64>(&kdf, "device cookie")),
             authenticator: SealKey(expand(&kdf, "authenticator")),
+            passkey: SealKey(expand(&kdf, "passkey question")),
             second_step: actix_web::cookie::Key::from(&expand::<64>(&kdf, "second step cookie")),
             recovery_code: expand(&kdf, "recovery code"),
             code: expand(&kdf, "one-time code"),

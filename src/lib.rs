@@ -15,7 +15,7 @@
 //! - [`identity`]: what things are, as values
 //!
 //! Leaves that anyone above [`identity`] may read: [`config`], [`paths`], [`language`], [`limits`], [`redis_connection`],
-//! [`pictures`], [`hasher`], [`keys`], [`clock`].
+//! [`pictures`], [`passkeys`], [`hasher`], [`keys`], [`clock`].
 
 pub mod commands;
 pub mod logging;
@@ -49,6 +49,7 @@ pub mod hasher;
 pub mod keys;
 pub mod language;
 pub mod limits;
+pub mod passkeys;
 pub mod paths;
 pub mod pictures;
 mod places;

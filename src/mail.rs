@@ -73,7 +73,7 @@ mails! {
     NewSignIn,
     AccountSecured,
     DataDownloaded,
-    AuthenticatorAdded,
+    FactorAdded,
     RecoveryCodeUsed,
     TwoFactorOff,
     TwoFactorEnding,

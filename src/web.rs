@@ -15,6 +15,7 @@ pub mod journal;
 pub mod notice;
 pub mod page;
 pub mod passage;
+mod policy;
 pub mod preferences;
 pub mod routes;
 pub mod session;

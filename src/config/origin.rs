@@ -98,6 +98,12 @@ impl PublicUrl {
         self.https
     }
 
+    /// Whether browsers keep passkeys for it: for names only (Web Authentication, 5.1.3). Over plain http for this machine alone, which
+    /// this is then.
+    pub fn has_passkeys(&self) -> bool {
+        self.host.parse::<IpAddr>().is_err() && (self.https || self.host == "localhost")
+    }
+
     /// Whether it names this very machine.
     pub fn is_local(&self) -> bool {
         is_loopback(&self.host)

@@ -1,7 +1,9 @@
-//! `REQUIRE_TWO_FACTOR`, `TWO_FACTOR_RECOVERY_HOURS`: who has to sign in with a second step, and what becomes of whoever lost it.
+//! `REQUIRE_TWO_FACTOR`, `TWO_FACTOR_RECOVERY_HOURS`, `PASSKEYS`: who has to sign in with a second step, what may be one, and what becomes of
+//! whoever lost it.
 
 use std::time::Duration;
 
+use super::origin::PublicUrl;
 use super::reader::Reader;
 use crate::identity::{Moment, Role};
 
@@ -16,16 +18,25 @@ pub struct TwoFactorConfig {
     pub required_from: Option<Moment>,
     /// How long somebody waits who says that they have lost it, until it ends.
     pub recovery_wait: Duration,
+    /// Whether people may sign in with passkeys.
+    pub passkeys: bool,
 }
 
 impl TwoFactorConfig {
-    pub(super) fn read(read: &mut Reader<'_>) -> Self {
+    pub(super) fn read(read: &mut Reader<'_>, public_url: &PublicUrl) -> Self {
         let (required_of, required_from) = required(read);
         let recovery_wait = HOUR * read.number("TWO_FACTOR_RECOVERY_HOURS", 72, 1..=720);
         if recovery_wait < 24 * HOUR {
             read.warn("TWO_FACTOR_RECOVERY_HOURS is under 24: people may not read in time that somebody else wants to get around their second step");
         }
-        Self { required_of, required_from, recovery_wait }
+        let passkeys = read.flag("PASSKEYS", false);
+        if passkeys && !public_url.has_passkeys() {
+            read.mistake(
+                "PASSKEYS",
+                "must be off when PUBLIC_URL has an IP address: browsers keep passkeys for names only",
+            );
+        }
+        Self { required_of, required_from, recovery_wait, passkeys }
     }
 
     /// Whether people of a role have to, now or later.

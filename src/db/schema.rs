@@ -86,6 +86,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    passkeys (id) {
+        id -> Text,
+        user_id -> Text,
+        name -> Text,
+        credential -> Text,
+        credential_digest -> Text,
+        answered_at -> Timestamp,
+        created_at -> Timestamp,
+        last_used_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     recovery_codes (id) {
         id -> Text,
         user_id -> Text,
@@ -193,6 +206,7 @@ diesel::joinable!(app_sessions -> sessions (session_id));
 diesel::joinable!(app_sessions -> users (user_id));
 diesel::joinable!(authenticators -> users (user_id));
 diesel::joinable!(links -> users (user_id));
+diesel::joinable!(passkeys -> users (user_id));
 diesel::joinable!(recovery_codes -> users (user_id));
 diesel::joinable!(second_steps -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
@@ -206,6 +220,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     links,
     mail_budgets,
     outbox,
+    passkeys,
     recovery_codes,
     second_steps,
     sessions,

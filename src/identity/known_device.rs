@@ -1,9 +1,5 @@
 //! A device on which an account signed in before.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
-
 use super::{Id, TokenDigest, random_name};
 
 /// A device that is known for an account, under a name for that account alone. It stays known until the account forgets its
@@ -35,7 +31,7 @@ impl KnownDevice {
 
     /// What to store of it: its name has 128 random bits.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest::from_stored(URL_SAFE_NO_PAD.encode(Sha256::digest(self.lane())))
+        TokenDigest::of(self.lane().as_bytes())
     }
 
     /// Whether it is known for an account in its present epoch.

@@ -94,7 +94,7 @@ impl LinkToken {
 
     /// What to store of it.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest(URL_SAFE_NO_PAD.encode(Sha256::digest(self.0)))
+        TokenDigest::of(&self.0)
     }
 
     /// Names the browser that holds it, in an address: says nothing of it, and is not what is stored of it.
@@ -109,6 +109,11 @@ impl LinkToken {
 }
 
 impl TokenDigest {
+    /// Digests what cannot be guessed, or is no secret.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)))
+    }
+
     /// Reads the digest in an address, if it has the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         LinkToken::parse(text).map(|_| Self(text.to_owned()))

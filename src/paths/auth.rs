@@ -14,6 +14,7 @@ pub const RESET: Route<2> = Route::new("/auth/reset-password/{uid}/{token}/");
 pub const UNDO_EMAIL: Route<2> = Route::new("/auth/undo-email/{uid}/{token}/");
 pub const SECURE: Route<2> = Route::new("/auth/secure-account/{uid}/{token}/");
 pub const KEEP: Route<2> = Route::new("/auth/keep-account/{uid}/{token}/");
+pub const PASSKEY: Route<0> = Route::new("/auth/passkey/");
 pub const SECOND_STEP: Route<0> = Route::new("/auth/two-factor/");
 pub const LOST_FACTOR: Route<0> = Route::new("/auth/two-factor/lost/");
 pub const KEEP_TWO_FACTOR: Route<2> = Route::new("/auth/keep-two-factor/{uid}/{token}/");

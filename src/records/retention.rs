@@ -24,6 +24,7 @@ pub enum Kept {
     Sessions,
     AppSessions,
     Authenticators,
+    Passkeys,
     RecoveryCodes,
     SecondSteps,
     TrustedDevices,
@@ -34,7 +35,7 @@ pub enum Kept {
 
 impl Kept {
     /// All of it.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Account,
         Self::SignUps,
         Self::Codes,
@@ -42,6 +43,7 @@ impl Kept {
         Self::Sessions,
         Self::AppSessions,
         Self::Authenticators,
+        Self::Passkeys,
         Self::RecoveryCodes,
         Self::SecondSteps,
         Self::TrustedDevices,
@@ -59,6 +61,7 @@ impl Kept {
             Self::Sessions => "sessions",
             Self::AppSessions => "app_sessions",
             Self::Authenticators => "authenticators",
+            Self::Passkeys => "passkeys",
             Self::RecoveryCodes => "recovery_codes",
             Self::SecondSteps => "second_steps",
             Self::TrustedDevices => "trusted_devices",
@@ -90,6 +93,9 @@ impl Kept {
             Self::Authenticators => t(
                 "Authenticator apps for two-step sign-in: the name you gave each one, when you added it, and when you last used it. Their keys are kept encrypted.",
             ),
+            Self::Passkeys => t(
+                "Passkeys: the name you gave each one, its public key, when you added it, and when you last used it. The secret part never leaves your device.",
+            ),
             Self::RecoveryCodes => t("Recovery codes, kept only as hashes, and when you used one"),
             Self::SecondSteps => t("Sign-ins that waited for a code, and how often one was tried"),
             Self::TrustedDevices => t("Devices you trust: the browser and operating system, and until when"),
@@ -115,6 +121,7 @@ impl Kept {
                 t("To let each application know who you are, and to show you where you're signed in")
             }
             Self::Authenticators => t("To check the codes that your app shows"),
+            Self::Passkeys => t("To check that it's your passkey"),
             Self::RecoveryCodes => t("To let you in if you can't use your app"),
             Self::SecondSteps => t("To stop others from guessing codes"),
             Self::TrustedDevices => t("So that we don't ask for a code on these devices"),
@@ -128,7 +135,7 @@ impl Kept {
     pub fn since(self) -> Sentence {
         match self {
             Self::Account => t("until the account is deleted"),
-            Self::Authenticators | Self::RecoveryCodes => {
+            Self::Authenticators | Self::Passkeys | Self::RecoveryCodes => {
                 t("until you remove them or turn off two-step sign-in")
             }
             Self::TrustedDevices => t("after the device is no longer trusted"),
@@ -147,7 +154,7 @@ impl Kept {
     /// How long it is kept; without an end, until the account is deleted.
     pub fn span(self, config: &Config) -> Option<Duration> {
         match self {
-            Self::Account | Self::Authenticators | Self::RecoveryCodes => None,
+            Self::Account | Self::Authenticators | Self::Passkeys | Self::RecoveryCodes => None,
             Self::SignUps | Self::Codes => Some(UNVERIFIED_LIFETIME),
             Self::Links => Some(72 * HOUR),
             Self::Sessions | Self::AppSessions | Self::Mails => Some(30 * DAY),
@@ -160,7 +167,7 @@ impl Kept {
     pub fn sweep(self, conn: &mut Connection, span: Duration, now: Moment) -> QueryResult<usize> {
         let before = now.minus(span);
         match self {
-            Self::Account | Self::Authenticators | Self::RecoveryCodes => Ok(0),
+            Self::Account | Self::Authenticators | Self::Passkeys | Self::RecoveryCodes => Ok(0),
             Self::SecondSteps => second_steps::sweep(conn, before),
             Self::TrustedDevices => trusted_devices::sweep(conn, before),
             Self::SignUps => users::remove_stale(conn, before),

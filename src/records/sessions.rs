@@ -106,22 +106,33 @@ pub enum SignedInBy {
     PasswordAndRecoveryCode,
     /// The password, on a device where a code was given not long ago.
     PasswordOnTrustedDevice,
+    PasswordAndPasskey,
+    /// A passkey alone, which has seen to it that it was its person.
+    Passkey,
 }
 
 text_column!(SignedInBy, |text| SignedInBy::ALL.into_iter().find(|by| by.as_str() == text));
 
 impl SignedInBy {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Password,
         Self::Code,
         Self::PasswordAndCode,
         Self::PasswordAndRecoveryCode,
         Self::PasswordOnTrustedDevice,
+        Self::PasswordAndPasskey,
+        Self::Passkey,
     ];
 
     /// Whether the second step of signing in was taken.
     pub fn has_second_step(self) -> bool {
-        matches!(self, Self::PasswordAndCode | Self::PasswordAndRecoveryCode)
+        match self {
+            Self::PasswordAndCode
+            | Self::PasswordAndRecoveryCode
+            | Self::PasswordAndPasskey
+            | Self::Passkey => true,
+            Self::Password | Self::Code | Self::PasswordOnTrustedDevice => false,
+        }
     }
 
     /// The word in the database.
@@ -132,6 +143,8 @@ impl SignedInBy {
             Self::PasswordAndCode => "password-code",
             Self::PasswordAndRecoveryCode => "password-recovery-code",
             Self::PasswordOnTrustedDevice => "password-trusted-device",
+            Self::PasswordAndPasskey => "password-passkey",
+            Self::Passkey => "passkey",
         }
     }
 }

@@ -11,14 +11,15 @@ use super::mail_budgets::MailBudget;
 use super::outbox::OutboxMail;
 use super::sessions::Session;
 use super::two_factor::authenticators::Authenticator;
+use super::two_factor::passkeys::Passkey;
 use super::two_factor::recovery_codes::RecoveryCodeRow;
 use super::two_factor::second_steps::SecondStep;
 use super::two_factor::trusted_devices::TrustedDevice;
 use super::users::User;
 use super::verifications::Verification;
 use crate::db::schema::{
-    app_sessions, authenticators, events, links, mail_budgets, outbox, recovery_codes, second_steps,
-    sessions, trusted_devices, users, verifications,
+    app_sessions, authenticators, events, links, mail_budgets, outbox, passkeys, recovery_codes,
+    second_steps, sessions, trusted_devices, users, verifications,
 };
 use crate::db::{Connection, Error};
 
@@ -66,6 +67,7 @@ tables! {
     sessions: Session, by sessions::id, after |last| sessions::id.gt(last.life.id.clone());
     app_sessions: AppSessionRow, by app_sessions::id, after |last| app_sessions::id.gt(last.at.id.clone());
     authenticators: Authenticator, by authenticators::id, after |last| authenticators::id.gt(last.id.clone());
+    passkeys: Passkey, by passkeys::id, after |last| passkeys::id.gt(last.id.clone());
     recovery_codes: RecoveryCodeRow, by recovery_codes::id, after |last| recovery_codes::id.gt(last.id().clone());
     second_steps: SecondStep, by second_steps::id, after |last| second_steps::id.gt(last.id.clone());
     trusted_devices: TrustedDevice, by trusted_devices::id, after |last| trusted_devices::id.gt(last.id.clone());

@@ -9,6 +9,8 @@ pub(super) mod keep_account;
 mod keep_two_factor;
 mod links;
 mod lost_factor;
+pub(super) mod passkey_check;
+mod passkey_sign_in;
 pub(super) mod password_check;
 mod preferences;
 mod recovery;
@@ -28,6 +30,7 @@ pub(super) fn routes(pages: &mut Pages) {
     sign_up::routes(pages);
     verification::routes(pages);
     sign_in::routes(pages);
+    passkey_sign_in::routes(pages);
     second_step::routes(pages);
     lost_factor::routes(pages);
     keep_two_factor::routes(pages);

@@ -1,4 +1,4 @@
-//! Style sheet and icons: embedded, in the colours of the site, compressed once, served under a name that holds their hash.
+//! Style sheet, icons and the one script: embedded, in the colours of the site, compressed once, served under a name that holds their hash.
 
 mod colors;
 
@@ -26,6 +26,8 @@ pub struct Assets {
     icon: Asset,
     /// For browsers that know no SVG, and for home screens.
     touch_icon: Asset,
+    /// What asks a browser for a passkey.
+    script: Asset,
     /// Those of the applications, by their hosts.
     app_icons: Vec<(String, Asset)>,
 }
@@ -42,6 +44,7 @@ const SVG: &str = "image/svg+xml";
 const PNG: &str = "image/png";
 /// The colour of the key in `icon.svg`, which a site of another hue replaces.
 const KEY_COLOR: &str = "#0a5640";
+const SCRIPT: &str = include_str!("../../static/passkey.js");
 /// Browsers ask for these by name, once a day.
 const A_DAY: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=86400");
 
@@ -60,6 +63,7 @@ impl Assets {
                 Some(logo) => Asset::of_logo("icon", logo),
                 None => Asset::new("icon", "svg", SVG, icon.into_bytes()),
             },
+            script: Asset::new("passkey", "js", "text/javascript; charset=utf-8", SCRIPT.into()),
             touch_icon: Asset::new("touch-icon", "png", PNG, brand.touch_icon().to_vec()),
             app_icons: applications.iter().filter_map(app_icon).collect(),
         }
@@ -68,6 +72,11 @@ impl Assets {
     /// The path of the style sheet.
     pub fn stylesheet(&self) -> &str {
         &self.stylesheet.path
+    }
+
+    /// The path of the script.
+    pub fn script(&self) -> &str {
+        &self.script.path
     }
 
     /// The path of the icon, or of the site's logo.
@@ -86,7 +95,7 @@ impl Assets {
     }
 
     fn find(&self, path: &str) -> Option<&Asset> {
-        let own = [&self.stylesheet, &self.icon, &self.touch_icon];
+        let own = [&self.stylesheet, &self.icon, &self.touch_icon, &self.script];
         let all = own.into_iter().chain(self.app_icons.iter().map(|(_, icon)| icon));
         all.into_iter().find(|asset| asset.path == path)
     }

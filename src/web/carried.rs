@@ -29,13 +29,15 @@ const STEP: Duration = Duration::from_secs(60);
 /// Browsers keep no larger cookie (RFC 6265bis, 5.6): a larger form is not carried.
 const MAX_COOKIE: usize = 3800;
 /// What is never carried.
-const NEVER: [&str; 10] = [
+const NEVER: [&str; 12] = [
     "password",
     "confirm_password",
     "current_password",
     "otp",
     "code",
     "key",
+    "passkey",
+    "question",
     "for",
     "shown",
     "carried",

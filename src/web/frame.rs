@@ -16,7 +16,7 @@ use super::connections::{Connection, Pieces};
 use super::errors::{ErrorPage, HttpError};
 use super::journal::Entry;
 use super::view::{Bare, View, filters};
-use super::{cookies, page};
+use super::{cookies, page, policy};
 use crate::app::App;
 
 #[derive(Template)]
@@ -143,22 +143,8 @@ fn error_page(error: &HttpError, entry: &Entry, view: &View) -> HttpResponse {
     answer
 }
 
-macro_rules! policy {
-    ($more:literal) => {
-        concat!(
-            "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; ",
-            "frame-ancestors 'none'; base-uri 'none'; object-src 'none'; script-src 'none'; ",
-            "require-trusted-types-for 'script'; trusted-types 'none'",
-            $more
-        )
-    };
-}
-const CSP: &str = policy!("");
-const CSP_OVER_TLS: &str = policy!("; upgrade-insecure-requests");
-
 /// Set on every answer, unless its page set its own.
-const ALWAYS: [(HeaderName, &str); 9] = [
-    (header::CONTENT_SECURITY_POLICY, CSP),
+const ALWAYS: [(HeaderName, &str); 8] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // Not no-referrer: Chromium would send our own forms with `Origin: null`.
     (header::REFERRER_POLICY, "same-origin"),
@@ -174,20 +160,17 @@ const ALWAYS: [(HeaderName, &str); 9] = [
 ];
 
 fn set_headers(headers: &mut HeaderMap, app: Option<&web::Data<App>>) {
-    let has_own_policy = headers.contains_key(header::CONTENT_SECURITY_POLICY);
-    for (name, value) in ALWAYS {
+    let https = app.filter(|app| app.config.public_url.is_https());
+    let policy = (header::CONTENT_SECURITY_POLICY, policy::of_page(false, https.is_some()));
+    for (name, value) in ALWAYS.into_iter().chain([policy]) {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    if let Some(app) = app.filter(|app| app.config.public_url.is_https()) {
-        if !has_own_policy {
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_OVER_TLS));
-        }
-        // Visible ASCII, as the settings have it.
-        let hsts = app.config.hsts.as_ref().and_then(|value| HeaderValue::from_str(value).ok());
-        if let Some(hsts) = hsts {
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
-        }
+    // Visible ASCII, as the settings have it.
+    let hsts =
+        https.and_then(|app| app.config.hsts.as_ref()).and_then(|value| HeaderValue::from_str(value).ok());
+    if let Some(hsts) = hsts {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
     }
 }

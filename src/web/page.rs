@@ -5,13 +5,15 @@ use std::time::Duration;
 use actix_web::body::BoxBody;
 use actix_web::cookie::Cookie;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 
-use super::app_of;
 use super::notice::{Notice, Posted};
 use super::view::View;
+use super::{app_of, policy};
 
 /// An answer that is finished when it is sent: a page is drawn as its request wants to see it.
 pub struct Answer {
@@ -145,7 +147,13 @@ impl Responder for Answer {
                     if status.is_client_error() {
                         view.mark_refused();
                     }
-                    html(status, draw(&view))
+                    let mut answer = html(status, draw(&view));
+                    if view.has_script() {
+                        let policy = policy::of_page(true, view.is_https());
+                        let policy = HeaderValue::from_static(policy);
+                        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+                    }
+                    answer
                 }
                 Err(error) => return HttpResponse::from_error(error),
             },

@@ -1,6 +1,7 @@
 //! What every page is drawn with, decided by its request: language, time zone, theme, the site's name and face, who is
 //! looking. Templates find it by name, so that no page has to hand it on.
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -42,6 +43,7 @@ pub struct Parts {
     pub role: Role,
     /// Whether the page is a form that was refused.
     pub is_refused: bool,
+    has_script: Cell<bool>,
     app: Data<App>,
     assets: Data<Assets>,
 }
@@ -107,6 +109,7 @@ impl Bare {
             notice: None,
             role: Role::User,
             is_refused: false,
+            has_script: Cell::new(false),
             app,
             assets,
         }))
@@ -183,6 +186,27 @@ impl Parts {
     /// The path of the style sheet.
     pub fn stylesheet(&self) -> &str {
         self.assets.stylesheet()
+    }
+
+    /// The path of the script of passkeys. Whichever page writes it may run that script, and no other page may run any.
+    pub fn script(&self) -> &str {
+        self.has_script.set(true);
+        self.assets.script()
+    }
+
+    /// Whether the page that was drawn has written it.
+    pub fn has_script(&self) -> bool {
+        self.has_script.get()
+    }
+
+    /// Whether the site is reached over TLS.
+    pub fn is_https(&self) -> bool {
+        self.app.config.public_url.is_https()
+    }
+
+    /// Whether people may sign in with passkeys.
+    pub fn has_passkeys(&self) -> bool {
+        self.app.passkeys.is_some()
     }
 
     /// The path of the icon.

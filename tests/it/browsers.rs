@@ -1,11 +1,10 @@
 //! Chromium with scripts off: the journey, two tabs, Back.
 
-use std::collections::HashMap;
 use std::process::Command;
 
 use crate::harness::{
-    Authenticator, Browser, Look, OTHER_PASSWORD, PASSWORD, Site, note_missing, program, run_alone, seconds,
-    tool,
+    Authenticator, Browser, Look, OTHER_PASSWORD, PASSWORD, Site, minutes, note_missing, program, run_alone,
+    seconds, tool,
 };
 
 /// Whether this machine has what these tests need; it must where all services are.
@@ -25,11 +24,18 @@ pub fn is_possible() -> bool {
 
 /// Shows a site of its own in Chromium.
 pub fn in_chromium(story: impl AsyncFnOnce(&Site, &Browser)) {
+    in_chromium_with(&[], story);
+}
+
+/// The same with more settings.
+pub fn in_chromium_with(settings: &[(&'static str, &str)], story: impl AsyncFnOnce(&Site, &Browser)) {
     if !is_possible() {
         return;
     }
     run_alone(async || {
-        let site = Site::start(HashMap::from([("RATE_LIMITS", "off".to_owned())])).await;
+        let usual = ("RATE_LIMITS", "off");
+        let settings = settings.iter().chain([&usual]);
+        let site = Site::start(settings.map(|(name, value)| (*name, (*value).to_owned())).collect()).await;
         let page = Browser::start(&site.url).await;
         story(&site, &page).await;
         drop(page);
@@ -221,5 +227,76 @@ fn two_step_sign_in_needs_no_script_and_phones_read_its_qr_code() {
         page.goto(&told.link("/auth/keep-two-factor/")).await;
         page.press("Keep two-step sign-in").await;
         sees("Two-step sign-in stays on.").await;
+    });
+}
+
+#[test]
+fn a_passkey_signs_in_alone_and_after_the_password() {
+    in_chromium_with(&[("PASSKEYS", "on")], async |site, page| {
+        site.member("annalee").await;
+        let sees = async |text: &str| {
+            let all = page.text().await;
+            assert!(all.contains(text), "“{text}” in {all}");
+        };
+        let leave = async || page.run("document.querySelector('header form button').click()").await;
+        let reader = page.have_passkeys().await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.goto("/user-profile/two-factor/passkeys/new/").await;
+        // Without the script, the page says what to do instead.
+        sees("Passkeys need JavaScript").await;
+        page.allow_scripts(true).await;
+        page.goto("/user-profile/two-factor/passkeys/new/").await;
+        assert!(!page.text().await.contains("Passkeys need JavaScript"));
+        page.fill("Name", "My laptop").await.press("Add a passkey").await;
+        sees("Save your recovery codes").await;
+        page.follow("I've saved my codes").await;
+        sees("My laptop").await;
+
+        // Alone.
+        leave().await;
+        page.goto("/auth/sign-in/user/?next=/user-profile/sessions/").await;
+        page.press("Sign in with a passkey").await.press("Use a passkey").await;
+        assert_eq!(page.path().await, "/user-profile/sessions/");
+        sees("with a passkey").await;
+
+        // After the password.
+        leave().await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.press("Use a passkey").await;
+        sees("@annalee").await;
+
+        // In place of password and code, where somebody is asked who they are.
+        site.wait(minutes(11)).await;
+        page.goto("/user-profile/update-password/").await;
+        sees("Confirm it's you").await;
+        page.press("Use a passkey").await;
+        assert_eq!(page.path().await, "/user-profile/update-password/");
+
+        // A finger that is not known is nobody's.
+        leave().await;
+        page.know_finger(&reader, false).await;
+        page.goto("/auth/passkey/").await;
+        page.run("document.querySelector('#passkey button').click()").await;
+        while !page.text().await.contains("Your browser didn't use a passkey. Try again.") {}
+        assert_eq!(page.path().await, "/auth/passkey/");
+    });
+}
+
+#[test]
+fn without_passkeys_no_page_has_a_script() {
+    in_chromium(async |site, page| {
+        site.member("annalee").await;
+        page.allow_scripts(true).await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.goto("/user-profile/two-factor/").await;
+        assert!(!page.text().await.contains("asskey"));
+        for path in ["/user-profile/two-factor/passkeys/new/", "/auth/passkey/"] {
+            let mut visitor = site.visitor();
+            visitor.visit(path).await;
+            assert!(!visitor.page().body.contains("<script"), "{path}");
+        }
+        page.forget_cookies().await;
+        page.goto("/auth/passkey/").await;
+        assert!(page.text().await.contains("Page not found"), "{}", page.text().await);
     });
 }

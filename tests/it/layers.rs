@@ -20,6 +20,7 @@ const FLOORS: [&[&str]; 11] = [
         "limits",
         "logging",
         "hasher",
+        "passkeys",
         "pictures",
         "places",
         "paths",

@@ -5,6 +5,7 @@ DROP TABLE IF EXISTS app_sessions;
 DROP TABLE IF EXISTS trusted_devices;
 DROP TABLE IF EXISTS second_steps;
 DROP TABLE IF EXISTS recovery_codes;
+DROP TABLE IF EXISTS passkeys;
 DROP TABLE IF EXISTS authenticators;
 DROP TABLE IF EXISTS sessions;
 DROP TABLE IF EXISTS links;

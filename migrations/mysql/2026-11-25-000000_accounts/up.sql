@@ -121,6 +121,21 @@ CREATE TABLE IF NOT EXISTS authenticators (
     INDEX authenticators_user_id (user_id, created_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
 
+-- Passkeys: what a browser, a phone or a security key answers with. Public keys, no secrets.
+CREATE TABLE IF NOT EXISTS passkeys (
+    id VARCHAR(36) NOT NULL PRIMARY KEY,
+    user_id VARCHAR(36) NOT NULL,
+    name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, -- what its person calls it
+    credential TEXT NOT NULL,                  -- as webauthn-rs writes it
+    credential_digest VARCHAR(43) NOT NULL,    -- of its identifier: one is one person's
+    answered_at DATETIME(6) NOT NULL,          -- when the newest question was asked that it answered: each is answered once
+    created_at DATETIME(6) NOT NULL,
+    last_used_at DATETIME(6),
+    CONSTRAINT passkeys_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
+    INDEX passkeys_user_id (user_id, created_at),
+    UNIQUE INDEX passkeys_credential_digest (credential_digest)
+) ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin;
+
 -- Codes on paper, for whoever has lost the authenticator.
 CREATE TABLE IF NOT EXISTS recovery_codes (
     id VARCHAR(36) NOT NULL PRIMARY KEY,

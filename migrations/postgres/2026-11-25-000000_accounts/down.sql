@@ -5,6 +5,7 @@ DROP TABLE app_sessions;
 DROP TABLE trusted_devices;
 DROP TABLE second_steps;
 DROP TABLE recovery_codes;
+DROP TABLE passkeys;
 DROP TABLE authenticators;
 DROP TABLE sessions;
 DROP TABLE links;

@@ -126,6 +126,20 @@ CREATE TABLE authenticators (
 );
 CREATE INDEX authenticators_user_id ON authenticators (user_id, created_at);
 
+-- Passkeys: what a browser, a phone or a security key answers with. Public keys, no secrets.
+CREATE TABLE passkeys (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name TEXT COLLATE "C" NOT NULL,  -- what its person calls it
+    credential TEXT COLLATE "C" NOT NULL,  -- as webauthn-rs writes it
+    credential_digest TEXT COLLATE "C" NOT NULL,  -- of its identifier: one is one person's
+    answered_at TIMESTAMP NOT NULL,  -- when the newest question was asked that it answered: each is answered once
+    created_at TIMESTAMP NOT NULL,
+    last_used_at TIMESTAMP
+);
+CREATE INDEX passkeys_user_id ON passkeys (user_id, created_at);
+CREATE UNIQUE INDEX passkeys_credential_digest ON passkeys (credential_digest);
+
 -- Codes on paper, for whoever has lost the authenticator.
 CREATE TABLE recovery_codes (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,

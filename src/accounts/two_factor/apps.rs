@@ -1,21 +1,15 @@
-//! Authenticator apps and recovery codes: what turns the second step on, and what is changed while it is.
+//! Authenticator apps.
 
 use diesel::QueryResult;
 
+use super::adding::{Added, Change, NotAdded, Removed, added, count_ways};
 use super::codes::open;
-use crate::accounts::owner::queue_alarm;
 use crate::db::Connection;
-use crate::identity::{AuthenticatorKey, Id, Moment, RecoveryCode, TokenDigest};
-use crate::keys::{Keys, SealKey};
-use crate::mail::{AuthenticatorAdded, TwoFactorChange, TwoFactorChanged};
-use crate::records::events::Source;
-use crate::records::sessions;
+use crate::identity::{AuthenticatorKey, Id};
+use crate::mail::NewFactor;
 use crate::records::two_factor::authenticators::{self, Authenticator};
-use crate::records::two_factor::recovery_codes;
-use crate::records::users::{self, User};
+use crate::records::users::User;
 
-/// So many recovery codes are made at a time.
-pub const RECOVERY_CODES: usize = 10;
 /// The most authenticators of one account.
 pub const MAX_AUTHENTICATORS: usize = 10;
 
@@ -27,135 +21,42 @@ pub struct NewAuthenticator {
     pub step: i64,
 }
 
-/// What adding an authenticator led to.
-pub enum Enrolled {
-    /// Signing in takes a second step from now on; these are the codes for whoever loses it.
-    First {
-        codes: Vec<RecoveryCode>,
-        /// The epoch of known devices that has begun: the one in front of its person may be known again.
-        device_epoch: i32,
-    },
-    Another,
-    /// There are ten already.
-    TooMany,
-    /// This one was added before.
-    Known,
-}
-
-/// Adds an authenticator. With the first one every other session ends: whoever has one gave no more than the password.
-pub fn enrol(
+/// Adds an authenticator.
+pub fn add_authenticator(
     conn: &mut Connection,
     user: &User,
     new: &NewAuthenticator,
-    session: &Id,
-    keys: &Keys,
-    source: &Source,
-    now: Moment,
-) -> QueryResult<Enrolled> {
+    change: &Change<'_>,
+) -> QueryResult<Result<Added, NotAdded>> {
     let before = authenticators::all_of(conn, &user.id)?;
     if before.len() >= MAX_AUTHENTICATORS {
-        return Ok(Enrolled::TooMany);
+        return Ok(Err(NotAdded::TooMany));
     }
-    if before.iter().any(|known| open(known, keys).as_ref() == Some(&new.key)) {
-        return Ok(Enrolled::Known);
+    if before.iter().any(|known| open(known, change.keys).as_ref() == Some(&new.key)) {
+        return Ok(Err(NotAdded::Known));
     }
     let authenticator = Authenticator {
         id: Id::new(),
         user_id: user.id.clone(),
         name: new.name.clone(),
-        sealed_key: keys.authenticator.seal(&new.key.expose()),
+        sealed_key: change.keys.authenticator.seal(&new.key.expose()),
         last_step: new.step,
-        created_at: now,
-        last_used_at: Some(now),
+        created_at: change.now,
+        last_used_at: Some(change.now),
     };
     authenticators::insert(conn, &authenticator)?;
-    let is_first = !user.has_two_factor();
-    notify_of_app(conn, user, &new.name, is_first, &keys.outbox, source, now)?;
-    if !is_first {
-        return Ok(Enrolled::Another);
-    }
-    users::two_factor::set(conn, &user.id, Some(now))?;
-    sessions::end_all(conn, &user.id, Some(session), now)?;
-    // Whoever gave the password alone may have made any number of devices known, each of which may guess.
-    let device_epoch = users::forget_devices(conn, &user.id)?;
-    Ok(Enrolled::First { codes: renew_recovery_codes(conn, user, keys, now)?, device_epoch })
+    added(conn, user, NewFactor::App(new.name.clone()), change).map(Ok)
 }
 
-fn notify_of_app(
+/// Removes an authenticator, unless nothing else is left.
+pub fn remove_authenticator(
     conn: &mut Connection,
     user: &User,
-    authenticator: &str,
-    is_first: bool,
-    seal: &SealKey,
-    source: &Source,
-    now: Moment,
-) -> QueryResult<()> {
-    let Some(email) = user.confirmed_email() else { return Ok(()) };
-    let mail = |link| {
-        AuthenticatorAdded {
-            name: user.display_name().to_owned(),
-            at: now,
-            zone: user.time_zone.clone(),
-            ip: source.stored(),
-            authenticator: authenticator.to_owned(),
-            is_first,
-            link,
-        }
-        .into()
-    };
-    queue_alarm(conn, user, email, seal, now, mail)
-}
-
-/// Makes new recovery codes, which replace those before.
-pub fn renew_recovery_codes(
-    conn: &mut Connection,
-    user: &User,
-    keys: &Keys,
-    now: Moment,
-) -> QueryResult<Vec<RecoveryCode>> {
-    let codes: Vec<RecoveryCode> = (0..RECOVERY_CODES).map(|_| RecoveryCode::random()).collect();
-    let digests: Vec<TokenDigest> =
-        codes.iter().map(|code| code.digest(&keys.recovery_code, &user.id)).collect();
-    recovery_codes::replace(conn, &user.id, &digests, now)?;
-    Ok(codes)
-}
-
-/// What became of an authenticator that was to go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removed {
-    /// That of this name.
-    One(String),
-    /// It is the last one: turning the second step off is another thing.
-    IsLast,
-    Gone,
-}
-
-/// Removes an authenticator, unless it is the last one.
-pub fn remove(conn: &mut Connection, user: &User, id: &Id) -> QueryResult<Removed> {
-    if authenticators::all_of(conn, &user.id)?.len() < 2 {
+    id: &Id,
+    has_passkeys: bool,
+) -> QueryResult<Removed> {
+    if count_ways(conn, user, has_passkeys)? < 2 {
         return Ok(Removed::IsLast);
     }
     Ok(authenticators::remove(conn, &user.id, id)?.map_or(Removed::Gone, Removed::One))
-}
-
-/// Tells the person that somebody who is signed in changed their second step.
-pub fn notify_of_change(
-    conn: &mut Connection,
-    user: &User,
-    what: TwoFactorChange,
-    seal: &SealKey,
-    now: Moment,
-) -> QueryResult<()> {
-    let Some(email) = user.confirmed_email() else { return Ok(()) };
-    let mail = |link| {
-        TwoFactorChanged {
-            name: user.display_name().to_owned(),
-            at: now,
-            zone: user.time_zone.clone(),
-            what,
-            link,
-        }
-        .into()
-    };
-    queue_alarm(conn, user, email, seal, now, mail)
 }

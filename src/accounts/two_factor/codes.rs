@@ -37,6 +37,7 @@ pub enum Tried {
 pub enum Factor {
     Authenticator,
     RecoveryCode,
+    Passkey,
 }
 
 /// Tries a code for an account. One that is right is used up: the caller does what it was for in the same transaction.
@@ -53,15 +54,12 @@ pub fn try_code(
             for authenticator in authenticators::all_of(conn, &user.id)? {
                 let Some(key) = open(&authenticator, keys) else { continue };
                 if let Some(step) = key.step_of(code, now) {
-                    let newest = AuthenticatorKey::newest_step(now.plus(CLOCKS_APART));
+                    let newest = AuthenticatorKey::newest_step(clocks_apart(now));
                     let is_first = authenticators::use_step(conn, &authenticator.id, step, newest, now)?;
                     if !is_first {
                         return Ok(Tried::Used);
                     }
-                    // Nobody who has the app has lost it.
-                    if user.two_factor_ends_at.is_some() && stop_recovery(conn, user, now)? {
-                        events::note(conn, Kind::TwoFactorRecoveryStopped, Some(&user.id), source, "", now)?;
-                    }
+                    has_it(conn, user, source, now)?;
                     return Ok(Tried::Right(Factor::Authenticator));
                 }
             }
@@ -77,6 +75,19 @@ pub fn try_code(
             Ok(Tried::Right(Factor::RecoveryCode))
         }
     }
+}
+
+/// The latest time that the clock of another instance may show now.
+pub(super) fn clocks_apart(now: Moment) -> Moment {
+    now.plus(CLOCKS_APART)
+}
+
+/// Stops the wait of whoever says that they have lost the second step: nobody has who takes it.
+pub(super) fn has_it(conn: &mut Connection, user: &User, source: &Source, now: Moment) -> QueryResult<()> {
+    if user.two_factor_ends_at.is_some() && stop_recovery(conn, user, now)? {
+        events::note(conn, Kind::TwoFactorRecoveryStopped, Some(&user.id), source, "", now)?;
+    }
+    Ok(())
 }
 
 /// Opens the key of an authenticator, whichever of our keys sealed it.

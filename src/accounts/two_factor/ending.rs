@@ -12,7 +12,7 @@ use crate::keys::{Keys, SealKey};
 use crate::mail::{self, Envelope, TwoFactorEnding, TwoFactorOff, WhyEnding, WhyOff};
 use crate::records::events::{self, Kind, Source};
 use crate::records::links;
-use crate::records::two_factor::{authenticators, recovery_codes, second_steps, trusted_devices};
+use crate::records::two_factor::{authenticators, passkeys, recovery_codes, second_steps, trusted_devices};
 use crate::records::users::{self, User};
 
 /// How whoever has lost the second step gets in again.
@@ -57,6 +57,7 @@ pub fn turn_off(
 /// Ends the second step, without a word.
 fn remove_all(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
     authenticators::remove_all(conn, user)?;
+    passkeys::remove_all(conn, user)?;
     recovery_codes::remove_all(conn, user)?;
     trusted_devices::remove_all(conn, user)?;
     second_steps::end_all(conn, user, now)?;
@@ -75,12 +76,14 @@ pub fn take_back(
     now: Moment,
 ) -> QueryResult<()> {
     let Some(on) = user.two_factor_since else { return Ok(()) };
-    let has_older = authenticators::all_of(conn, &user.id)?.iter().any(|app| app.created_at < since);
+    let has_older = authenticators::all_of(conn, &user.id)?.iter().any(|app| app.created_at < since)
+        || passkeys::all_of(conn, &user.id)?.iter().any(|passkey| passkey.created_at < since);
     if on >= since || !has_older {
         let why = WhyEnding::TakenBack;
         return begin_recovery(conn, user, why, rules, &Source::Program, now).map(drop);
     }
     authenticators::remove_since(conn, &user.id, since)?;
+    passkeys::remove_since(conn, &user.id, since)?;
     recovery_codes::remove_since(conn, &user.id, since)?;
     stop_recovery(conn, user, now).map(drop)
 }

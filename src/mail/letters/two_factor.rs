@@ -9,34 +9,60 @@ use crate::mail::content::{Content, Enclosed, MailWriter};
 use crate::paths::account::{RECOVERY_CODES, TWO_FACTOR};
 use crate::paths::auth::KEEP_TWO_FACTOR;
 
+/// What was added, by the name that its person gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NewFactor {
+    App(String),
+    Passkey(String),
+}
+
 letter! {
-    /// An authenticator was added. Its secret is the token of the link that takes the account back, as in
+    /// An authenticator or a passkey was added. Its secret is the token of the link that takes the account back, as in
     /// [`super::security::NewSignIn`].
-    AuthenticatorAdded("authenticator-added", t("Authenticator added")) {
+    FactorAdded("factor-added", t("App or passkey added")) {
         name: String,
         at: Moment,
         zone: String,
         ip: String,
-        authenticator: String,
+        what: NewFactor,
         is_first: bool,
         link: Option<String>,
     }
 }
 
-impl Write for AuthenticatorAdded {
+impl Write for FactorAdded {
     fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
-        let subject = if self.is_first { t("Two-step sign-in is on") } else { t("New authenticator app") };
-        let added = if self.authenticator.is_empty() {
-            t("An authenticator app was added to your account on {when}, from IP address {ip}.").into()
-        } else {
-            t("The authenticator app “{authenticator}” was added to your account on {when}, from IP address {ip}.")
-                .with("authenticator", &self.authenticator)
+        let subject = match &self.what {
+            _ if self.is_first => t("Two-step sign-in is on"),
+            NewFactor::App(_) => t("New authenticator app"),
+            NewFactor::Passkey(_) => t("New passkey"),
+        };
+        let added: Message = match &self.what {
+            NewFactor::App(name) if name.is_empty() => {
+                t("An authenticator app was added to your account on {when}, from IP address {ip}.").into()
+            }
+            NewFactor::App(name) => t(
+                "The authenticator app “{added}” was added to your account on {when}, from IP address {ip}.",
+            )
+            .with("added", name),
+            NewFactor::Passkey(name) if name.is_empty() => {
+                t("A passkey was added to your account on {when}, from IP address {ip}.").into()
+            }
+            NewFactor::Passkey(name) => {
+                t("The passkey “{added}” was added to your account on {when}, from IP address {ip}.")
+                    .with("added", name)
+            }
         };
         let added = added.with("when", self.at).with("ip", &self.ip);
         let mut content = writer.content(&self.name, subject).in_zone(&self.zone).say(added);
+        if let NewFactor::Passkey(_) = &self.what {
+            content = content.say(t("Anyone who has it can sign in without your password."));
+        }
         if self.is_first {
-            content = content
-                .say(t("From now on, you'll need your password and a code from the app to sign in. Keep your recovery codes somewhere safe."));
+            content = content.say(match &self.what {
+                NewFactor::App(_) => t("From now on, you'll need your password and a code from the app to sign in. Keep your recovery codes somewhere safe."),
+                NewFactor::Passkey(_) => t("From now on, your password alone is not enough to sign in. Keep your recovery codes somewhere safe."),
+            });
         }
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
@@ -82,12 +108,13 @@ impl Write for RecoveryCodeUsed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TwoFactorChange {
     AppRemoved,
+    PasskeyRemoved,
     /// New recovery codes replaced those before.
     CodesMade,
 }
 
 letter! {
-    /// An authenticator was removed, or recovery codes were replaced. Its secret is that of [`AuthenticatorAdded`].
+    /// An authenticator or a passkey was removed, or recovery codes were replaced. Its secret is that of [`FactorAdded`].
     TwoFactorChanged("two-factor-changed", t("Two-step sign-in changed")) {
         name: String,
         at: Moment,
@@ -101,6 +128,7 @@ impl Write for TwoFactorChanged {
     fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
         let happened = match self.what {
             TwoFactorChange::AppRemoved => t("An authenticator app was removed from your account on {when}."),
+            TwoFactorChange::PasskeyRemoved => t("A passkey was removed from your account on {when}."),
             TwoFactorChange::CodesMade => {
                 t("New recovery codes were made for your account on {when}. The old ones no longer work.")
             }
@@ -125,7 +153,7 @@ pub enum WhyOff {
 }
 
 letter! {
-    /// Signing in takes no second step any more. Its secret is that of [`AuthenticatorAdded`].
+    /// Signing in takes no second step any more. Its secret is that of [`FactorAdded`].
     TwoFactorOff("two-factor-off", t("Two-step sign-in off")) {
         name: String,
         at: Moment,
@@ -228,7 +256,7 @@ impl Write for TwoFactorDue {
 }
 
 letter! {
-    /// Somebody gave the right password, and then five wrong codes. Its secret is that of [`AuthenticatorAdded`].
+    /// Somebody gave the right password, and then five wrong codes. Its secret is that of [`FactorAdded`].
     WrongCodes("wrong-codes", t("Wrong codes")) {
         name: String,
         at: Moment,

@@ -66,6 +66,10 @@ kinds! {
     AuthenticatorAdded: "authenticator-added", t("Authenticator app added"), t("{user} added an authenticator app");
     /// An authenticator was removed.
     AuthenticatorRemoved: "authenticator-removed", t("Authenticator app removed"), t("{user} removed an authenticator app");
+    /// A passkey was added.
+    PasskeyAdded: "passkey-added", t("Passkey added"), t("{user} added a passkey");
+    /// A passkey was removed.
+    PasskeyRemoved: "passkey-removed", t("Passkey removed"), t("{user} removed a passkey");
     /// New recovery codes were made.
     RecoveryCodesMade: "recovery-codes-made", t("Recovery codes made"), t("{user} made new recovery codes");
     /// A recovery code was used.

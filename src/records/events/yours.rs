@@ -81,6 +81,8 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::FactorWrong, _) => t("A wrong code was entered after your password"),
         (Kind::AuthenticatorAdded, _) => t("You added an authenticator app"),
         (Kind::AuthenticatorRemoved, _) => t("You removed an authenticator app"),
+        (Kind::PasskeyAdded, _) => t("You added a passkey"),
+        (Kind::PasskeyRemoved, _) => t("You removed a passkey"),
         (Kind::RecoveryCodesMade, _) => t("You made new recovery codes"),
         (Kind::RecoveryCodeUsed, _) => t("You used a recovery code"),
         (Kind::DeviceTrusted, _) => t("You trusted a device"),

@@ -37,6 +37,11 @@ pub fn all_of(conn: &mut Connection, user: &Id) -> QueryResult<Vec<Authenticator
         .load(conn)
 }
 
+/// Counts those of an account.
+pub fn count_of(conn: &mut Connection, user: &Id) -> QueryResult<i64> {
+    authenticators::table.filter(authenticators::user_id.eq(user)).count().get_result(conn)
+}
+
 /// Uses the code of a step up; returns whether it was this call that did: a code works once (RFC 6238, 5.2). What was used while a
 /// clock was ahead, later than `newest`, keeps nobody out.
 pub fn use_step(conn: &mut Connection, id: &Id, step: i64, newest: i64, now: Moment) -> QueryResult<bool> {

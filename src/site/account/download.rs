@@ -29,6 +29,7 @@ use crate::records::links::Link;
 use crate::records::mail_budgets::Asked;
 use crate::records::sessions::Session;
 use crate::records::two_factor::authenticators::{self, Authenticator};
+use crate::records::two_factor::passkeys::{self, Passkey};
 use crate::records::two_factor::recovery_codes::{self, RecoveryCodeRow};
 use crate::records::two_factor::second_steps::{self, SecondStep};
 use crate::records::two_factor::trusted_devices::{self, TrustedDevice};
@@ -155,6 +156,7 @@ struct Everything {
     sessions: Vec<Session>,
     applications: Vec<AppSessionRow>,
     authenticators: Vec<Authenticator>,
+    passkeys: Vec<Passkey>,
     recovery_codes: Vec<RecoveryCodeRow>,
     waiting_sign_ins: Vec<SecondStep>,
     trusted_devices: Vec<TrustedDevice>,
@@ -216,6 +218,7 @@ async fn account(app: &App, user: &User, has_picture: bool, now: Moment) -> Resu
                 sessions: sessions::all_of(conn, &user.id)?,
                 applications: app_sessions::all_of(conn, &user.id)?,
                 authenticators: authenticators::all_of(conn, &user.id)?,
+                passkeys: passkeys::all_of(conn, &user.id)?,
                 recovery_codes: recovery_codes::all_of(conn, &user.id)?,
                 waiting_sign_ins: second_steps::all_of(conn, &user.id)?,
                 trusted_devices: trusted_devices::all_of(conn, &user.id)?,

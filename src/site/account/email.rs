@@ -23,6 +23,7 @@ use crate::records::events::{self, Kind};
 use crate::records::mail_budgets::Asker;
 use crate::records::sessions::{Rotation, Session};
 use crate::records::verifications::{self, Attempt, Verification};
+use crate::site::auth::passkey_check::require_instead_of_code;
 use crate::site::auth::password_check::{ProofForm, require_proof};
 use crate::site::auth::verification::{CODE_SENT, CodeField, problem_of, send_code, too_early};
 use crate::web::carried;
@@ -97,6 +98,7 @@ async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer
         let page = PendingPage::new(&app, &viewer, flow, problems);
         return Ok(page::ok(page).showing(&[&REQUESTED, &CODE_SENT]));
     }
+    require_instead_of_code(&app, &viewer, CHANGE_EMAIL.path()).await?;
     let carried = carried::take_returned(&req, &viewer.user.id).and_then(|carried| carried.form());
     let is_carried = carried.is_some();
     let page = ChangeEmailPage::new(&app, &viewer, carried.unwrap_or_default(), problems);

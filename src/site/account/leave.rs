@@ -18,6 +18,7 @@ use crate::pictures::Kept;
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::users;
 use crate::site::auth::keep_account::KEPT;
+use crate::site::auth::passkey_check::require_instead_of_code;
 use crate::site::auth::password_check::{ProofForm, require_proof};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
@@ -75,6 +76,7 @@ async fn show(app: Data<App>, Remaining(by): Remaining) -> Result<Answer, HttpEr
     if let Some(leaves_at) = by.user().leaves_at {
         return Ok(page::ok(LeavingPage { leaves_at }));
     }
+    require_instead_of_code(&app, &by.viewer, LEAVE.path()).await?;
     Ok(page::ok(LeavePage::new(&app, &by, LeaveForm::default(), Problems::default()).await?))
 }
 

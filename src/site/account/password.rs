@@ -11,6 +11,7 @@ use crate::paths::account::{PASSWORD, PROFILE};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
 use crate::records::users::User;
+use crate::site::auth::passkey_check::require_instead_of_code;
 use crate::site::auth::password_check::{ProofForm, hash_new, own_words, require_proof};
 use crate::site::auth::typing::{NewPasswordForm, Typing};
 use crate::web::device_cookie;
@@ -52,8 +53,9 @@ struct PasswordForm {
     new: NewPasswordForm,
 }
 
-async fn show(app: Data<App>, viewer: Viewer) -> Answer {
-    page::ok(PasswordPage::new(&app, &viewer, &NewPasswordForm::default(), Problems::default()))
+async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
+    require_instead_of_code(&app, &viewer, PASSWORD.path()).await?;
+    Ok(page::ok(PasswordPage::new(&app, &viewer, &NewPasswordForm::default(), Problems::default())))
 }
 
 async fn submit(

@@ -92,6 +92,8 @@ impl Row {
                 SignedInBy::Code => t("with the code that confirmed your account"),
                 SignedInBy::PasswordAndCode => t("with your password and a code"),
                 SignedInBy::PasswordAndRecoveryCode => t("with your password and a recovery code"),
+                SignedInBy::PasswordAndPasskey => t("with your password and a passkey"),
+                SignedInBy::Passkey => t("with a passkey"),
                 SignedInBy::PasswordOnTrustedDevice => t("with your password, on a device you trust"),
             },
             last_used: session.life.last_seen_at,

@@ -1,6 +1,8 @@
 //! One's own second step of signing in: authenticators, recovery codes and trusted devices; and turning it off.
 
+mod adding;
 mod new_authenticator;
+mod new_passkey;
 mod qr;
 mod recovery_codes;
 
@@ -11,15 +13,16 @@ use diesel::QueryResult;
 use crate::accounts::two_factor::{self, Removed};
 use crate::app::App;
 use crate::db::Connection;
-use crate::identity::{Id, Message, Moment, browser_name, t};
+use crate::identity::{Id, Message, Moment, Sentence, browser_name, t};
 use crate::mail::{TwoFactorChange, WhyOff};
 use crate::paths::Next;
 use crate::paths::account::{
-    DISTRUST, NEW_AUTHENTICATOR, RECOVERY_CODES, REMOVE_AUTHENTICATOR, TWO_FACTOR, TWO_FACTOR_KEEP,
-    TWO_FACTOR_OFF,
+    DISTRUST, NEW_AUTHENTICATOR, NEW_PASSKEY, RECOVERY_CODES, REMOVE_AUTHENTICATOR, REMOVE_PASSKEY,
+    TWO_FACTOR, TWO_FACTOR_KEEP, TWO_FACTOR_OFF,
 };
 use crate::records::events::{self, Kind};
 use crate::records::two_factor::authenticators::{self, Authenticator};
+use crate::records::two_factor::passkeys::{self, Passkey};
 use crate::records::two_factor::trusted_devices::{self, TrustedDevice};
 use crate::records::users::User;
 use crate::web::carried::Carried;
@@ -33,6 +36,8 @@ use crate::web::viewer::{By, Enrolling};
 
 const ADDED: Notice = Notice::new("authenticator-added", t("The authenticator app has been added."));
 const TURNED_ON: Notice = Notice::new("two-factor-on", t("Two-step sign-in is on."));
+const PASSKEY_ADDED: Notice = Notice::new("passkey-added", t("The passkey has been added."));
+const PASSKEY_REMOVED: Notice = Notice::new("passkey-removed", t("The passkey has been removed."));
 const REMOVED: Notice = Notice::new("authenticator-removed", t("The authenticator app has been removed."));
 const OFF: Notice = Notice::new("two-factor-off", t("Two-step sign-in has been turned off."));
 const KEPT: Notice = Notice::new("two-factor-stays", t("Two-step sign-in stays on."));
@@ -43,10 +48,12 @@ pub(super) fn routes(pages: &mut Pages) {
     pages
         .service(routes::page(TWO_FACTOR, show))
         .service(routes::act(REMOVE_AUTHENTICATOR, TWO_FACTOR, remove))
+        .service(routes::act(REMOVE_PASSKEY, TWO_FACTOR, remove_passkey))
         .service(routes::act(TWO_FACTOR_OFF, TWO_FACTOR, turn_off))
         .service(routes::act(TWO_FACTOR_KEEP, TWO_FACTOR, keep))
         .service(routes::act(DISTRUST, TWO_FACTOR, distrust));
     new_authenticator::routes(pages);
+    new_passkey::routes(pages);
     recovery_codes::routes(pages);
 }
 
@@ -58,10 +65,19 @@ struct TwoFactorPage {
     ends_at: Option<Moment>,
     need: Need,
     authenticators: Vec<Authenticator>,
+    /// Those of its person, where the site takes them.
+    passkeys: Vec<Passkey>,
     codes_left: i64,
     trusted: Vec<TrustedDevice>,
-    /// The page where it is set up; it leads on to where its person wanted to go.
-    set_up: String,
+    /// The pages where it is set up; they lead on to where their person wanted to go.
+    set_up: SetUp,
+}
+
+#[derive(Clone)]
+struct SetUp {
+    app: String,
+    /// Where the site takes them.
+    passkey: Option<String>,
 }
 
 /// Whether the site asks for it.
@@ -86,25 +102,29 @@ impl Need {
 async fn show(app: Data<App>, Enrolling(by): Enrolling, next: Next) -> Result<Answer, HttpError> {
     let need = Need::of(&app, by.user(), by.now);
     let (user, now) = (by.viewer.user, by.now);
-    let set_up = next.after(NEW_AUTHENTICATOR.path());
+    let passkey = app.passkeys.as_ref().map(|_| next.after(NEW_PASSKEY.path()));
+    let set_up = SetUp { app: next.after(NEW_AUTHENTICATOR.path()), passkey };
     let read = move |conn: &mut Connection| TwoFactorPage::read(conn, &user, need, set_up.clone(), now);
     let page = app.db.read(read).await?;
-    Ok(page::ok(page).showing(&[&ADDED, &REMOVED, &OFF, &KEPT, &DISTRUSTED]))
+    Ok(page::ok(page).showing(&[
+        &ADDED,
+        &REMOVED,
+        &PASSKEY_ADDED,
+        &PASSKEY_REMOVED,
+        &OFF,
+        &KEPT,
+        &DISTRUSTED,
+    ]))
 }
 
 impl TwoFactorPage {
-    fn read(
-        conn: &mut Connection,
-        user: &User,
-        need: Need,
-        set_up: String,
-        now: Moment,
-    ) -> QueryResult<Self> {
+    fn read(conn: &mut Connection, user: &User, need: Need, set_up: SetUp, now: Moment) -> QueryResult<Self> {
         Ok(Self {
             is_on: user.has_two_factor(),
             ends_at: user.two_factor_recovery(now),
             need,
             authenticators: authenticators::all_of(conn, &user.id)?,
+            passkeys: if set_up.passkey.is_some() { passkeys::all_of(conn, &user.id)? } else { Vec::new() },
             codes_left: crate::records::two_factor::recovery_codes::count_left(conn, &user.id)?,
             trusted: trusted_devices::live_of(conn, &user.id, now)?,
             set_up,
@@ -126,16 +146,31 @@ impl TwoFactorPage {
         self.is_on && self.need != Need::Now
     }
 
+    /// Whether something would be left if one went.
+    fn may_remove(&self) -> bool {
+        self.authenticators.len() + self.passkeys.len() > 1
+    }
+
     fn title(authenticator: &Authenticator) -> Message {
-        match authenticator.name.as_str() {
-            "" => t("Authenticator app").into(),
-            name => Message::verbatim(name),
-        }
+        named(&authenticator.name, t("Authenticator app"))
+    }
+
+    fn title_of_passkey(passkey: &Passkey) -> Message {
+        named(&passkey.name, t("Passkey"))
     }
 
     fn name_of(device: &TrustedDevice) -> Message {
         browser_name(&device.device)
     }
+}
+
+fn named(name: &str, usual: Sentence) -> Message {
+    if name.is_empty() { usual.into() } else { Message::verbatim(name) }
+}
+
+async fn remove_passkey(app: Data<App>, by: By, at: Path<String>) -> Result<Answer, HttpError> {
+    let path = REMOVE_PASSKEY.to([at.as_str()]);
+    perform(&app, by, &path).await
 }
 
 async fn remove(app: Data<App>, by: By, at: Path<String>) -> Result<Answer, HttpError> {
@@ -155,6 +190,8 @@ pub fn describe(path: &str) -> Option<Message> {
         Some(t("Make new recovery codes").into())
     } else if REMOVE_AUTHENTICATOR.parse(path).is_some() {
         Some(t("Remove an authenticator app").into())
+    } else if REMOVE_PASSKEY.parse(path).is_some() {
+        Some(t("Remove a passkey").into())
     } else {
         None
     }
@@ -174,26 +211,40 @@ async fn perform(app: &Data<App>, by: By, path: &str) -> Result<Answer, HttpErro
     } else if path == RECOVERY_CODES.path() {
         recovery_codes::renew(app, by).await
     } else if let Some([id]) = REMOVE_AUTHENTICATOR.parse(path) {
-        perform_removal(app, by, Id::parse(id)).await
+        perform_removal(app, by, What::Authenticator, Id::parse(id)).await
+    } else if let Some([id]) = REMOVE_PASSKEY.parse(path) {
+        perform_removal(app, by, What::Passkey, Id::parse(id)).await
     } else {
         Err(HttpError::NotFound)
     }
 }
 
-async fn perform_removal(app: &Data<App>, by: By, id: Option<Id>) -> Result<Answer, HttpError> {
+/// What is removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Authenticator,
+    Passkey,
+}
+
+async fn perform_removal(app: &Data<App>, by: By, what: What, id: Option<Id>) -> Result<Answer, HttpError> {
     by.require_recent_proof(TWO_FACTOR.path())?;
     let Some(id) = id else { return Ok(page::see_other(TWO_FACTOR.path())) };
-    let seal = app.keys.outbox;
+    let (seal, has_passkeys) = (app.keys.outbox, app.passkeys.is_some());
+    let (kind, change, notice) = match what {
+        What::Authenticator => (Kind::AuthenticatorRemoved, TwoFactorChange::AppRemoved, &REMOVED),
+        What::Passkey => (Kind::PasskeyRemoved, TwoFactorChange::PasskeyRemoved, &PASSKEY_REMOVED),
+    };
     let removed = app
         .db
         .write(move |conn| {
             let user = by.still_may(conn)?;
-            let removed = two_factor::remove(conn, &user, &id)?;
+            let removed = match what {
+                What::Authenticator => two_factor::remove_authenticator(conn, &user, &id, has_passkeys)?,
+                What::Passkey => two_factor::remove_passkey(conn, &user, &id)?,
+            };
             if let Removed::One(name) = &removed {
-                let kind = Kind::AuthenticatorRemoved;
                 events::note(conn, kind, Some(&user.id), &by.source(), name, by.now)?;
-                let change = TwoFactorChange::AppRemoved;
-                two_factor::notify_of_change(conn, &user, change, &seal, by.now)?;
+                two_factor::notify_of_change(conn, &user, change.clone(), &seal, by.now)?;
             }
             Ok::<_, FormError>(removed)
         })
@@ -201,7 +252,7 @@ async fn perform_removal(app: &Data<App>, by: By, id: Option<Id>) -> Result<Answ
     app.wakeup.wake();
     let answer = page::see_other(TWO_FACTOR.path());
     Ok(match removed {
-        Removed::One(_) => answer.saying(REMOVED.post()),
+        Removed::One(_) => answer.saying(notice.post()),
         Removed::IsLast | Removed::Gone => answer,
     })
 }

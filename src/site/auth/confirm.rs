@@ -6,9 +6,12 @@ use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
+use super::passkey_check::{self, page_of, require_used};
 use super::password_check::{ProofForm, require_proof};
+use crate::accounts::two_factor as factors;
 use crate::app::App;
 use crate::identity::{Message, Username, t};
+use crate::passkeys::{Question, Reply};
 use crate::paths::Next;
 use crate::paths::account::{DOWNLOAD, PROFILE, SECURE_OWN, TWO_FACTOR};
 use crate::paths::auth::CONFIRM;
@@ -46,6 +49,8 @@ struct ConfirmPage {
     carried: String,
     /// Where it came from.
     back: Option<String>,
+    /// What a passkey is asked, where there is one: it is enough.
+    passkey: Option<Question>,
     problems: Problems,
 }
 
@@ -54,6 +59,8 @@ struct ConfirmPage {
 struct ConfirmForm {
     #[serde(flatten)]
     proof: ProofForm,
+    #[serde(flatten)]
+    reply: Reply,
     next: String,
     carried: String,
 }
@@ -147,6 +154,9 @@ fn carried_by(app: &App, viewer: &Viewer, sealed: &str) -> Option<Carried> {
 
 /// Checks what signing in takes, and notes in the session that it was given.
 async fn confirm(app: &Data<App>, by: &By, form: &ConfirmForm) -> Result<Session, FormError> {
+    if form.reply.is_given() {
+        return confirm_by_passkey(app, by, &form.reply).await;
+    }
     require_proof(app, by, &form.proof).await?;
     let given = if by.viewer.asks_code(by.now) { Rotation::BothGiven } else { Rotation::PasswordGiven };
     let (by, config) = (by.clone(), app.config.sessions);
@@ -157,6 +167,25 @@ async fn confirm(app: &Data<App>, by: &By, form: &ConfirmForm) -> Result<Session
             by.rotate(conn, given, config)
         })
         .await
+}
+
+/// A passkey is both: what its person has, and what they know or are.
+async fn confirm_by_passkey(app: &Data<App>, by: &By, reply: &Reply) -> Result<Session, FormError> {
+    let answered = passkey_check::check(app, &by.user().id, &question(&by.viewer), reply).await?;
+    let (by, config) = (by.clone(), app.config.sessions);
+    app.db
+        .write(move |conn| {
+            let user = by.still_may(conn)?;
+            require_used(factors::use_passkey(conn, &user, &answered, &by.source(), by.now)?)?;
+            events::note(conn, Kind::PasswordConfirmed, Some(&user.id), &by.source(), "", by.now)?;
+            by.rotate(conn, Rotation::BothGiven, config)
+        })
+        .await
+}
+
+/// Names the question that the page asks a passkey.
+fn question(viewer: &Viewer) -> String {
+    page_of("confirm", &viewer.session.life.mark())
 }
 
 impl ConfirmPage {
@@ -177,6 +206,7 @@ impl ConfirmPage {
         Ok(Self {
             username,
             asks_code: viewer.asks_code(app.clock.now()),
+            passkey: passkey_check::ask(app, &viewer.user, &question(viewer)).await?,
             next,
             carried: carried.map(|_| sealed).unwrap_or_default(),
             what,

@@ -3,7 +3,8 @@
 use actix_web::web::Data;
 use serde::Deserialize;
 
-use super::second_step::{CODE_USED, note_factor};
+use super::second_step::CODE_USED;
+use super::second_step::taking::note_factor;
 use crate::accounts::two_factor::{self, Tried};
 use crate::app::App;
 use crate::hasher::Verdict;
@@ -40,7 +41,9 @@ pub async fn require_proof(app: &Data<App>, by: &By, form: &ProofForm) -> Result
     let key = Limit::Confirm.of(session);
     check_password(app, key, &by.client, by.user(), &form.current_password, wrong).await?;
     let Some(code) = code else { return Ok(()) };
-    let tokens = app.limits.take([Limit::FactorDevice.of(session)]).await?;
+    // Nobody guesses a recovery code.
+    let guess = matches!(code, FactorCode::Authenticator(_)).then(|| Limit::FactorDevice.of(session));
+    let tokens = app.limits.take(guess).await?;
     let tried = try_code(app, by, code).await;
     match &tried {
         Ok(Tried::Wrong) => tokens.spend(),

@@ -1,26 +1,27 @@
-//! The second step of signing in: a code of an authenticator, or a recovery code, after the right password.
+//! The second step of signing in: a code of an authenticator, a recovery code or a passkey, after the right password.
 //!
 //! Until it is taken there is no session. A row remembers that the password was right; a sealed cookie of ten minutes names it to the
 //! one browser. Five codes are tried for it. Wrong ones also count for the account under this password, so that nobody who knows the
 //! password guesses on and on; on a device that was signed in before they count for the device alone, and recovery codes, which nobody
 //! guesses, are always taken: the owner gets in.
 
+pub(super) mod taking;
+
 use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
-use super::arrival::{Arrival, NewSession, wrong};
-use crate::accounts::two_factor::{self, Factor, Tried};
+use super::arrival::wrong;
+use super::passkey_check::{self, page_of};
+use crate::accounts::two_factor;
 use crate::app::App;
-use crate::db::{self, Connection};
-use crate::identity::{
-    AccountStatus, FactorCode, Id, KnownDevice, Message, Moment, Sentence, Username, t, tn,
-};
-use crate::limits::{Limit, LimitKey, Tokens};
+use crate::db;
+use crate::identity::{AccountStatus, Id, Moment, Sentence, Username, t};
+use crate::passkeys::{Question, Reply};
 use crate::paths::Next;
 use crate::paths::auth::{SECOND_STEP, SIGN_IN, SIGN_IN_ANY};
-use crate::records::events::{self, Kind, Source};
-use crate::records::sessions::{Remember, Session, SignedInBy};
+use crate::records::events::{self, Kind};
+use crate::records::sessions::Remember;
 use crate::records::two_factor::second_steps::{self, SecondStep};
 use crate::records::two_factor::trusted_devices;
 use crate::records::users::{self, User};
@@ -33,6 +34,7 @@ use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
 use crate::web::viewer::Stranger;
 use crate::web::{cookies, device_cookie};
+use taking::{Taken, take};
 
 /// On the sign-in page.
 pub const OVER: Notice = Notice::new("second-step-over", t("That took too long. Sign in again."));
@@ -43,7 +45,7 @@ pub const GUESSED: Notice = Notice::new(
 );
 
 /// At the code.
-pub(super) const CODE_USED: Sentence =
+pub(in crate::site::auth) const CODE_USED: Sentence =
     t("You've already used that code. Wait until your app shows the next one.");
 
 pub(super) fn routes(pages: &mut Pages) {
@@ -58,6 +60,8 @@ struct SecondStepPage {
     trusts: bool,
     /// When signing in takes no code any more.
     ends_at: Option<Moment>,
+    /// What a passkey is asked, where there is one.
+    passkey: Option<Question>,
     problems: Problems,
 }
 
@@ -66,6 +70,8 @@ struct SecondStepPage {
 struct SecondStepForm {
     code: String,
     trust: String,
+    #[serde(flatten)]
+    reply: Reply,
 }
 
 /// A sign-in that waits, and whose it is.
@@ -166,7 +172,10 @@ pub(super) async fn ended(
 
 async fn show(app: Data<App>, _: Stranger, browser: SignInRequest) -> Result<Answer, HttpError> {
     Ok(match find(&app, &browser).await? {
-        Found::Waiting(waiting) => page::ok(waiting.page(app.clock.now(), false, Problems::default())),
+        Found::Waiting(waiting) => {
+            let page = waiting.page(&app, false, Problems::default()).await?;
+            page::ok(page)
+        }
         Found::Over(step) => over(&app, &OVER, step.as_deref()),
     })
 }
@@ -181,9 +190,8 @@ async fn submit(
         Found::Waiting(waiting) => waiting,
         Found::Over(step) => return Ok(over(&app, &OVER, step.as_deref())),
     };
-    let now = app.clock.now();
     let trusts = !form.trust.is_empty();
-    match take(&app, &browser, &waiting, &form.code, trusts).await {
+    match take(&app, &browser, &waiting, &form).await {
         Ok(Taken::In(arrival)) => {
             Ok(arrival.lead_in(&app, &browser)?.with_cookie(cookies::removal(&app.config, cookies::STEP)))
         }
@@ -194,159 +202,29 @@ async fn submit(
         Err(FormError::Http(HttpError::TooMany(wait))) => {
             let message = t("Too many wrong codes. Try again in {wait}, or use a recovery code now.");
             let problems = Problems::one("code", message.with("wait", wait));
-            Ok(page::too_many(wait, waiting.page(now, trusts, problems)))
+            let page = waiting.page(&app, trusts, problems).await?;
+            Ok(page::too_many(wait, page))
         }
-        Err(error) => Ok(page::form_again(waiting.page(now, trusts, error.problems()?))),
-    }
-}
-
-/// What became of the second step.
-enum Taken {
-    In(Box<Arrival>),
-    /// Back to the sign-in page, which says why.
-    Over(&'static Notice),
-}
-
-/// What became of a code, in its transaction. What was counted is committed.
-enum Outcome {
-    In(Box<Session>),
-    Wrong { left: i32 },
-    Used,
-    Over,
-}
-
-async fn take(
-    app: &Data<App>,
-    browser: &SignInRequest,
-    waiting: &Waiting,
-    typed: &str,
-    trusts: bool,
-) -> Result<Taken, FormError> {
-    let code = FactorCode::parse(typed).map_err(|message| FormError::at("code", message))?;
-    let device = device_cookie::known(app, &browser.req, &waiting.user);
-    let tokens = take_tokens(app, &waiting.user, device.as_ref(), &code).await?;
-    let user = waiting.user.clone();
-    let new =
-        NewSession::of(app, browser, user.clone(), SignedInBy::PasswordAndCode, waiting.step.remember());
-    let device = new.known_as.clone();
-    let tried = try_in_transaction(app, waiting, code, new, trusts, browser.client.source()).await;
-    match &tried {
-        Ok(Outcome::Wrong { .. }) => tokens.spend(),
-        // Right, or not evaluated: only failures count.
-        Ok(Outcome::In(_) | Outcome::Used | Outcome::Over) | Err(_) => app.limits.give_back(tokens).await,
-    }
-    let outcome = tried?;
-    app.wakeup.wake();
-    match outcome {
-        Outcome::In(session) => {
-            let next = waiting.step.next_path.clone();
-            Ok(Taken::In(Box::new(Arrival { session: *session, user, device, next })))
-        }
-        Outcome::Wrong { left: 0 } => Ok(Taken::Over(&GUESSED)),
-        Outcome::Wrong { left } => Err(FormError::at("code", wrong_code(left))),
-        Outcome::Used => Err(FormError::at("code", CODE_USED)),
-        Outcome::Over => Ok(Taken::Over(&OVER)),
-    }
-}
-
-/// Says nothing of how near a code was.
-fn wrong_code(left: i32) -> Message {
-    tn(
-        "That code isn't right. You have 1 try left. If this keeps happening, check your phone's clock: it may be wrong.",
-        "That code isn't right. You have {count} tries left. If this keeps happening, check your phone's clock: it may be wrong.",
-        left,
-    )
-}
-
-/// Takes the token of a guess; none for a recovery code, which nobody guesses.
-async fn take_tokens(
-    app: &App,
-    user: &User,
-    device: Option<&KnownDevice>,
-    code: &FactorCode,
-) -> Result<Tokens, FormError> {
-    let keys: Vec<LimitKey> = match (code, device) {
-        (FactorCode::Recovery(_), _) => Vec::new(),
-        (FactorCode::Authenticator(_), Some(device)) => vec![Limit::FactorDevice.of(device.lane())],
-        // A new password starts again: who guessed does not know it.
-        (FactorCode::Authenticator(_), None) => {
-            vec![Limit::Factor.of(format!("{} {}", user.id.as_str(), user.password_changed_at.micros()))]
-        }
-    };
-    Ok(app.limits.take(keys).await?)
-}
-
-async fn try_in_transaction(
-    app: &Data<App>,
-    waiting: &Waiting,
-    code: FactorCode,
-    new: NewSession,
-    trusts: bool,
-    source: Source,
-) -> Result<Outcome, FormError> {
-    let (id, user, keys) = (waiting.step.id.clone(), waiting.user.clone(), app.keys.clone());
-    let now = app.clock.now();
-    app.db
-        .write(move |conn| {
-            // Of several codes at once each is tried alone, under the lock of the account; and none once that has been blocked or secured.
-            let is_unchanged = users::lock_if_unchanged(conn, &user)?.is_some();
-            let step = second_steps::by_id(conn, &id)?.filter(|(step, user)| step.is_open(user, now));
-            if !is_unchanged || step.is_none_or(|(step, _)| step.left() == 0) {
-                return Ok(Outcome::Over);
-            }
-            match two_factor::try_code(conn, &user, &code, &keys, &source, now)? {
-                Tried::Right(factor) => {
-                    if !second_steps::end(conn, &id, now)? {
-                        return Ok(Outcome::Over);
-                    }
-                    note_factor(conn, &user, factor, &source, now)?;
-                    if trusts {
-                        trusted_devices::trust(conn, &user.id, &new.known_as, new.agent(), now)?;
-                        events::note(conn, Kind::DeviceTrusted, Some(&user.id), &source, new.agent(), now)?;
-                    }
-                    Ok(Outcome::In(Box::new(new.clone().signed_in_by(signed_in_by(factor)).begin(conn)?)))
-                }
-                Tried::Used => Ok(Outcome::Used),
-                Tried::Wrong => {
-                    two_factor::note_wrong_code(conn, &user, &source, &keys.outbox, now)?;
-                    let left = second_steps::count_try(conn, &id, now)?;
-                    Ok(Outcome::Wrong { left })
-                }
-            }
-        })
-        .await
-}
-
-fn signed_in_by(factor: Factor) -> SignedInBy {
-    match factor {
-        Factor::Authenticator => SignedInBy::PasswordAndCode,
-        Factor::RecoveryCode => SignedInBy::PasswordAndRecoveryCode,
-    }
-}
-
-/// Logs that a recovery code was used; a sign-in with an authenticator is no more than that.
-pub(super) fn note_factor(
-    conn: &mut Connection,
-    user: &User,
-    factor: Factor,
-    source: &Source,
-    now: Moment,
-) -> Result<(), db::Error> {
-    match factor {
-        Factor::Authenticator => Ok(()),
-        Factor::RecoveryCode => {
-            Ok(events::note(conn, Kind::RecoveryCodeUsed, Some(&user.id), source, "", now)?)
+        Err(error) => {
+            let page = waiting.page(&app, trusts, error.problems()?).await?;
+            Ok(page::form_again(page))
         }
     }
 }
 
 impl Waiting {
-    fn page(&self, now: Moment, trusts: bool, problems: Problems) -> SecondStepPage {
-        SecondStepPage {
+    async fn page(&self, app: &App, trusts: bool, problems: Problems) -> Result<SecondStepPage, HttpError> {
+        Ok(SecondStepPage {
             username: self.user.username.clone(),
             trusts,
-            ends_at: self.user.two_factor_recovery(now),
+            ends_at: self.user.two_factor_recovery(app.clock.now()),
+            passkey: passkey_check::ask(app, &self.user, &self.question()).await?,
             problems,
-        }
+        })
+    }
+
+    /// Names the question that its page asks a passkey.
+    fn question(&self) -> String {
+        page_of("second-step", self.step.id.as_str())
     }
 }

@@ -157,7 +157,7 @@ async fn go_on(app: &App, browser: &SignInRequest, role: Role, sealed: &str) -> 
 }
 
 /// From elsewhere not even the right password of those who see the admin pages is right, so that it cannot be guessed.
-fn is_admitted(app: &App, client: &Client, user: &User) -> bool {
+pub(super) fn is_admitted(app: &App, client: &Client, user: &User) -> bool {
     !user.role.sees_admin() || app.config.admits_admins_from(client.ip)
 }
 
@@ -248,7 +248,13 @@ async fn begin_verification(app: &App, client: &Client, user: &User) -> Result<W
     Ok(Welcome::Verify(flow.id))
 }
 
-async fn note(app: &App, kind: Kind, user: Option<&User>, client: &Client) -> Result<(), db::Error> {
+/// Logs what became of a sign-in.
+pub(super) async fn note(
+    app: &App,
+    kind: Kind,
+    user: Option<&User>,
+    client: &Client,
+) -> Result<(), db::Error> {
     let user = user.map(|user| user.id.clone());
     let source = client.source();
     let now = app.clock.now();

@@ -78,6 +78,21 @@ impl Browser {
         self.tell("Emulation.setScriptExecutionDisabled", json!({ "value": !allowed })).await;
     }
 
+    /// Gives the browser a fingerprint reader that knows the finger, and keeps passkeys.
+    pub async fn have_passkeys(&self) -> String {
+        let reader = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true,
+        });
+        text(&self.driver.post("/webauthn/authenticator", reader).await.expect("a reader"))
+    }
+
+    /// Whether it knows the finger.
+    pub async fn know_finger(&self, reader: &str, known: bool) {
+        let path = format!("/webauthn/authenticator/{reader}/uv");
+        self.driver.post(&path, json!({ "isUserVerified": known })).await.expect("a reader");
+    }
+
     /// Runs a script of ours, which no page can forbid. As long as pages may run none, it waits for no timer.
     pub async fn run(&self, script: &str) -> Value {
         let answer = self.driver.post("/execute/sync", json!({ "script": script, "args": [] })).await;

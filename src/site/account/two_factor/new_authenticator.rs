@@ -7,17 +7,16 @@ use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
+use super::ADDED;
+use super::adding::{lead_on, parse_name};
 use super::qr::QrCode;
-use super::{ADDED, TURNED_ON, recovery_codes};
-use crate::accounts::two_factor::{self, Enrolled, MAX_AUTHENTICATORS, NewAuthenticator};
+use crate::accounts::two_factor::{self, Added, Change, MAX_AUTHENTICATORS, NewAuthenticator, NotAdded};
 use crate::app::App;
-use crate::identity::{AppEntry, AuthenticatorKey, Message, Moment, Otp, t, visible_line};
+use crate::identity::{AppEntry, AuthenticatorKey, Message, Moment, Otp, t};
 use crate::paths::Next;
-use crate::paths::account::{NEW_AUTHENTICATOR, TWO_FACTOR};
+use crate::paths::account::NEW_AUTHENTICATOR;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
-use crate::records::users::User;
-use crate::web::device_cookie;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
@@ -28,8 +27,6 @@ use crate::web::viewer::{By, Enrolling};
 
 /// How long a page with a key may stay open.
 const LIFETIME: Duration = Duration::from_secs(3600);
-/// The longest name, in characters.
-const MAX_NAME: usize = 40;
 
 pub(super) fn routes(pages: &mut Pages) {
     pages.service(routes::form(NEW_AUTHENTICATOR, show, submit));
@@ -79,21 +76,7 @@ async fn submit(
         return Ok(page::form_again(page(&app, &by, &AuthenticatorKey::random(), form, problems)));
     };
     match add(&app, &by, &key, &form).await {
-        Ok((session, enrolled)) => {
-            browser.point_to(&session, by.now)?;
-            app.wakeup.wake();
-            Ok(match enrolled {
-                Enrolled::First { codes, device_epoch } => {
-                    let user = User { device_epoch, ..by.user().clone() };
-                    recovery_codes::lead_to_page(&app, &user, &codes, &Next::parse(&form.next))
-                        .saying(TURNED_ON.post())
-                        .with_cookie(device_cookie::remember(&app, &browser.req, &user))
-                }
-                Enrolled::Another | Enrolled::TooMany | Enrolled::Known => {
-                    page::see_other(TWO_FACTOR.path()).saying(ADDED.post())
-                }
-            })
-        }
+        Ok((session, added)) => lead_on(&app, &by, &browser, &session, added, &form.next, &ADDED),
         Err(error) => Ok(page::form_again(page(&app, &by, &key, form, error.problems()?))),
     }
 }
@@ -103,7 +86,7 @@ async fn add(
     by: &By,
     key: &AuthenticatorKey,
     form: &NewAuthenticatorForm,
-) -> Result<(Session, Enrolled), FormError> {
+) -> Result<(Session, Added), FormError> {
     let mut problems = Problems::default();
     let name = problems.take("name", parse_name(&form.name));
     let step = problems.take("code", step_of(key, &form.code, by.now));
@@ -113,30 +96,22 @@ async fn add(
     app.db
         .write(move |conn| {
             let user = by.still_may(conn)?;
-            let session = &by.viewer.session.life.id;
-            let enrolled = two_factor::enrol(conn, &user, &new, session, &keys, &by.source(), by.now)?;
-            match enrolled {
-                Enrolled::TooMany => {
-                    let message = t("You have {most} authenticator apps. Remove one before you add another.");
-                    return Err(FormError::at("code", message.with("most", MAX_AUTHENTICATORS)));
-                }
-                Enrolled::Known => {
-                    return Err(FormError::at("code", t("You've already added this app.")));
-                }
-                Enrolled::First { .. } | Enrolled::Another => {}
-            }
+            let (session, source) = (&by.viewer.session.life.id, by.source());
+            let change = Change { session, keys: &keys, source: &source, now: by.now };
+            let added = two_factor::add_authenticator(conn, &user, &new, &change)?;
+            let added = added.map_err(|why| FormError::at("code", why_not(why)))?;
             let kind = Kind::AuthenticatorAdded;
-            events::note(conn, kind, Some(&user.id), &by.source(), &new.name, by.now)?;
-            Ok((by.rotate(conn, Rotation::FactorGiven, config)?, enrolled))
+            events::note(conn, kind, Some(&user.id), &source, &new.name, by.now)?;
+            Ok((by.rotate(conn, Rotation::FactorGiven, config)?, added))
         })
         .await
 }
 
-fn parse_name(typed: &str) -> Result<String, Message> {
-    let name = visible_line(typed).trim().to_owned();
-    match name.chars().count() {
-        0..=MAX_NAME => Ok(name),
-        _ => Err(t("Name must be {most} characters or fewer.").with("most", MAX_NAME)),
+fn why_not(why: NotAdded) -> Message {
+    match why {
+        NotAdded::TooMany => t("You have {most} authenticator apps. Remove one before you add another.")
+            .with("most", MAX_AUTHENTICATORS),
+        NotAdded::Known => t("You've already added this app.").into(),
     }
 }
 

@@ -1,0 +1,246 @@
+//! Passkeys (Web Authentication, Level 3): what a page asks a browser, and whether the answer is right.
+//!
+//! A question stays in its page under seal, with the page's name and the time: an answer counts for that page alone, and for ten
+//! minutes. Whoever takes an answer sees to it that it is taken once. User verification is always asked for, so that a passkey is both
+//! something that its person has, and something that they know or are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use webauthn_rs::prelude::{
+    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
+    RegisterPublicKeyCredential, Url, Webauthn, WebauthnBuilder, WebauthnError,
+};
+
+use crate::config::Config;
+use crate::identity::{Id, Moment, TokenDigest};
+use crate::keys::Keys;
+
+/// How long a question may be answered.
+const LIFETIME: Duration = Duration::from_secs(600);
+
+/// Asks for passkeys, and checks what comes back.
+#[derive(Clone)]
+pub struct Passkeys(Arc<Webauthn>);
+
+/// What a page asks.
+pub struct Question {
+    /// For the browser, in JSON.
+    pub options: String,
+    /// The same under seal, to be sent back with the answer.
+    pub sealed: String,
+}
+
+/// What a page sends back: the question under seal, and the browser's answer in JSON.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Reply {
+    pub question: String,
+    pub passkey: String,
+}
+
+/// For whom a passkey is made: what the browser shows its person.
+pub struct Person<'a> {
+    pub id: &'a Id,
+    pub username: &'a str,
+    pub name: &'a str,
+}
+
+/// A passkey that was made just now.
+#[derive(Clone)]
+pub struct Made {
+    /// What is stored of it.
+    pub credential: String,
+    pub digest: TokenDigest,
+    /// When it was asked for.
+    pub asked_at: Moment,
+}
+
+/// A passkey that answered.
+#[derive(Clone)]
+pub struct Answered {
+    pub digest: TokenDigest,
+    /// What is stored of it since.
+    pub credential: String,
+    /// When it was asked.
+    pub asked_at: Moment,
+}
+
+/// Why an answer does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is the answer to no question of this page, or came too late.
+    Stale,
+    Wrong,
+}
+
+/// A question that waits.
+#[derive(Serialize, Deserialize)]
+struct Waiting<S> {
+    /// The page that asks, for whom.
+    page: String,
+    asked_at: i64,
+    state: S,
+}
+
+impl Passkeys {
+    /// Those of a site, where the settings allow them.
+    ///
+    /// # Errors
+    /// When none can be kept for its address, which the settings refuse.
+    pub fn of(config: &Config) -> Result<Option<Self>, WebauthnError> {
+        if !config.two_factor.passkeys {
+            return Ok(None);
+        }
+        let origin = Url::parse(config.public_url.origin()).map_err(|_| WebauthnError::InvalidRPOrigin)?;
+        let webauthn = WebauthnBuilder::new(config.public_url.host(), &origin)?
+            .rp_name(&config.brand.name)
+            .timeout(LIFETIME)
+            .build()?;
+        Ok(Some(Self(Arc::new(webauthn))))
+    }
+
+    /// Asks for a new passkey, other than those of `known`.
+    ///
+    /// # Errors
+    /// The library's, which would be a mistake of ours.
+    pub fn ask_for_new(
+        &self,
+        keys: &Keys,
+        page: &str,
+        person: &Person<'_>,
+        known: &[String],
+        now: Moment,
+    ) -> Result<Question, WebauthnError> {
+        let known = known.iter().filter_map(|stored| read(stored)).map(|key: Passkey| key.cred_id().clone());
+        let (options, state) = self.0.start_passkey_registration(
+            handle_of(person.id)?,
+            person.username,
+            person.name,
+            Some(known.collect()),
+        )?;
+        let mut options = json!(options);
+        // So that it can sign its person in without a name, wherever there is room for that.
+        if let Some(wanted) = options.pointer_mut("/publicKey/authenticatorSelection") {
+            *wanted = json!({ "residentKey": "preferred", "userVerification": "required" });
+        }
+        Ok(question(keys, page, &options, state, now))
+    }
+
+    /// Checks a passkey that was made for a question.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn take_new(&self, keys: &Keys, page: &str, reply: &Reply, now: Moment) -> Result<Made, Refusal> {
+        let (state, asked_at) = open::<PasskeyRegistration>(keys, page, &reply.question, now)?;
+        let answer: RegisterPublicKeyCredential = read(&reply.passkey).ok_or(Refusal::Wrong)?;
+        let made = self.0.finish_passkey_registration(&answer, &state).map_err(refused)?;
+        let digest = TokenDigest::of(made.cred_id());
+        Ok(Made { credential: write(&made), digest, asked_at })
+    }
+
+    /// Asks for one of these passkeys, or for any that knows whose it is.
+    ///
+    /// # Errors
+    /// The library's, which would be a mistake of ours.
+    pub fn ask(
+        &self,
+        keys: &Keys,
+        page: &str,
+        these: &[String],
+        now: Moment,
+    ) -> Result<Question, WebauthnError> {
+        let (options, state) = self.0.start_discoverable_authentication()?;
+        let mut options = json!(options);
+        // A button asks, no field that completes itself.
+        if let Some(all) = options.as_object_mut() {
+            all.remove("mediation");
+        }
+        if let Some(allowed) = options.pointer_mut("/publicKey/allowCredentials") {
+            let these = these.iter().filter_map(|stored| read(stored)).map(
+                |key: Passkey| json!({ "type": "public-key", "id": URL_SAFE_NO_PAD.encode(key.cred_id()) }),
+            );
+            *allowed = these.collect();
+        }
+        Ok(question(keys, page, &options, state, now))
+    }
+
+    /// Checks the answer to a question against the passkeys that are stored.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn take(
+        &self,
+        keys: &Keys,
+        page: &str,
+        reply: &Reply,
+        stored: &[String],
+        now: Moment,
+    ) -> Result<Answered, Refusal> {
+        let (state, asked_at) = open::<DiscoverableAuthentication>(keys, page, &reply.question, now)?;
+        let answer: PublicKeyCredential = read(&reply.passkey).ok_or(Refusal::Wrong)?;
+        let mut known = stored.iter().filter_map(|stored| read::<Passkey>(stored));
+        let id = answer.get_credential_id();
+        let mut key = known.find(|key| key.cred_id().as_slice() == id).ok_or(Refusal::Wrong)?;
+        let result = self.0.finish_discoverable_authentication_v2(&answer, state, &key).map_err(refused)?;
+        key.update_credential(&result);
+        Ok(Answered { digest: TokenDigest::of(key.cred_id()), credential: write(&key), asked_at })
+    }
+}
+
+impl Reply {
+    /// Whether a browser has answered.
+    pub fn is_given(&self) -> bool {
+        !self.passkey.is_empty()
+    }
+
+    /// Whose passkey says that it answered. Nothing is proved by that.
+    pub fn whose(&self) -> Option<Id> {
+        let answer: PublicKeyCredential = read(&self.passkey)?;
+        let handle = Uuid::from_slice(answer.get_user_unique_id()?).ok()?;
+        Id::parse(&handle.to_string())
+    }
+}
+
+/// What a passkey has for the name of its account. Says nothing of its person.
+fn handle_of(user: &Id) -> Result<Uuid, WebauthnError> {
+    Uuid::parse_str(user.as_str()).map_err(|_| WebauthnError::InvalidUserUniqueId)
+}
+
+fn question<S: Serialize>(keys: &Keys, page: &str, options: &Value, state: S, now: Moment) -> Question {
+    let waiting = Waiting { page: page.to_owned(), asked_at: now.micros(), state };
+    Question { options: options.to_string(), sealed: keys.passkey.seal(&write(&waiting)) }
+}
+
+fn open<S: DeserializeOwned>(
+    keys: &Keys,
+    page: &str,
+    sealed: &str,
+    now: Moment,
+) -> Result<(S, Moment), Refusal> {
+    let text = keys.all().find_map(|keys| keys.passkey.open(sealed)).ok_or(Refusal::Stale)?;
+    let waiting: Waiting<S> = read(&text).ok_or(Refusal::Stale)?;
+    let asked_at = Moment::from_micros(waiting.asked_at).ok_or(Refusal::Stale)?;
+    let is_fresh = now < asked_at.plus(LIFETIME) && !asked_at.is_ahead_of(now);
+    if waiting.page == page && is_fresh { Ok((waiting.state, asked_at)) } else { Err(Refusal::Stale) }
+}
+
+fn refused(error: WebauthnError) -> Refusal {
+    log::info!(target: "auth", "the answer of a passkey was refused: {error}");
+    Refusal::Wrong
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+#[expect(clippy::expect_used, reason = "values of ours, without a map")]
+fn write(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("JSON")
+}

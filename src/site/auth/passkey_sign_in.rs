@@ -1,0 +1,155 @@
+//! Sign in with a passkey alone: it knows whose it is, and has seen to it that it is its person who uses it.
+//!
+//! Whoever has no right passkey learns nothing of accounts: one that is unknown, removed or refused gets the same answer.
+
+use actix_web::web::Data;
+use askama::Template;
+use serde::Deserialize;
+
+use super::arrival::{Arrival, NewSession};
+use super::blocked::blocked;
+use super::passkey_check::{self, WRONG, allowed, internal, require_used};
+use super::sign_in::{is_admitted, note};
+use crate::accounts::two_factor;
+use crate::app::App;
+use crate::identity::{AccountStatus, t};
+use crate::limits::Limit;
+use crate::passkeys::{Answered, Question, Reply};
+use crate::paths::Next;
+use crate::paths::account::LEAVE;
+use crate::paths::auth::PASSKEY;
+use crate::records::events::Kind;
+use crate::records::sessions::{Remember, SignedInBy};
+use crate::records::users::{self, User};
+use crate::web::errors::HttpError;
+use crate::web::forms::{Form, FormError, Problems};
+use crate::web::page::{self, Answer};
+use crate::web::routes::{self, Pages};
+use crate::web::sign_in_request::SignInRequest;
+use crate::web::view::{View, filters};
+use crate::web::viewer::Stranger;
+
+/// The page that asks.
+const PAGE: &str = "sign-in";
+
+pub(super) fn routes(pages: &mut Pages) {
+    pages.service(routes::form(PASSKEY, show, submit));
+}
+
+#[derive(Template)]
+#[template(path = "auth/passkey.html")]
+struct PasskeyPage {
+    form: PasskeyForm,
+    question: Question,
+    problems: Problems,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PasskeyForm {
+    #[serde(flatten)]
+    reply: Reply,
+    remember: String,
+    next: String,
+    /// A form that waits for its person, sealed.
+    carried: String,
+}
+
+async fn show(app: Data<App>, _: Stranger, next: Next) -> Result<Answer, HttpError> {
+    let form = PasskeyForm { next: next.as_str().to_owned(), ..PasskeyForm::default() };
+    Ok(page::ok(PasskeyPage::new(&app, form, Problems::default())?))
+}
+
+async fn submit(
+    app: Data<App>,
+    _: Stranger,
+    browser: SignInRequest,
+    Form(form): Form<PasskeyForm>,
+) -> Result<Answer, HttpError> {
+    if !form.reply.is_given() {
+        // The button of the sign-in page, with what waits there.
+        return Ok(page::ok(PasskeyPage::new(&app, form, Problems::default())?));
+    }
+    match sign_in(&app, &browser, &form).await {
+        Ok(arrival) => arrival.lead_in(&app, &browser),
+        Err(FormError::Http(HttpError::TooMany(wait))) => {
+            let problems =
+                Problems::one("passkey", t("Too many attempts. Try again in {wait}.").with("wait", wait));
+            Ok(page::too_many(wait, PasskeyPage::new(&app, form, problems)?))
+        }
+        Err(error) => {
+            let page = PasskeyPage::new(&app, form, error.problems()?)?;
+            Ok(page::form_again(page))
+        }
+    }
+}
+
+async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Result<Arrival, FormError> {
+    allowed(app)?;
+    let tokens = app.limits.take(browser.client.keys(Limit::SignInNetwork)).await?;
+    let found = whose(app, browser, &form.reply).await;
+    match &found {
+        Err(FormError::Form(_)) => tokens.spend(),
+        // Only failures count.
+        Ok(_) | Err(_) => app.limits.give_back(tokens).await,
+    }
+    let (user, answered) = found?;
+    let next = match user.status() {
+        AccountStatus::Blocked(reason) => {
+            note(app, Kind::SignInBlocked, Some(&user), &browser.client).await?;
+            return Err(blocked(&reason).into());
+        }
+        // Nobody has one before the address is confirmed.
+        AccountStatus::Unverified => return Err(FormError::at("passkey", WRONG)),
+        AccountStatus::Active => form.waiting().to_owned(),
+        AccountStatus::Leaving => LEAVE.path().to_owned(),
+    };
+    let new = NewSession::of(app, browser, user.clone(), SignedInBy::Passkey, form.remember());
+    let (device, source, now) = (new.known_as.clone(), browser.client.source(), app.clock.now());
+    let entering = user.clone();
+    let session = app
+        .db
+        .write(move |conn| {
+            if users::lock_if_unchanged(conn, &entering)?.is_none() {
+                return Err(FormError::at("passkey", WRONG));
+            }
+            require_used(two_factor::use_passkey(conn, &entering, &answered, &source, now)?)?;
+            Ok(new.begin(conn)?)
+        })
+        .await?;
+    app.wakeup.wake();
+    Ok(Arrival { session, user, device, next })
+}
+
+/// Finds whose passkey answered rightly.
+async fn whose(app: &App, browser: &SignInRequest, reply: &Reply) -> Result<(User, Answered), FormError> {
+    let unknown = || FormError::at("passkey", WRONG);
+    let id = reply.whose().ok_or_else(unknown)?;
+    let answered = passkey_check::check(app, &id, PAGE, reply).await?;
+    let user = app.db.find(move |conn| users::by_id(conn, &id)).await?;
+    let user = user.filter(|user| is_admitted(app, &browser.client, user)).ok_or_else(unknown)?;
+    Ok((user, answered))
+}
+
+impl PasskeyPage {
+    fn new(app: &App, form: PasskeyForm, problems: Problems) -> Result<Self, HttpError> {
+        let question = allowed(app)?.ask(&app.keys, PAGE, &[], app.clock.now()).map_err(internal)?;
+        Ok(Self { form, question, problems })
+    }
+
+    /// The page for the password, with what waits for signing in.
+    fn with_password(&self, view: &View) -> String {
+        Next::parse(&self.form.next).after(&view.sign_in())
+    }
+}
+
+impl PasskeyForm {
+    /// What waits for signing in: a sealed form, or a path.
+    fn waiting(&self) -> &str {
+        if self.carried.is_empty() { &self.next } else { &self.carried }
+    }
+
+    fn remember(&self) -> Remember {
+        if self.remember.is_empty() { Remember::No } else { Remember::Yes }
+    }
+}
