@@ -14,6 +14,7 @@ pub mod owner;
 pub mod passwords;
 pub mod recovery;
 pub mod securing;
+pub mod sign_in_codes;
 pub mod sign_up;
 pub mod two_factor;
 pub mod usernames;

@@ -79,6 +79,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Whether strangers may sign up.
     pub sign_up: SignUp,
+    /// Whether people may sign in with a code that is emailed, instead of a password.
+    pub sign_in_by_code: bool,
     /// From where the admin pages and the sign-in pages of staff may be used; empty: from anywhere.
     pub admin_networks: Vec<IpNet>,
     /// Front ends of other origins that may ask who is signed in.
@@ -205,6 +207,7 @@ impl Config {
                 SignUp::Open,
                 &[("open", SignUp::Open), ("closed", SignUp::Closed)],
             ),
+            sign_in_by_code: read.flag("SIGN_IN_BY_CODE", false),
             admin_networks: network::networks(read, "ADMIN_NETWORKS"),
             cors_allowed_origins: network::cors_origins(read, &public_url),
             applications,

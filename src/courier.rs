@@ -28,13 +28,14 @@ pub use transport::{SendError, Transport, build};
 use crate::accounts::codes::CodeRules;
 use crate::accounts::passwords::LinkRules;
 use crate::accounts::recovery::{self, RecoveryRules};
+use crate::accounts::sign_in_codes;
 use crate::clock::Clock;
 use crate::config::{Config, Sender};
 use crate::db::{self, Db};
-use crate::identity::Moment;
+use crate::identity::{Id, Moment};
 use crate::keys::Keys;
 use crate::language::Language;
-use crate::mail::{Mail, MailWriter, RecoveryRequest};
+use crate::mail::{Mail, MailWriter};
 use crate::records::events::{self, Kind, Source};
 use crate::records::outbox::{self, OutboxMail, PutOff, State};
 use crate::records::users;
@@ -187,8 +188,8 @@ impl Courier {
         let Some(mail) = Mail::read(&outgoing.kind, &outgoing.fields) else {
             return self.give_up(outgoing, State::Failed, "it cannot be read").await;
         };
-        if let Mail::RecoveryRequest(request) = mail {
-            return self.answer_recovery(outgoing, request).await;
+        if matches!(mail, Mail::RecoveryRequest(_) | Mail::SignInCodeRequest(_)) {
+            return self.answer(outgoing, mail).await;
         }
         match self.send_under_lease(&outgoing, &mail, now).await? {
             Ok(said) => {
@@ -299,14 +300,23 @@ impl Courier {
         self.writer.keys.open_sealed(sealed).ok_or_else(gone)
     }
 
-    async fn answer_recovery(&self, asked: OutboxMail, request: RecoveryRequest) -> Result<(), db::Error> {
+    /// Does what somebody asked for at a page that says the same to everybody.
+    async fn answer(&self, asked: OutboxMail, request: Mail) -> Result<(), db::Error> {
         let rules = self.rules;
         let now = self.parts.clock.now();
         let typed = self.secret_of(&asked).unwrap_or_default();
         self.parts
             .db
             .write(move |conn| {
-                recovery::answer(conn, &request, &typed, &rules, now)?;
+                match (&request, Id::parse(&typed)) {
+                    (Mail::RecoveryRequest(request), _) => {
+                        recovery::answer(conn, request, &typed, &rules, now)?;
+                    }
+                    (Mail::SignInCodeRequest(request), Some(flow)) => {
+                        sign_in_codes::answer(conn, request, &flow, &rules.codes, now)?;
+                    }
+                    _ => {}
+                }
                 // Who asked for what is nobody's business once it is answered.
                 outbox::remove(conn, &asked.id)?;
                 Ok(())

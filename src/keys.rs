@@ -15,7 +15,7 @@ pub use seal::SealKey;
 pub struct Keys {
     /// Encrypts the session cookie.
     pub session: actix_web::cookie::Key,
-    /// Seals the cookie that says "this browser signed up".
+    /// Seals the cookies that say "this browser signed up", or for which code it asked.
     pub flow: actix_web::cookie::Key,
     /// Seals the cookie that carries a notice to the next page.
     pub notice: actix_web::cookie::Key,

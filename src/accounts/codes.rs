@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::db::Connection;
 use crate::identity::{CodePurpose, Moment, Otp};
 use crate::keys::{Keys, SealKey};
-use crate::mail::{self, ConfirmNewEmail, Envelope, Mail, VerifyEmail};
+use crate::mail::{self, ConfirmNewEmail, Envelope, Mail, SignInCode, VerifyEmail};
 use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::users::User;
 use crate::records::verifications::{self, Verification};
@@ -43,6 +43,7 @@ pub fn queue(
     let mail: Mail = match flow.purpose {
         CodePurpose::SignUp => VerifyEmail { flow: flow.id.as_str().to_owned() }.into(),
         CodePurpose::ChangeEmail => ConfirmNewEmail {}.into(),
+        CodePurpose::SignIn => SignInCode { name: user.display_name().to_owned() }.into(),
     };
     let envelope = Envelope::to(&user.id, &flow.email);
     let envelope = match code {
@@ -63,9 +64,23 @@ pub fn renew(
     now: Moment,
 ) -> QueryResult<Result<(), Duration>> {
     let budget = mail_budgets::take(conn, &flow.email, Budget::Code, asker, now)?;
-    let (code, digest) = flow.new_code(&rules.key).unzip();
-    if budget.is_ok() && verifications::replace_code(conn, flow, digest.as_ref(), rules.lifetime, now)? {
-        queue(conn, user, flow, code.as_ref(), rules, now)?;
+    if budget.is_ok() {
+        replace(conn, user, flow, rules, now)?;
     }
     Ok(budget)
+}
+
+/// Replaces the code of a flow, if that is open, and queues the new one, of which the caller knows that it may be mailed.
+pub fn replace(
+    conn: &mut Connection,
+    user: &User,
+    flow: &Verification,
+    rules: &CodeRules,
+    now: Moment,
+) -> QueryResult<()> {
+    let (code, digest) = flow.new_code(&rules.key).unzip();
+    if verifications::replace_code(conn, flow, digest.as_ref(), rules.lifetime, now)? {
+        queue(conn, user, flow, code.as_ref(), rules, now)?;
+    }
+    Ok(())
 }

@@ -65,7 +65,7 @@ pub fn begin_change(
     let lifetime = if may_mail { rules.lifetime } else { Duration::ZERO };
     let flow = Verification {
         id: flow,
-        user_id: user.id.clone(),
+        user_id: Some(user.id.clone()),
         purpose: CodePurpose::ChangeEmail,
         email: email.clone(),
         claim: None,

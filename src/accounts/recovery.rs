@@ -40,7 +40,7 @@ pub fn answer(
         Login::Email(address) => {
             // Whether or not the address has an owner, too: what the sign-up's page shows afterwards must not say so.
             if let Some((flow, claimant)) = verifications::by_claimed_email(conn, address)? {
-                send_code(conn, &claimant, &flow, rules, &asker(request, &claimant), now)?;
+                send_code(conn, &claimant, &flow, rules, &asker_of(request, &claimant), now)?;
             }
             users::by_confirmed_email(conn, address)?
         }
@@ -48,7 +48,7 @@ pub fn answer(
     let Some(user) = user else { return Ok(()) };
     // As it is now, until the end of this transaction: a link must not go where the account has just moved from.
     let Some(user) = users::lock(conn, &user.id)? else { return Ok(()) };
-    let asker = asker(request, &user);
+    let asker = asker_of(request, &user);
     match user.status() {
         AccountStatus::Active | AccountStatus::Leaving => send_reset(conn, &user, rules, &asker, now),
         AccountStatus::Unverified => match verifications::pending(conn, &user.id, CodePurpose::SignUp)? {
@@ -61,12 +61,18 @@ pub fn answer(
 }
 
 /// Who asks, as far as budgets go: a device on which this account signed in, or a network.
-fn asker(request: &RecoveryRequest, user: &User) -> Asker {
-    let is_known = |lane: &&String| KnownDevice::parse(lane).is_some_and(|device| user.knows(&device));
-    match request.lanes.iter().find(is_known) {
+pub(super) fn asker(network: &str, lanes: &[String], user: Option<&User>) -> Asker {
+    let is_known = |lane: &&String| {
+        user.is_some_and(|user| KnownDevice::parse(lane).is_some_and(|device| user.knows(&device)))
+    };
+    match lanes.iter().find(is_known) {
         Some(lane) => Asker::KnownDevice(lane.clone()),
-        None => Asker::Network(request.network.clone()),
+        None => Asker::Network(network.to_owned()),
     }
+}
+
+fn asker_of(request: &RecoveryRequest, user: &User) -> Asker {
+    asker(&request.network, &request.lanes, Some(user))
 }
 
 fn send_reset(

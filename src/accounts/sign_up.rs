@@ -126,7 +126,7 @@ impl SignUp {
         Verification {
             code_digest: Some(code.digest(&self.rules.key, &id, CodePurpose::SignUp, &self.email)),
             id,
-            user_id: user.id.clone(),
+            user_id: Some(user.id.clone()),
             purpose: CodePurpose::SignUp,
             email: self.email.clone(),
             claim: Some(self.email.canonical()),

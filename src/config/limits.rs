@@ -75,6 +75,10 @@ limits! {
     ChangeEmail: "change-email", "LIMITS_CHANGE_EMAIL", "10/day burst 5";
     /// Forgotten passwords from one network.
     Recovery: "recovery", "LIMITS_RECOVERY", "20/hour";
+    /// Codes to sign in with that one network asks for.
+    SignInCode: "sign-in-code", "LIMITS_SIGN_IN_CODE", "20/hour";
+    /// Wrong ones for one address, from devices that it never signed in on.
+    SignInCodeWrong: "sign-in-code-wrong", "LIMITS_SIGN_IN_CODE_WRONG", "10/day";
     /// Uses of one link that was mailed.
     Link: "link", "LIMITS_LINK", "20/hour";
     /// Uploads of one account.

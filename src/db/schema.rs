@@ -114,6 +114,7 @@ diesel::table! {
         user_id -> Text,
         role -> Text,
         password_changed_at -> Timestamp,
+        signed_in_by -> Text,
         remembers -> Bool,
         next_path -> Text,
         tries -> Integer,
@@ -134,7 +135,7 @@ diesel::table! {
         ip -> Text,
         created_at -> Timestamp,
         last_seen_at -> Timestamp,
-        confirmed_at -> Timestamp,
+        confirmed_at -> Nullable<Timestamp>,
         factor_at -> Nullable<Timestamp>,
         idle_ends_at -> Timestamp,
         absolute_ends_at -> Timestamp,
@@ -189,7 +190,7 @@ diesel::table! {
 diesel::table! {
     verifications (id) {
         id -> Text,
-        user_id -> Text,
+        user_id -> Nullable<Text>,
         purpose -> Text,
         email -> Text,
         claim -> Nullable<Text>,

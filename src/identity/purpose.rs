@@ -12,6 +12,8 @@ pub enum CodePurpose {
     SignUp,
     /// The new email address of an account.
     ChangeEmail,
+    /// Whoever signs in without a password.
+    SignIn,
 }
 
 /// What a link with a secret does.
@@ -39,12 +41,13 @@ impl CodePurpose {
         match self {
             Self::SignUp => "sign-up",
             Self::ChangeEmail => "change-email",
+            Self::SignIn => "sign-in",
         }
     }
 
     /// Reads a word of the database.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::SignUp, Self::ChangeEmail].into_iter().find(|purpose| purpose.as_str() == word)
+        [Self::SignUp, Self::ChangeEmail, Self::SignIn].into_iter().find(|purpose| purpose.as_str() == word)
     }
 }
 

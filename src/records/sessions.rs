@@ -2,6 +2,7 @@
 //! has another generation, is signed out at its next request.
 
 mod life;
+mod signed_in_by;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use crate::db::schema::{sessions, users as users_table, verifications};
 use crate::identity::{CodePurpose, Email, Id, Moment, Role, serialize_as_text};
 
 pub use life::Life;
+pub use signed_in_by::SignedInBy;
 
 /// The most sessions of one account; the oldest makes room (OWASP ASVS 5.0, 7.1.2).
 const MAX_SESSIONS_PER_USER: i64 = 20;
@@ -52,7 +54,7 @@ text_column!(SessionKind, |text| [SessionKind::Normal, SessionKind::Remembered, 
     .into_iter()
     .find(|kind| kind.as_str() == text));
 
-serialize_as_text!(SessionKind, SignedInBy);
+serialize_as_text!(SessionKind);
 
 impl SessionKind {
     /// Chooses the kind for a role, and for whether "Stay signed in" was ticked.
@@ -88,63 +90,6 @@ impl SessionKind {
             Self::Normal => config.absolute,
             Self::Remembered => 30 * DAY,
             Self::Privileged => 8 * 60 * MINUTE,
-        }
-    }
-}
-
-/// What somebody signed in with.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
-)]
-#[diesel(sql_type = Text)]
-pub enum SignedInBy {
-    Password,
-    /// The code that confirmed a new account.
-    Code,
-    /// The password, and the code of an authenticator.
-    PasswordAndCode,
-    PasswordAndRecoveryCode,
-    /// The password, on a device where a code was given not long ago.
-    PasswordOnTrustedDevice,
-    PasswordAndPasskey,
-    /// A passkey alone, which has seen to it that it was its person.
-    Passkey,
-}
-
-text_column!(SignedInBy, |text| SignedInBy::ALL.into_iter().find(|by| by.as_str() == text));
-
-impl SignedInBy {
-    const ALL: [Self; 7] = [
-        Self::Password,
-        Self::Code,
-        Self::PasswordAndCode,
-        Self::PasswordAndRecoveryCode,
-        Self::PasswordOnTrustedDevice,
-        Self::PasswordAndPasskey,
-        Self::Passkey,
-    ];
-
-    /// Whether the second step of signing in was taken.
-    pub fn has_second_step(self) -> bool {
-        match self {
-            Self::PasswordAndCode
-            | Self::PasswordAndRecoveryCode
-            | Self::PasswordAndPasskey
-            | Self::Passkey => true,
-            Self::Password | Self::Code | Self::PasswordOnTrustedDevice => false,
-        }
-    }
-
-    /// The word in the database.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Password => "password",
-            Self::Code => "code",
-            Self::PasswordAndCode => "password-code",
-            Self::PasswordAndRecoveryCode => "password-recovery-code",
-            Self::PasswordOnTrustedDevice => "password-trusted-device",
-            Self::PasswordAndPasskey => "password-passkey",
-            Self::Passkey => "passkey",
         }
     }
 }
@@ -231,7 +176,7 @@ pub fn by_id(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Session, Use
 /// at most: asking for a change ends the one before, under the lock of the account.)
 pub fn profile_of(conn: &mut Connection, id: &Id) -> QueryResult<Option<(Life, Profile, Option<Email>)>> {
     let is_pending = verifications::user_id
-        .eq(users_table::id)
+        .eq(users_table::id.nullable())
         .and(verifications::purpose.eq(CodePurpose::ChangeEmail))
         .and(verifications::ended_at.is_null());
     on_backend!(conn, conn => sessions::table

@@ -23,7 +23,8 @@ pub const MAX_TRIES: i32 = 5;
 pub struct Verification {
     /// The `{uid}` of its page.
     pub id: Id,
-    pub user_id: Id,
+    /// None while nobody is known whose address it is.
+    pub user_id: Option<Id>,
     /// What its code is for.
     pub purpose: CodePurpose,
     /// Where its code goes, as typed.
@@ -100,9 +101,14 @@ impl Verification {
     /// Makes a new code for it, and what to store of it; none for a flow that no code ever fits.
     pub fn new_code(&self, key: &[u8; 32]) -> Option<(Otp, OtpDigest)> {
         self.code_digest.as_ref()?;
+        Some(self.fresh_code(key))
+    }
+
+    /// Makes a code for it, and what to store of that.
+    pub fn fresh_code(&self, key: &[u8; 32]) -> (Otp, OtpDigest) {
         let code = Otp::random();
         let digest = code.digest(key, &self.id, self.purpose, &self.email);
-        Some((code, digest))
+        (code, digest)
     }
 }
 
@@ -190,6 +196,16 @@ pub fn replace_code(
     Ok(rows == 1)
 }
 
+/// Finds a flow, whether or not anybody is known whose it is.
+pub fn alone(conn: &mut Connection, id: &Id) -> QueryResult<Option<Verification>> {
+    verifications::table.find(id).select(Verification::as_select()).get_result(conn).optional()
+}
+
+/// Sets whose a flow is.
+pub fn set_user(conn: &mut Connection, id: &Id, user: &Id) -> QueryResult<()> {
+    diesel::update(verifications::table.find(id)).set(verifications::user_id.eq(user)).execute(conn).map(drop)
+}
+
 /// Sets where to go afterwards.
 pub fn set_next(conn: &mut Connection, id: &Id, next: &str) -> QueryResult<()> {
     diesel::update(verifications::table.find(id))
@@ -261,7 +277,10 @@ pub fn cancel_code(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<O
         .filter(verifications::ended_at.is_null())
         .filter(verifications::code_expires_at.gt(now));
     match diesel::update(open).set(verifications::code_expires_at.eq(now)).execute(conn)? {
-        1 => verifications::table.find(id).select(verifications::user_id).get_result(conn).optional(),
+        1 => {
+            let whose = verifications::table.find(id).select(verifications::user_id);
+            Ok(whose.get_result(conn).optional()?.flatten())
+        }
         _ => Ok(None),
     }
 }

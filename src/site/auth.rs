@@ -18,6 +18,7 @@ pub(super) mod refresh;
 mod second_step;
 mod secure_account;
 mod sign_in;
+mod sign_in_code;
 pub(super) mod sign_out;
 mod sign_up;
 pub(super) mod typing;
@@ -31,6 +32,7 @@ pub(super) fn routes(pages: &mut Pages) {
     verification::routes(pages);
     sign_in::routes(pages);
     passkey_sign_in::routes(pages);
+    sign_in_code::routes(pages);
     second_step::routes(pages);
     lost_factor::routes(pages);
     keep_two_factor::routes(pages);

@@ -126,6 +126,7 @@ pub fn detail(event: &Event) -> Message {
         Some(Kind::CodeWrong) => match CodePurpose::parse(word) {
             Some(CodePurpose::SignUp) => t("The code was for a new account").into(),
             Some(CodePurpose::ChangeEmail) => t("The code was for a new email address").into(),
+            Some(CodePurpose::SignIn) => t("The code was for signing in").into(),
             None => Message::verbatim(word),
         },
         Some(Kind::MailRetried | Kind::MailCancelled) => Mail::kind_name(word),

@@ -26,6 +26,8 @@ pub const CARRIED: &str = "latchkey-carried";
 pub const CONTINUE: &str = "latchkey-continue";
 /// The cookie that says "the password was right": the sign-in waits for its second step.
 pub const STEP: &str = "latchkey-step";
+/// The cookie that says for which code this browser asked, in order to sign in.
+pub const SIGN_IN_CODE: &str = "latchkey-sign-in-code";
 /// The cookie that carries recovery codes to the one page that shows them.
 pub const RECOVERY_CODES: &str = "latchkey-recovery-codes";
 /// The cookie that names the picture of which a part is being chosen.
@@ -35,7 +37,7 @@ pub const UNDO_DETAILS: &str = "latchkey-undo-details";
 /// The cookie that names the picture that was removed.
 pub const UNDO_PICTURE: &str = "latchkey-undo-picture";
 /// All of them: none may be planted.
-pub const ALL: [&str; 12] = [
+pub const ALL: [&str; 13] = [
     SESSION,
     FLOW,
     NOTICE,
@@ -44,6 +46,7 @@ pub const ALL: [&str; 12] = [
     CARRIED,
     CONTINUE,
     STEP,
+    SIGN_IN_CODE,
     RECOVERY_CODES,
     CROP,
     UNDO_DETAILS,

@@ -199,6 +199,11 @@ impl Parts {
         self.has_script.get()
     }
 
+    /// Whether people may sign in with a code that is emailed.
+    pub fn has_sign_in_codes(&self) -> bool {
+        self.app.config.sign_in_by_code
+    }
+
     /// Whether the site is reached over TLS.
     pub fn is_https(&self) -> bool {
         self.app.config.public_url.is_https()

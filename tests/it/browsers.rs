@@ -232,7 +232,7 @@ fn two_step_sign_in_needs_no_script_and_phones_read_its_qr_code() {
 
 #[test]
 fn a_passkey_signs_in_alone_and_after_the_password() {
-    in_chromium_with(&[("PASSKEYS", "on")], async |site, page| {
+    in_chromium(async |site, page| {
         site.member("annalee").await;
         let sees = async |text: &str| {
             let all = page.text().await;
@@ -284,7 +284,7 @@ fn a_passkey_signs_in_alone_and_after_the_password() {
 
 #[test]
 fn without_passkeys_no_page_has_a_script() {
-    in_chromium(async |site, page| {
+    in_chromium_with(&[("PASSKEYS", "off")], async |site, page| {
         site.member("annalee").await;
         page.allow_scripts(true).await;
         sign_in(page, "user", "annalee", PASSWORD).await;

@@ -10,8 +10,8 @@ use latchkey::records::users;
 
 use crate::admin::{act, open, superuser};
 use crate::harness::{
-    AtApplication, Authenticator, Enrolled, Mood, OTHER_PASSWORD, PASSWORD, Site, World, hours, minutes,
-    pictures, run,
+    AtApplication, Authenticator, Enrolled, Mood, OTHER_PASSWORD, PASSWORD, Passkey, Site, World, hours,
+    minutes, pictures, run,
 };
 
 /// What somebody leaves who signs in with a second step, and loses it.
@@ -26,6 +26,8 @@ async fn with_a_second_step(site: &Site) {
     let tablet = Authenticator::of_page(&phone);
     phone.fill("6-digit code", &tablet.code(site)).fill("Name", "Tablet").press("Add the app").await;
     phone.press("Remove – Tablet").await;
+    Passkey::add(site, &mut phone, "Laptop").await;
+    phone.press("Remove – Laptop").await;
     phone.visit("/user-profile/two-factor/recovery-codes/").await;
     phone.press("Make new recovery codes").await;
     let lose = async || {

@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS users (
 -- One-time codes and the pages where they are entered.
 CREATE TABLE IF NOT EXISTS verifications (
     id VARCHAR(36) NOT NULL PRIMARY KEY,
-    user_id VARCHAR(36) NOT NULL,
+    user_id VARCHAR(36),                       -- none: a sign-in with an address that is nobody's, as far as is known
     purpose VARCHAR(20) NOT NULL,
     email VARCHAR(254) NOT NULL,               -- where the code goes, as typed
     claim VARCHAR(254),                          -- the email for which this is the current sign-up
@@ -93,11 +93,11 @@ CREATE TABLE IF NOT EXISTS sessions (
     generation INTEGER NOT NULL,
     device VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     name VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,     -- what its person calls the device
-    signed_in_by VARCHAR(30) NOT NULL,
+    signed_in_by VARCHAR(40) NOT NULL,
     ip VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     created_at DATETIME(6) NOT NULL,
     last_seen_at DATETIME(6) NOT NULL,
-    confirmed_at DATETIME(6) NOT NULL,     -- when the password was last given
+    confirmed_at DATETIME(6),              -- when the password was last given; none: not yet
     factor_at DATETIME(6),                 -- when the second step was last taken; none: the password alone
     idle_ends_at DATETIME(6) NOT NULL,
     absolute_ends_at DATETIME(6) NOT NULL,
@@ -153,6 +153,7 @@ CREATE TABLE IF NOT EXISTS second_steps (
     user_id VARCHAR(36) NOT NULL,
     role VARCHAR(20) NOT NULL,
     password_changed_at DATETIME(6) NOT NULL, -- which password it was
+    signed_in_by VARCHAR(40) NOT NULL,         -- what the first step was
     remembers BOOLEAN NOT NULL,                -- whether "Stay signed in" was ticked
     next_path MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     tries INTEGER NOT NULL,

@@ -61,7 +61,7 @@ END $$;
 -- One-time codes and the pages where they are entered.
 CREATE TABLE verifications (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    user_id TEXT COLLATE "C" REFERENCES users (id) ON DELETE CASCADE,  -- none: a sign-in with an address that is nobody's, as far as is known
     purpose TEXT COLLATE "C" NOT NULL,
     email TEXT COLLATE "C" NOT NULL,               -- where the code goes, as typed
     claim TEXT COLLATE "C",                          -- the email for which this is the current sign-up
@@ -104,7 +104,7 @@ CREATE TABLE sessions (
     ip TEXT COLLATE "C" NOT NULL,
     created_at TIMESTAMP NOT NULL,
     last_seen_at TIMESTAMP NOT NULL,
-    confirmed_at TIMESTAMP NOT NULL,     -- when the password was last given
+    confirmed_at TIMESTAMP,              -- when the password was last given; none: not yet
     factor_at TIMESTAMP,            -- when the second step was last taken; none: the password alone
     idle_ends_at TIMESTAMP NOT NULL,
     absolute_ends_at TIMESTAMP NOT NULL,
@@ -156,6 +156,7 @@ CREATE TABLE second_steps (
     user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     role TEXT COLLATE "C" NOT NULL,
     password_changed_at TIMESTAMP NOT NULL, -- which password it was
+    signed_in_by TEXT COLLATE "C" NOT NULL,  -- what the first step was
     remembers BOOLEAN NOT NULL,  -- whether "Stay signed in" was ticked
     next_path TEXT COLLATE "C" NOT NULL,
     tries INTEGER NOT NULL,

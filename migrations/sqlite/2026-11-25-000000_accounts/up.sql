@@ -71,7 +71,7 @@ END;
 -- One-time codes and the pages where they are entered.
 CREATE TABLE verifications (
     id TEXT NOT NULL PRIMARY KEY,
-    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,  -- none: a sign-in with an address that is nobody's, as far as is known
     purpose TEXT NOT NULL,
     email TEXT NOT NULL,               -- where the code goes, as typed
     claim TEXT,                          -- the email for which this is the current sign-up
@@ -114,7 +114,7 @@ CREATE TABLE sessions (
     ip TEXT NOT NULL,
     created_at TIMESTAMP NOT NULL,
     last_seen_at TIMESTAMP NOT NULL,
-    confirmed_at TIMESTAMP NOT NULL,     -- when the password was last given
+    confirmed_at TIMESTAMP,              -- when the password was last given; none: not yet
     factor_at TIMESTAMP,            -- when the second step was last taken; none: the password alone
     idle_ends_at TIMESTAMP NOT NULL,
     absolute_ends_at TIMESTAMP NOT NULL,
@@ -166,6 +166,7 @@ CREATE TABLE second_steps (
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     role TEXT NOT NULL,
     password_changed_at TIMESTAMP NOT NULL, -- which password it was
+    signed_in_by TEXT NOT NULL,  -- what the first step was
     remembers BOOLEAN NOT NULL,  -- whether "Stay signed in" was ticked
     next_path TEXT NOT NULL,
     tries INTEGER NOT NULL,

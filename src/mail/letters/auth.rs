@@ -85,3 +85,48 @@ impl Write for RecoveryRequest {
         None
     }
 }
+
+letter! {
+    /// Somebody asked for a code to sign in with. No mail, as [`RecoveryRequest`]; its secret is the flow, whose row has the address.
+    SignInCodeRequest("sign-in-code-request", t("Sign-in code request")) { network: String, lanes: Vec<String> }
+}
+
+impl Write for SignInCodeRequest {
+    fn write(&self, _: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        None
+    }
+}
+
+letter! {
+    /// The code that signs somebody in; its secret is the code.
+    SignInCode("sign-in-code", t("Sign-in code")) { name: String }
+}
+
+impl Write for SignInCode {
+    fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.name, t("{code} is your {site} sign-in code").with("code", secret).with("site", &writer.brand.name))
+            .say(t("Enter this code on the page where you asked for it:"))
+            .code(secret)
+            .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))
+            .note(t("Didn't ask for it? You can ignore this email. Never share this code: we never ask for it by phone or chat."));
+        Some(content)
+    }
+}
+
+letter! {
+    /// Somebody asked for a code to sign in with, and the account takes none.
+    NoSignInCode("no-sign-in-code", t("No sign-in code")) { name: String }
+}
+
+impl Write for NoSignInCode {
+    fn write(&self, writer: &MailWriter, _: Enclosed<'_>) -> Option<Content> {
+        let content = writer
+            .content(&self.name, t("Sign in with your password"))
+            .say(t("Someone – maybe you – asked for a sign-in code. Staff accounts can't sign in with a code from an email. Use your password instead."))
+            .button(t("Sign in"), writer.url(SIGN_IN_ANY.path()))
+            .note(t("Forgot your password? Choose a new one: {url}").with("url", writer.url(FORGOT.path())))
+            .note(t("Not you? You don't need to do anything."));
+        Some(content)
+    }
+}

@@ -21,8 +21,8 @@ pub struct Life {
     pub created_at: Moment,
     /// When it was last seen, give or take a minute.
     pub last_seen_at: Moment,
-    /// When the password was last given.
-    pub confirmed_at: Moment,
+    /// When the password was last given here; none: not yet.
+    pub confirmed_at: Option<Moment>,
     /// When the second step of signing in was last taken here; none: the password was enough.
     pub factor_at: Option<Moment>,
     pub(super) idle_ends_at: Moment,
@@ -45,7 +45,7 @@ impl Life {
             kind,
             created_at: now,
             last_seen_at: now,
-            confirmed_at: now,
+            confirmed_at: signed_in_by.has_password().then_some(now),
             factor_at: signed_in_by.has_second_step().then_some(now),
             idle_ends_at: now.plus(kind.idle(config)).min(absolute_ends_at),
             absolute_ends_at,
@@ -59,7 +59,7 @@ impl Life {
             generation: self.generation.wrapping_add(1),
             confirmed_at: match why {
                 Rotation::Renewed | Rotation::FactorGiven => self.confirmed_at,
-                Rotation::PasswordGiven | Rotation::BothGiven => now,
+                Rotation::PasswordGiven | Rotation::BothGiven => Some(now),
             },
             factor_at: match why {
                 Rotation::Renewed | Rotation::PasswordGiven => self.factor_at,
@@ -89,9 +89,9 @@ impl Life {
             && !self.created_at.is_ahead_of(now)
     }
 
-    /// How long ago the password was given; `None` where only a clock that was ahead says so.
+    /// How long ago the password was given; `None` where it was not, or only a clock that was ahead says so.
     fn since_password(&self, now: Moment) -> Option<Duration> {
-        (!self.confirmed_at.is_ahead_of(now)).then(|| now.since(self.confirmed_at))
+        self.confirmed_at.filter(|at| !at.is_ahead_of(now)).map(|at| now.since(at))
     }
 
     /// Whether its person proved who they are within that span, by all that signing in takes.

@@ -1,4 +1,4 @@
-//! Sign-ins of which the password was right, and that wait for a code. None of them is a session.
+//! Sign-ins of which the first step was right, and that wait for the second one. None of them is a session.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::db::Connection;
 use crate::db::schema::{second_steps, users as users_table};
 use crate::identity::{Id, Moment, Role};
-use crate::records::sessions::Remember;
+use crate::records::sessions::{Remember, SignedInBy};
 use crate::records::users::User;
 
 /// How long one waits.
@@ -24,6 +24,8 @@ pub struct SecondStep {
     /// What the account was when its password was given.
     role: Role,
     password_changed_at: Moment,
+    /// What the first step was.
+    pub signed_in_by: SignedInBy,
     remembers: bool,
     /// Where its person wanted to go: a path, or a form that waits, sealed.
     #[serde(skip)]
@@ -58,6 +60,7 @@ impl SecondStep {
 pub fn begin(
     conn: &mut Connection,
     user: &User,
+    signed_in_by: SignedInBy,
     remember: Remember,
     next_path: &str,
     now: Moment,
@@ -67,6 +70,7 @@ pub fn begin(
         user_id: user.id.clone(),
         role: user.role,
         password_changed_at: user.password_changed_at,
+        signed_in_by,
         remembers: remember == Remember::Yes,
         next_path: next_path.to_owned(),
         tries: 0,

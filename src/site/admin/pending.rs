@@ -87,6 +87,7 @@ impl Row {
         // A sign-up that only looks like one: no code was sent, and none fits.
         let has_code = flow.code_digest.is_some();
         let name = match state {
+            _ if !has_code && flow.purpose == CodePurpose::SignIn => t("No code sent"),
             _ if !has_code => t("No code sent: this address already has an account"),
             CodeState::Open => t("Not used yet"),
             CodeState::Spent => t("Too many wrong codes"),
@@ -100,6 +101,7 @@ impl Row {
             purpose: match flow.purpose {
                 CodePurpose::ChangeEmail => t("Email change"),
                 CodePurpose::SignUp => t("Sign-up"),
+                CodePurpose::SignIn => t("Sign-in"),
             },
             email: flow.email.clone(),
             requested: flow.created_at,

@@ -10,16 +10,23 @@ use crate::app::App;
 use crate::identity::{Id, Message, Moment, t, tn};
 use crate::mail::WhyEnding;
 use crate::paths::account::TWO_FACTOR;
-use crate::paths::auth::{CONFIRM, LOST_FACTOR, SECOND_STEP};
+use crate::paths::auth::{CONFIRM, LOST_FACTOR, SECOND_STEP, SIGN_IN};
 use crate::records::two_factor::second_steps;
 use crate::records::users::{self, User};
 use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
+use crate::web::notice::Notice;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
 use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
 use crate::web::viewer::Remaining;
+
+/// On the sign-in page.
+pub const PASSWORD_FIRST: Notice = Notice::new(
+    "password-first",
+    t("Sign in with your password. Then choose “Can't get a code?” where we ask for one."),
+);
 
 pub(super) fn routes(pages: &mut Pages) {
     pages.service(routes::form(LOST_FACTOR, show, submit));
@@ -59,6 +66,11 @@ async fn find_lost(
         });
     }
     Ok(match find(app, browser).await? {
+        // A mailbox is not the password, and waits for nothing.
+        Found::Waiting(waiting) if !waiting.step.signed_in_by.has_password() => {
+            let door = SIGN_IN.to([waiting.user.role.as_str()]);
+            Err(page::see_other(door).saying(PASSWORD_FIRST.post()))
+        }
         Found::Waiting(waiting) => {
             Ok(Lost { user: waiting.user, step: Some(waiting.step.id), code_page: SECOND_STEP.path() })
         }

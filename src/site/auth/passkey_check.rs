@@ -64,7 +64,15 @@ pub async fn check(app: &App, user: &Id, page: &str, reply: &Reply) -> Result<An
     let passkeys = allowed(app)?;
     let stored = stored(app, user).await?;
     let checked = passkeys.take(&app.keys, page, reply, &stored, app.clock.now());
-    checked.map_err(|refusal| FormError::at("passkey", message_of(refusal)))
+    checked.map_err(|refusal| {
+        FormError::at(
+            "passkey",
+            match refusal {
+                Refusal::Stale => STALE,
+                Refusal::Wrong => WRONG,
+            },
+        )
+    })
 }
 
 /// Passes on that it was used up just now.
@@ -76,14 +84,6 @@ pub fn require_used(tried: Tried) -> Result<Tried, FormError> {
         Tried::Right(_) => Ok(tried),
         Tried::Used => Err(FormError::at("passkey", STALE)),
         Tried::Wrong => Err(FormError::at("passkey", WRONG)),
-    }
-}
-
-/// What is said of one that does not count.
-pub fn message_of(refusal: Refusal) -> Sentence {
-    match refusal {
-        Refusal::Stale => STALE,
-        Refusal::Wrong => WRONG,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::passkeys::{Question, Reply};
 use crate::paths::Next;
 use crate::paths::auth::{SECOND_STEP, SIGN_IN, SIGN_IN_ANY};
 use crate::records::events::{self, Kind};
-use crate::records::sessions::Remember;
+use crate::records::sessions::{Remember, SignedInBy};
 use crate::records::two_factor::second_steps::{self, SecondStep};
 use crate::records::two_factor::trusted_devices;
 use crate::records::users::{self, User};
@@ -80,8 +80,14 @@ pub(super) struct Waiting {
     pub user: User,
 }
 
-/// Begins to wait for the second step of somebody whose password was right.
-pub(super) async fn begin(app: &App, user: &User, remember: Remember, next: &str) -> Result<Id, FormError> {
+/// Begins to wait for the second step of somebody whose first one was right.
+pub(super) async fn begin(
+    app: &App,
+    user: &User,
+    first: SignedInBy,
+    remember: Remember,
+    next: &str,
+) -> Result<Id, FormError> {
     let (user, next) = (user.clone(), next.to_owned());
     let now = app.clock.now();
     app.db
@@ -90,7 +96,7 @@ pub(super) async fn begin(app: &App, user: &User, remember: Remember, next: &str
             if users::lock_if_unchanged(conn, &user)?.is_none() {
                 return Err(wrong());
             }
-            Ok(second_steps::begin(conn, &user, remember, &next, now)?.id)
+            Ok(second_steps::begin(conn, &user, first, remember, &next, now)?.id)
         })
         .await
 }

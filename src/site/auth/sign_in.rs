@@ -20,6 +20,7 @@ use serde::Deserialize;
 use super::arrival::{Arrival, wrong};
 use super::blocked::blocked;
 use super::keep_account::KEPT;
+use super::lost_factor::PASSWORD_FIRST;
 use super::recovery::PASSWORD_RESET;
 use super::second_step::{self, GUESSED, OVER};
 use super::sign_out::SIGNED_OUT;
@@ -92,7 +93,17 @@ async fn show(_: Stranger, RoleInPath(role): RoleInPath, next: Next, req: HttpRe
         req.headers().get(SEC_FETCH_SITE).is_none_or(|site| site.as_bytes() == b"same-origin");
     let keeps_no_cookies = !form.next.is_empty() && has_come_from_here && !req.headers().contains_key(COOKIE);
     let page = SignInPage { role, form, problems: Problems::default(), keeps_no_cookies };
-    page::ok(page).showing(&[&SIGNED_OUT, &PASSWORD_RESET, &TOO_LONG, &KEPT, &LEAVES, &LEFT, &OVER, &GUESSED])
+    page::ok(page).showing(&[
+        &SIGNED_OUT,
+        &PASSWORD_RESET,
+        &TOO_LONG,
+        &KEPT,
+        &LEAVES,
+        &LEFT,
+        &OVER,
+        &GUESSED,
+        &PASSWORD_FIRST,
+    ])
 }
 
 /// Where somebody who gave the right password goes.
@@ -202,7 +213,7 @@ async fn enter(
         let arrival = Arrival::begin(app, browser, user, by, remember, next);
         return Ok(Welcome::In(Box::new(arrival.await?)));
     }
-    Ok(Welcome::SecondStep(second_step::begin(app, &user, remember, next).await?))
+    Ok(Welcome::SecondStep(second_step::begin(app, &user, SignedInBy::Password, remember, next).await?))
 }
 
 async fn sign_in(

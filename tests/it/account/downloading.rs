@@ -6,7 +6,7 @@ use std::io::{Cursor, Read as _};
 use latchkey::identity::Role;
 
 use crate::harness::{
-    AtApplication, Enrolled, OTHER_PASSWORD, PASSWORD, Site, Visitor, World, minutes, pictures, run,
+    AtApplication, Enrolled, OTHER_PASSWORD, PASSWORD, Passkey, Site, Visitor, World, minutes, pictures, run,
 };
 
 /// The files in the answer, by name.
@@ -41,6 +41,9 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("app_sessions.token_digest", "a secret"),
     ("authenticators.sealed_key", "a secret"),
     ("authenticators.last_step", "a part of a secret"),
+    ("passkeys.credential", "what a device proves itself by"),
+    ("passkeys.credential_digest", "what a device is known by"),
+    ("passkeys.answered_at", "a part of how it is checked"),
     ("recovery_codes.code_digest", "a secret"),
     ("trusted_devices.lane_digest", "a secret"),
     ("second_steps.next_path", "may hold a form, sealed"),
@@ -55,8 +58,8 @@ const LEFT_OUT: &[(&str, &str)] = &[
 fn rows_of(table: &str) -> Option<&'static str> {
     match table {
         "users" => Some("id = '{id}'"),
-        "sessions" | "app_sessions" | "links" | "verifications" | "authenticators" | "recovery_codes"
-        | "second_steps" | "trusted_devices" => Some("user_id = '{id}'"),
+        "sessions" | "app_sessions" | "links" | "verifications" | "authenticators" | "passkeys"
+        | "recovery_codes" | "second_steps" | "trusted_devices" => Some("user_id = '{id}'"),
         "events" => Some("(user_id = '{id}' AND actor_id IS NULL)"),
         // Mail to an address that the person wants and has not: whether there is one says whose it is.
         "outbox" => Some("(user_id = '{id}' AND kind <> 'confirm-new-email')"),
@@ -102,7 +105,9 @@ async fn somebody(site: &Site) -> (Visitor, String) {
     let enrolled = Enrolled::with(site, "annalee", ann).await;
     let mut other = enrolled.at_second_step(site, "annalee").await;
     other.post("/auth/two-factor/", &[("code", &enrolled.app.code(site)), ("trust", "on")]).await;
-    let ann = enrolled.visitor;
+    let mut ann = enrolled.visitor;
+    Passkey::add(site, &mut ann, "Phone").await;
+    while !site.mail_to("annalee@example.org").await.text.contains("The passkey “Phone” was added") {}
     let id = site.texts("SELECT id AS text FROM users WHERE username = 'annalee'").await.remove(0);
     (ann, id)
 }

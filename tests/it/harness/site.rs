@@ -89,6 +89,8 @@ impl Site {
             ("EMAIL_USE_TLS", "off".to_owned()),
             ("BCRYPT_COST", "4".to_owned()),
             ("APPS", APPS.to_owned()),
+            ("PASSKEYS", "on".to_owned()),
+            ("SIGN_IN_BY_CODE", "on".to_owned()),
         ]);
         all.extend(settings);
         let config = Config::from_lookup(&|name| all.get(name).cloned()).expect("settings");

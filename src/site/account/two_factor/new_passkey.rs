@@ -8,14 +8,14 @@ use super::PASSKEY_ADDED;
 use super::adding::{lead_on, parse_name};
 use crate::accounts::two_factor::{self, Added, Change, MAX_PASSKEYS, NewPasskey, NotAdded};
 use crate::app::App;
-use crate::identity::{Message, t};
-use crate::passkeys::{Person, Question, Reply};
+use crate::identity::{Message, Sentence, t};
+use crate::passkeys::{Person, Question, Refusal, Reply};
 use crate::paths::Next;
 use crate::paths::account::NEW_PASSKEY;
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Rotation, Session};
 use crate::records::two_factor::passkeys;
-use crate::site::auth::passkey_check::{allowed, internal, message_of, page_of};
+use crate::site::auth::passkey_check::{STALE, allowed, internal, page_of};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
@@ -75,7 +75,7 @@ async fn add(app: &Data<App>, by: &By, form: &NewPasskeyForm) -> Result<(Session
     let name = problems.take("name", parse_name(&form.name));
     // Whoever was asked proved who they are before, in this very session.
     let made = passkeys.take_new(&app.keys, &question(by), &form.reply, by.now);
-    let made = problems.take("passkey", made.map_err(|refusal| Message::from(message_of(refusal))));
+    let made = problems.take("passkey", made.map_err(|refusal| Message::from(why_refused(refusal))));
     let (Some(name), Some(made)) = (name, made) else { return Err(problems.into()) };
     let new = NewPasskey { name, made };
     let (by, keys, config) = (by.clone(), app.keys.clone(), app.config.sessions);
@@ -90,6 +90,14 @@ async fn add(app: &Data<App>, by: &By, form: &NewPasskeyForm) -> Result<(Session
             Ok((by.rotate(conn, Rotation::FactorGiven, config)?, added))
         })
         .await
+}
+
+fn why_refused(why: Refusal) -> Sentence {
+    match why {
+        Refusal::Stale => STALE,
+        // Also one that this account has: browsers say so before.
+        Refusal::Wrong => t("Your passkey couldn't be added. Try again, or use another device."),
+    }
 }
 
 fn why_not(why: NotAdded) -> Message {

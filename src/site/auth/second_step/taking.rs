@@ -54,8 +54,7 @@ pub(super) async fn take(
     let device = device_cookie::known(app, &browser.req, &waiting.user);
     let tokens = app.limits.take(given.limit_keys(&waiting.user, device.as_ref())).await?;
     let user = waiting.user.clone();
-    let new =
-        NewSession::of(app, browser, user.clone(), SignedInBy::PasswordAndCode, waiting.step.remember());
+    let new = NewSession::of(app, browser, user.clone(), waiting.step.signed_in_by, waiting.step.remember());
     let device = new.known_as.clone();
     let trusts = !form.trust.is_empty();
     let tried = try_in_transaction(app, waiting, given, new, trusts, browser.client.source()).await;
@@ -122,7 +121,7 @@ async fn try_in_transaction(
     source: Source,
 ) -> Result<Outcome, FormError> {
     let (id, user, keys) = (waiting.step.id.clone(), waiting.user.clone(), app.keys.clone());
-    let now = app.clock.now();
+    let (first, now) = (waiting.step.signed_in_by, app.clock.now());
     app.db
         .write(move |conn| {
             // Of several codes at once each is tried alone, under the lock of the account; and none once that has been blocked or secured.
@@ -138,16 +137,16 @@ async fn try_in_transaction(
                 }
             };
             match tried {
-                Tried::Right(factor) => {
+                Tried::Right(second) => {
                     if !second_steps::end(conn, &id, now)? {
                         return Ok(Outcome::Over);
                     }
-                    note_factor(conn, &user, factor, &source, now)?;
+                    note_factor(conn, &user, second, &source, now)?;
                     if trusts {
                         trusted_devices::trust(conn, &user.id, &new.known_as, new.agent(), now)?;
                         events::note(conn, Kind::DeviceTrusted, Some(&user.id), &source, new.agent(), now)?;
                     }
-                    Ok(Outcome::In(Box::new(new.clone().signed_in_by(signed_in_by(factor)).begin(conn)?)))
+                    Ok(Outcome::In(Box::new(new.clone().signed_in_by(both(first, second)).begin(conn)?)))
                 }
                 Tried::Used => Ok(Outcome::Used),
                 Tried::Wrong => {
@@ -160,11 +159,15 @@ async fn try_in_transaction(
         .await
 }
 
-fn signed_in_by(factor: Factor) -> SignedInBy {
-    match factor {
-        Factor::Authenticator => SignedInBy::PasswordAndCode,
-        Factor::RecoveryCode => SignedInBy::PasswordAndRecoveryCode,
-        Factor::Passkey => SignedInBy::PasswordAndPasskey,
+/// What somebody signed in with, both steps together.
+fn both(first: SignedInBy, second: Factor) -> SignedInBy {
+    match (first, second) {
+        (SignedInBy::EmailedCode, Factor::Authenticator) => SignedInBy::EmailedCodeAndCode,
+        (SignedInBy::EmailedCode, Factor::RecoveryCode) => SignedInBy::EmailedCodeAndRecoveryCode,
+        (SignedInBy::EmailedCode, Factor::Passkey) => SignedInBy::EmailedCodeAndPasskey,
+        (_, Factor::Authenticator) => SignedInBy::PasswordAndCode,
+        (_, Factor::RecoveryCode) => SignedInBy::PasswordAndRecoveryCode,
+        (_, Factor::Passkey) => SignedInBy::PasswordAndPasskey,
     }
 }
 
