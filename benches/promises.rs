@@ -55,6 +55,7 @@ impl Server {
         let settings = HashMap::from([("BCRYPT_COST", cost.to_string())]);
         let site = Site::start(settings).await;
         site.appoint(Role::Superuser, "supervisor").await;
+        site.appoint(Role::User, "ordinary").await;
         site.appoint(Role::Superuser, "superguard").await;
         let mut guarded = site.visitor();
         guarded.sign_in_at(SIGN_IN, "superguard", OTHER_PASSWORD).await;
@@ -70,6 +71,7 @@ impl Server {
             ("PUBLIC_URL", format!("http://localhost:{port}")),
             ("BCRYPT_COST", cost.to_string()),
             ("RATE_LIMITS", "off".to_owned()),
+            ("SIGN_IN_BY_CODE", "on".to_owned()),
         ]);
         let program = Program::spawn(folder.path(), port, &mail, &settings);
         let url = format!("http://localhost:{port}");
@@ -317,16 +319,21 @@ enum About {
     /// Known is an address that a sign-up waits for.
     SignInByClaimedEmail,
     ForgotPassword,
+    AskForCode,
+    /// A wrong code from an email, of one who has an account and of nobody.
+    WrongCode,
     SignUp,
 }
 
 impl About {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::SignInByName,
         Self::SignInByEmail,
         Self::SignInWithSecondStep,
         Self::SignInByClaimedEmail,
         Self::ForgotPassword,
+        Self::AskForCode,
+        Self::WrongCode,
         Self::SignUp,
     ];
 
@@ -345,6 +352,11 @@ impl About {
                 let email = if is_known { "claimed@example.org" } else { "claimad@example.org" };
                 timed(visitor, SIGN_IN, &[("username", email), wrong]).await
             }
+            Self::AskForCode => {
+                let email = if is_known { "ordinary@example.org" } else { "ordinery@example.org" };
+                timed(visitor, "/auth/sign-in-code/", &[("ask", "on"), ("email", email)]).await
+            }
+            Self::WrongCode => timed(visitor, "/auth/sign-in-code/enter/", &[("otp", "000000")]).await,
             Self::ForgotPassword => timed(visitor, "/auth/forgot-password/", &[("username", name)]).await,
             Self::SignUp => {
                 let username = format!("u{number}{}", if is_known { "k" } else { "n" });
@@ -367,9 +379,27 @@ impl About {
             Self::SignInWithSecondStep => "sign-in with and without a second step",
             Self::SignInByClaimedEmail => "sign-in by the email of a sign-up",
             Self::ForgotPassword => "forgot-password",
+            Self::AskForCode => "asking for a sign-in code",
+            Self::WrongCode => "a wrong sign-in code",
             Self::SignUp => "sign-up",
         }
     }
+}
+
+/// So many pairs of browsers that wait for a code, at an address that is nobody's and at one that has an account. Each is tried four times.
+async fn waiting_for_codes(server: &Server, pairs: usize) -> Vec<[Visitor; 2]> {
+    let mut waiting = Vec::new();
+    for _ in 0..pairs {
+        let mut both = [server.visitor(), server.visitor()];
+        for (browser, name) in both.iter_mut().zip(["ordinery", "ordinary"]) {
+            let email = format!("{name}@example.org");
+            browser.post("/auth/sign-in-code/", &[("ask", "on"), ("email", &email)]).await;
+        }
+        waiting.push(both);
+    }
+    // Until the courier has found out whose they are.
+    tokio::time::sleep(seconds(1)).await;
+    waiting
 }
 
 /// Whether the time of an answer tells if there is such an account. At the lowest cost, where everything but bcrypt weighs
@@ -381,11 +411,19 @@ async fn silence() {
     visitor.sign_up("claimer", "claimed@example.org", OTHER_PASSWORD).await;
     let visitor = server.visitor();
     let mut pairs = About::ALL.map(|about| (about, Vec::new(), Vec::new()));
+    let mut waiting = Vec::new();
     for number in 0..TIMES {
+        if number % 40 == 0 {
+            waiting = waiting_for_codes(&server, 10).await;
+        }
         for (about, known, unknown) in &mut pairs {
             // The order changes, so that neither side is always the one that comes after the other.
             for is_known in if number % 2 == 0 { [true, false] } else { [false, true] } {
-                let time = about.ask(&visitor, number, is_known).await;
+                let visitor = match about {
+                    About::WrongCode => &waiting[number % 10][usize::from(is_known)],
+                    _ => &visitor,
+                };
+                let time = about.ask(visitor, number, is_known).await;
                 if is_known { known.push(time) } else { unknown.push(time) }
             }
         }

@@ -140,7 +140,7 @@ impl Passkeys {
     pub fn take_new(&self, keys: &Keys, page: &str, reply: &Reply, now: Moment) -> Result<Made, Refusal> {
         let (state, asked_at) = open::<PasskeyRegistration>(keys, page, &reply.question, now)?;
         let answer: RegisterPublicKeyCredential = read(&reply.passkey).ok_or(Refusal::Wrong)?;
-        let made = self.0.finish_passkey_registration(&answer, &state).map_err(refused)?;
+        let made = self.0.finish_passkey_registration(&answer, &state).map_err(|error| refused(&error))?;
         let digest = TokenDigest::of(made.cred_id());
         Ok(Made { credential: write(&made), digest, asked_at })
     }
@@ -188,7 +188,10 @@ impl Passkeys {
         let mut known = stored.iter().filter_map(|stored| read::<Passkey>(stored));
         let id = answer.get_credential_id();
         let mut key = known.find(|key| key.cred_id().as_slice() == id).ok_or(Refusal::Wrong)?;
-        let result = self.0.finish_discoverable_authentication_v2(&answer, state, &key).map_err(refused)?;
+        let result = self
+            .0
+            .finish_discoverable_authentication_v2(&answer, state, &key)
+            .map_err(|error| refused(&error))?;
         key.update_credential(&result);
         Ok(Answered { digest: TokenDigest::of(key.cred_id()), credential: write(&key), asked_at })
     }
@@ -231,7 +234,7 @@ fn open<S: DeserializeOwned>(
     if waiting.page == page && is_fresh { Ok((waiting.state, asked_at)) } else { Err(Refusal::Stale) }
 }
 
-fn refused(error: WebauthnError) -> Refusal {
+fn refused(error: &WebauthnError) -> Refusal {
     log::info!(target: "auth", "the answer of a passkey was refused: {error}");
     Refusal::Wrong
 }

@@ -54,12 +54,13 @@ pub fn answer(
         Some(found) => users::lock(conn, &found.id)?,
         None => None,
     };
+    if let Some(owner) = &owner {
+        // It goes with its account, whatever becomes of the code.
+        verifications::set_user(conn, &flow.id, &owner.id)?;
+    }
     let asker = asker(&request.network, &request.lanes, owner.as_ref());
     if mail_budgets::take(conn, &flow.email, Budget::Code, &asker, now)?.is_err() {
         return Ok(());
-    }
-    if let Some(owner) = &owner {
-        verifications::set_user(conn, &flow.id, &owner.id)?;
     }
     let (code, digest) = match owner.as_ref().filter(|owner| may(owner)) {
         Some(_) => Some(flow.fresh_code(&rules.key)).unzip(),

@@ -114,7 +114,7 @@ diesel::table! {
         user_id -> Text,
         role -> Text,
         password_changed_at -> Timestamp,
-        signed_in_by -> Text,
+        first_step -> Text,
         remembers -> Bool,
         next_path -> Text,
         tries -> Integer,

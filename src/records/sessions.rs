@@ -117,7 +117,6 @@ pub struct Device {
     /// The browser's name for itself, cut.
     pub agent: String,
     pub ip: IpAddr,
-    pub signed_in_by: SignedInBy,
     /// The session that its browser holds until then.
     pub leaves: Option<Id>,
 }
@@ -127,6 +126,7 @@ pub fn begin(
     conn: &mut Connection,
     user: &Id,
     kind: SessionKind,
+    by: SignedInBy,
     device: &Device,
     config: SessionConfig,
     now: Moment,
@@ -134,13 +134,13 @@ pub fn begin(
     if let Some(left) = &device.leaves {
         end(conn, left, now)?;
     }
-    let life = Life::begin(kind, device.signed_in_by, config, now);
+    let life = Life::begin(kind, by, config, now);
     let session = Session {
         life,
         user_id: user.clone(),
         device: device.agent.clone(),
         name: String::new(),
-        signed_in_by: device.signed_in_by,
+        signed_in_by: by,
         ip: device.ip.to_string(),
     };
     diesel::insert_into(sessions::table).values(&session).execute(conn)?;

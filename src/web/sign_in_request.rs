@@ -7,7 +7,7 @@ use super::client::Client;
 use super::errors::HttpError;
 use super::session::{self, Pointer};
 use crate::identity::Moment;
-use crate::records::sessions::{Device, Session, SignedInBy};
+use crate::records::sessions::{Device, Session};
 
 /// What a handler needs to know of a request in order to sign somebody in.
 pub struct SignInRequest {
@@ -28,12 +28,12 @@ impl SignInRequest {
 
     /// Describes it for the row of a session. What the browser was before ends with it: a browser that becomes somebody else
     /// leaves nothing alive behind.
-    pub fn device(&self, signed_in_by: SignedInBy) -> Device {
+    pub fn device(&self) -> Device {
         let leaves = match session::pointer(&self.cookie_session) {
             Pointer::To(id, _) => Some(id),
             Pointer::Nobody | Pointer::Away => None,
         };
-        Device { agent: self.client.agent.clone(), ip: self.client.ip, signed_in_by, leaves }
+        Device { agent: self.client.agent.clone(), ip: self.client.ip, leaves }
     }
 }
 

@@ -10,7 +10,7 @@ use latchkey::identity::Role;
 use crate::admin::{open, superuser};
 use crate::browsers::{in_chromium, is_possible, sign_in};
 use crate::harness::{
-    AtApplication, Enrolled, Look, OTHER_PASSWORD, PASSWORD, Site, Visitor, nu, program, run_alone,
+    AtApplication, Enrolled, Look, OTHER_PASSWORD, PASSWORD, Passkey, Site, Visitor, nu, program, run_alone,
 };
 
 /// Holds a figure in `docs/accessibility.md`, or writes it there with `UPDATE_DOCS=1`.
@@ -105,6 +105,9 @@ const STATES: &[State] = &[
     (Who::Stranger, "{reset}", &[], "Change password"),
     (Who::Stranger, "{reset}", &[], "Suggest a password"),
     (Who::Stranger, "{verify}", &[("Code", "12")], "Confirm"),
+    (Who::Stranger, "/auth/sign-in-code/", &[("Email address", "x")], "Email me a code"),
+    (Who::Stranger, "/auth/sign-in-code/", &[("Email address", "annalee@example.org")], "Email me a code"),
+    (Who::Stranger, "/auth/sign-in-code/enter/", &[("Code", "1")], "Sign in"),
     (Who::Stranger, "/preferences/", &[], "Save"),
     (
         Who::Stranger,
@@ -159,6 +162,7 @@ const OWN: &[&str] = &[
     "/user-profile/delete/",
     "/user-profile/two-factor/",
     "/user-profile/two-factor/authenticators/new/",
+    "/user-profile/two-factor/passkeys/new/",
     "/auth/confirm-password/",
     "/admin/",
     "/auth/sign-out/?to=https://wiki.example.org/",
@@ -177,9 +181,10 @@ async fn leave(site: &Site) -> String {
     site.mail_to("leaver@example.org").await.link("/auth/keep-account/")
 }
 
-/// Somebody with two-step sign-in, and a device that they trust.
+/// Somebody with two-step sign-in, a passkey, and a device that they trust.
 async fn enrol(site: &Site) -> Enrolled {
-    let gina = Enrolled::new(site, "ginagrey").await;
+    let mut gina = Enrolled::new(site, "ginagrey").await;
+    Passkey::add(site, &mut gina.visitor, "Laptop").await;
     let mut phone = gina.at_second_step(site, "ginagrey").await;
     phone.fill("Code", &gina.recovery_codes[0]).tick("Trust this device").press("Sign in").await;
     gina
@@ -222,6 +227,8 @@ async fn furnish(site: &Site) -> (Visitor, Visitor, Enrolled, Vec<Scene>) {
         "/auth/sign-in/user/",
         "/auth/sign-in/staff/",
         "/auth/forgot-password/",
+        "/auth/passkey/",
+        "/auth/sign-in-code/",
         "/preferences/",
         "/privacy/data/",
         "/nowhere/",

@@ -230,6 +230,18 @@ fn two_step_sign_in_needs_no_script_and_phones_read_its_qr_code() {
     });
 }
 
+/// Opens a page with its script, as axe and narrow windows see it, and leaves scripts on.
+async fn is_usable(page: &Browser, path: &str) {
+    page.goto(path).await;
+    for (width, look) in [(320, Look::Light), (320, Look::Dark), (1280, Look::Dark), (1280, Look::Light)] {
+        page.resize(width, 800).await;
+        page.look(look).await;
+        let wrong: Vec<_> = page.axe().await.into_iter().chain(page.overflow().await).collect();
+        assert!(wrong.is_empty(), "{path} {width} {look:?}: {}", wrong.join("\n"));
+    }
+    page.allow_scripts(true).await;
+}
+
 #[test]
 fn a_passkey_signs_in_alone_and_after_the_password() {
     in_chromium(async |site, page| {
@@ -245,7 +257,7 @@ fn a_passkey_signs_in_alone_and_after_the_password() {
         // Without the script, the page says what to do instead.
         sees("Passkeys need JavaScript").await;
         page.allow_scripts(true).await;
-        page.goto("/user-profile/two-factor/passkeys/new/").await;
+        is_usable(page, "/user-profile/two-factor/passkeys/new/").await;
         assert!(!page.text().await.contains("Passkeys need JavaScript"));
         page.fill("Name", "My laptop").await.press("Add a passkey").await;
         sees("Save your recovery codes").await;
@@ -254,6 +266,7 @@ fn a_passkey_signs_in_alone_and_after_the_password() {
 
         // Alone.
         leave().await;
+        is_usable(page, "/auth/passkey/").await;
         page.goto("/auth/sign-in/user/?next=/user-profile/sessions/").await;
         page.press("Sign in with a passkey").await.press("Use a passkey").await;
         assert_eq!(page.path().await, "/user-profile/sessions/");
@@ -262,8 +275,10 @@ fn a_passkey_signs_in_alone_and_after_the_password() {
         // After the password.
         leave().await;
         sign_in(page, "user", "annalee", PASSWORD).await;
+        is_usable(page, "/auth/two-factor/").await;
         page.press("Use a passkey").await;
         sees("@annalee").await;
+        is_usable(page, "/auth/confirm-password/").await;
 
         // In place of password and code, where somebody is asked who they are.
         site.wait(minutes(11)).await;

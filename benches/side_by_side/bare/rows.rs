@@ -44,7 +44,7 @@ pub struct AtApplication {
     pub idle_ends: PrimitiveDateTime,
     pub absolute_ends: PrimitiveDateTime,
     _last_seen: PrimitiveDateTime,
-    _confirmed: PrimitiveDateTime,
+    _confirmed: Option<PrimitiveDateTime>,
     pub verified: Option<PrimitiveDateTime>,
     pub blocked: Option<PrimitiveDateTime>,
     pub leaves: Option<PrimitiveDateTime>,
@@ -130,7 +130,7 @@ macro_rules! rows {
         $(impl Rows for $type {
             async fn visit(&self, session: String) -> Option<Visit> {
                 let is_pending = verifications::user_id
-                    .eq(users::id)
+                    .eq(users::id.nullable())
                     .and(verifications::purpose.eq("change-email"))
                     .and(verifications::ended_at.is_null());
                 let query = sessions::table

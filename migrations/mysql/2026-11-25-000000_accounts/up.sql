@@ -153,7 +153,7 @@ CREATE TABLE IF NOT EXISTS second_steps (
     user_id VARCHAR(36) NOT NULL,
     role VARCHAR(20) NOT NULL,
     password_changed_at DATETIME(6) NOT NULL, -- which password it was
-    signed_in_by VARCHAR(40) NOT NULL,         -- what the first step was
+    first_step VARCHAR(40) NOT NULL,         -- password or emailed-code
     remembers BOOLEAN NOT NULL,                -- whether "Stay signed in" was ticked
     next_path MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     tries INTEGER NOT NULL,

@@ -156,7 +156,7 @@ CREATE TABLE second_steps (
     user_id TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     role TEXT COLLATE "C" NOT NULL,
     password_changed_at TIMESTAMP NOT NULL, -- which password it was
-    signed_in_by TEXT COLLATE "C" NOT NULL,  -- what the first step was
+    first_step TEXT COLLATE "C" NOT NULL,  -- password or emailed-code
     remembers BOOLEAN NOT NULL,  -- whether "Stay signed in" was ticked
     next_path TEXT COLLATE "C" NOT NULL,
     tries INTEGER NOT NULL,

@@ -166,7 +166,7 @@ CREATE TABLE second_steps (
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     role TEXT NOT NULL,
     password_changed_at TIMESTAMP NOT NULL, -- which password it was
-    signed_in_by TEXT NOT NULL,  -- what the first step was
+    first_step TEXT NOT NULL,  -- password or emailed-code
     remembers BOOLEAN NOT NULL,  -- whether "Stay signed in" was ticked
     next_path TEXT NOT NULL,
     tries INTEGER NOT NULL,

@@ -3,17 +3,46 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
 use crate::db::Connection;
+use crate::db::columns::text_column;
 use crate::db::schema::{second_steps, users as users_table};
-use crate::identity::{Id, Moment, Role};
-use crate::records::sessions::{Remember, SignedInBy};
+use crate::identity::{Id, Moment, Role, serialize_as_text};
+use crate::records::sessions::Remember;
 use crate::records::users::User;
 
 /// How long one waits.
 pub const LIFETIME: Duration = Duration::from_secs(600);
 /// So many codes are tried for one.
 pub const MAX_TRIES: i32 = 5;
+
+/// What was given first.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = Text)]
+pub enum FirstStep {
+    Password,
+    /// A code that was emailed.
+    EmailedCode,
+}
+
+text_column!(FirstStep, |text| [FirstStep::Password, FirstStep::EmailedCode]
+    .into_iter()
+    .find(|step| step.as_str() == text));
+
+serialize_as_text!(FirstStep);
+
+impl FirstStep {
+    /// The word in the database.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::EmailedCode => "emailed-code",
+        }
+    }
+}
 
 /// A sign-in that waits for its second step: a whole row, as it is read, inserted and copied.
 #[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
@@ -24,8 +53,7 @@ pub struct SecondStep {
     /// What the account was when its password was given.
     role: Role,
     password_changed_at: Moment,
-    /// What the first step was.
-    pub signed_in_by: SignedInBy,
+    pub first_step: FirstStep,
     remembers: bool,
     /// Where its person wanted to go: a path, or a form that waits, sealed.
     #[serde(skip)]
@@ -60,7 +88,7 @@ impl SecondStep {
 pub fn begin(
     conn: &mut Connection,
     user: &User,
-    signed_in_by: SignedInBy,
+    first_step: FirstStep,
     remember: Remember,
     next_path: &str,
     now: Moment,
@@ -70,7 +98,7 @@ pub fn begin(
         user_id: user.id.clone(),
         role: user.role,
         password_changed_at: user.password_changed_at,
-        signed_in_by,
+        first_step,
         remembers: remember == Remember::Yes,
         next_path: next_path.to_owned(),
         tries: 0,

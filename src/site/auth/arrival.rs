@@ -50,11 +50,11 @@ pub struct NewSession {
 
 impl NewSession {
     /// Gathers what it is made of.
-    pub fn of(app: &App, browser: &SignInRequest, user: User, by: SignedInBy, remember: Remember) -> Self {
+    pub fn of(app: &App, browser: &SignInRequest, user: User, remember: Remember) -> Self {
         let known = device_cookie::known(app, &browser.req, &user);
         Self {
             kind: SessionKind::of(user.role, remember),
-            device: browser.device(by),
+            device: browser.device(),
             is_known: known.is_some(),
             known_as: known.unwrap_or_else(|| KnownDevice::new(&user.id, user.device_epoch)),
             source: browser.client.source(),
@@ -66,26 +66,19 @@ impl NewSession {
         }
     }
 
-    /// The same, signed in by something else.
-    #[must_use]
-    pub fn signed_in_by(mut self, by: SignedInBy) -> Self {
-        self.device.signed_in_by = by;
-        self
-    }
-
     /// The browser's name for itself, cut.
     pub fn agent(&self) -> &str {
         &self.device.agent
     }
 
     /// Begins it, and tells its owner where they may not expect it. The account is locked, and as it was when the password was checked.
-    pub fn begin(&self, conn: &mut Connection) -> Result<Session, db::Error> {
+    pub fn begin(&self, conn: &mut Connection, by: SignedInBy) -> Result<Session, db::Error> {
         let Self { user, device, now, .. } = self;
         let known_device = self.is_known.then(|| self.known_as.lane());
         let sign_in = SignIn { agent: &device.agent, ip: device.ip, place: self.place.clone(), known_device };
         securing::alarm(conn, user, &sign_in, &self.seal, *now)?;
         events::note(conn, Kind::SignedIn, Some(&user.id), &self.source, &device.agent, *now)?;
-        Ok(sessions::begin(conn, &user.id, self.kind, device, self.config, *now)?)
+        Ok(sessions::begin(conn, &user.id, self.kind, by, device, self.config, *now)?)
     }
 }
 
@@ -102,7 +95,7 @@ impl Arrival {
         remember: Remember,
         next: &str,
     ) -> Result<Self, FormError> {
-        let new = NewSession::of(app, browser, user.clone(), by, remember);
+        let new = NewSession::of(app, browser, user.clone(), remember);
         let device = new.known_as.clone();
         let session = app
             .db
@@ -117,7 +110,7 @@ impl Arrival {
                 {
                     return Err(wrong());
                 }
-                Ok(new.begin(conn)?)
+                Ok(new.begin(conn, by)?)
             })
             .await?;
         app.wakeup.wake();

@@ -11,7 +11,7 @@ use crate::identity::{Id, Message, Moment, t, tn};
 use crate::mail::WhyEnding;
 use crate::paths::account::TWO_FACTOR;
 use crate::paths::auth::{CONFIRM, LOST_FACTOR, SECOND_STEP, SIGN_IN};
-use crate::records::two_factor::second_steps;
+use crate::records::two_factor::second_steps::{self, FirstStep};
 use crate::records::users::{self, User};
 use crate::web::errors::HttpError;
 use crate::web::forms::FormError;
@@ -67,7 +67,7 @@ async fn find_lost(
     }
     Ok(match find(app, browser).await? {
         // A mailbox is not the password, and waits for nothing.
-        Found::Waiting(waiting) if !waiting.step.signed_in_by.has_password() => {
+        Found::Waiting(waiting) if waiting.step.first_step == FirstStep::EmailedCode => {
             let door = SIGN_IN.to([waiting.user.role.as_str()]);
             Err(page::see_other(door).saying(PASSWORD_FIRST.post()))
         }

@@ -104,7 +104,7 @@ async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Resu
         AccountStatus::Active => form.waiting().to_owned(),
         AccountStatus::Leaving => LEAVE.path().to_owned(),
     };
-    let new = NewSession::of(app, browser, user.clone(), SignedInBy::Passkey, form.remember());
+    let new = NewSession::of(app, browser, user.clone(), form.remember());
     let (device, source, now) = (new.known_as.clone(), browser.client.source(), app.clock.now());
     let entering = user.clone();
     let session = app
@@ -114,7 +114,7 @@ async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Resu
                 return Err(FormError::at("passkey", WRONG));
             }
             require_used(two_factor::use_passkey(conn, &entering, &answered, &source, now)?)?;
-            Ok(new.begin(conn)?)
+            Ok(new.begin(conn, SignedInBy::Passkey)?)
         })
         .await?;
     app.wakeup.wake();

@@ -21,8 +21,8 @@ use crate::passkeys::{Question, Reply};
 use crate::paths::Next;
 use crate::paths::auth::{SECOND_STEP, SIGN_IN, SIGN_IN_ANY};
 use crate::records::events::{self, Kind};
-use crate::records::sessions::{Remember, SignedInBy};
-use crate::records::two_factor::second_steps::{self, SecondStep};
+use crate::records::sessions::Remember;
+use crate::records::two_factor::second_steps::{self, FirstStep, SecondStep};
 use crate::records::two_factor::trusted_devices;
 use crate::records::users::{self, User};
 use crate::web::errors::HttpError;
@@ -84,7 +84,7 @@ pub(super) struct Waiting {
 pub(super) async fn begin(
     app: &App,
     user: &User,
-    first: SignedInBy,
+    first: FirstStep,
     remember: Remember,
     next: &str,
 ) -> Result<Id, FormError> {

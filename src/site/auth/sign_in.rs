@@ -34,6 +34,7 @@ use crate::paths::account::{LEAVE, TWO_FACTOR};
 use crate::paths::auth::{FORGOT, SIGN_IN, SIGN_IN_ANY, SIGN_UP};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Remember, SignedInBy};
+use crate::records::two_factor::second_steps::FirstStep;
 use crate::records::users::{self, User};
 use crate::records::verifications;
 use crate::site::account::leave::{LEAVES, LEFT};
@@ -213,7 +214,7 @@ async fn enter(
         let arrival = Arrival::begin(app, browser, user, by, remember, next);
         return Ok(Welcome::In(Box::new(arrival.await?)));
     }
-    Ok(Welcome::SecondStep(second_step::begin(app, &user, SignedInBy::Password, remember, next).await?))
+    Ok(Welcome::SecondStep(second_step::begin(app, &user, FirstStep::Password, remember, next).await?))
 }
 
 async fn sign_in(

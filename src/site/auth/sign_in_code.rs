@@ -26,6 +26,7 @@ use crate::paths::account::LEAVE;
 use crate::paths::auth::{ENTER_CODE, RESEND_CODE, SIGN_IN_CODE};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::{Remember, SignedInBy};
+use crate::records::two_factor::second_steps::FirstStep;
 use crate::records::users::{self, User};
 use crate::records::verifications::{self, Attempt, CodeState, Verification};
 use crate::web::carried::{Carried, Why};
@@ -260,12 +261,12 @@ async fn try_code(
         (Attempt::Right, Some(user)) => {
             let next = waiting.flow.next_path.as_str();
             let next = if user.status() == AccountStatus::Leaving { LEAVE.path() } else { next };
-            let (by, remember) = (SignedInBy::EmailedCode, waiting.remember);
+            let remember = waiting.remember;
             if user.has_two_factor() {
-                return Ok(Some(Entered::SecondStep(
-                    second_step::begin(app, &user, by, remember, next).await?,
-                )));
+                let step = second_step::begin(app, &user, FirstStep::EmailedCode, remember, next);
+                return Ok(Some(Entered::SecondStep(step.await?)));
             }
+            let by = SignedInBy::EmailedCode;
             let arrival = Arrival::begin(app, browser, user, by, remember, next).await?;
             Ok(Some(Entered::In(Box::new(arrival))))
         }

@@ -248,7 +248,7 @@ async fn try_code(
     let user = waiting.user.clone();
     let keys = app.keys.codes();
     let source = browser.client.source();
-    let device = browser.device(SignedInBy::Code);
+    let device = browser.device();
     let config = app.config.sessions;
     let now = app.clock.now();
     app.db
@@ -266,7 +266,8 @@ async fn try_code(
                     }
                     events::note(conn, Kind::Verified, Some(&user.id), &source, "", now)?;
                     let kind = SessionKind::of(user.role, Remember::No);
-                    let session = sessions::begin(conn, &user.id, kind, &device, config, now)?;
+                    let session =
+                        sessions::begin(conn, &user.id, kind, SignedInBy::Code, &device, config, now)?;
                     Ok(Tried::Confirmed(Box::new(session)))
                 }
                 Attempt::Wrong { .. } => {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use latchkey::identity::Role;
 
 use crate::harness::{
-    Authenticator, Enrolled, OTHER_PASSWORD, PASSWORD, Passkey, Site, WithPasskey, at_once, codes_on, hours,
-    minutes, run_alone, seconds, stories,
+    Authenticator, Enrolled, OTHER_PASSWORD, PASSWORD, Passkey, Site, WithPasskey, World, at_once, codes_on,
+    hours, minutes, run_alone, seconds, stories,
 };
 
 stories! {
@@ -371,4 +371,35 @@ fn where_passkeys_are_no_more_a_recovery_code_gets_their_people_in() {
         browser.see("To replace it, add the new app first.");
         site.stop().await;
     });
+}
+
+#[test]
+fn two_instances_take_one_answer_once() {
+    for world in [World::Postgres, World::ALL[World::ALL.len() - 1]] {
+        let Some(sandbox) = world.sandbox() else { continue };
+        run_alone(async || {
+            // Both are the same site to a browser.
+            let settings = [("PUBLIC_URL", "https://accounts.example.org"), ("ALLOWED_HOSTS", "127.0.0.1")];
+            let (mut one, mut other) =
+                (sandbox.site_with(&settings).await, sandbox.site_with(&settings).await);
+            one.url = format!("http://{}", one.listens_at);
+            other.url = format!("http://{}", other.listens_at);
+            let ann = WithPasskey::new(&one, "annalee").await;
+            let mut page = one.visitor();
+            page.visit("/auth/passkey/").await;
+            let (answer, asked) = (ann.passkey.answer(&page), question(&page));
+            let before = one.count(SIGNED_IN).await;
+            let fields = [("passkey", answer.as_str()), ("question", asked.as_str())];
+            let requests = (0..200).map(|number| {
+                let mut visitor = if number % 2 == 0 { one.visitor() } else { other.visitor() };
+                visitor.go_to(if number % 2 == 0 { &one } else { &other });
+                visitor.posting("/auth/passkey/", &fields)
+            });
+            let answers = at_once(requests).await;
+            let let_in = answers.iter().filter(|answer| answer.location == "/user-profile/").count();
+            assert_eq!((let_in, one.count(SIGNED_IN).await - before), (1, 1));
+            one.stop().await;
+            other.stop().await;
+        });
+    }
 }

@@ -44,7 +44,7 @@ impl Passkey {
             handle: Vec::new(),
             counter: Cell::new(0),
             verifies: true,
-            origin: site.url.clone(),
+            origin: site.app.config.public_url.origin().to_owned(),
         }
     }
 

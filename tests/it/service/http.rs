@@ -1,11 +1,13 @@
 //! What stands around every page: headers, methods, hosts, origins, limits of size, dead ends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 
-use crate::harness::{PASSWORD, Site, Visitor, World, first_line_of_answer, minutes, run_alone, stories};
+use crate::harness::{
+    PASSWORD, Site, Visitor, WithPasskey, World, first_line_of_answer, minutes, run_alone, stories,
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -15,6 +17,7 @@ async fn status(visitor: &Visitor, method: Method, path: &str) -> u16 {
 
 stories! {
     every_answer_carries_the_headers_that_keep_people_safe,
+    pages_that_ask_for_a_passkey_run_our_script_and_no_other_page_runs_any,
     methods_and_lost_slashes,
     dead_ends_are_pages_with_a_way_on,
     only_our_own_pages_can_post,
@@ -62,6 +65,42 @@ async fn every_answer_carries_the_headers_that_keep_people_safe(site: &Site) {
     }
     let page = ann.visit("/user-profile/").await.body.clone();
     assert!(!page.contains("<script") && !page.contains("style=") && !page.contains("javascript:"));
+}
+
+async fn pages_that_ask_for_a_passkey_run_our_script_and_no_other_page_runs_any(site: &Site) {
+    let mut ann = WithPasskey::new(site, "annalee").await;
+    let mut halfway = site.visitor();
+    halfway.sign_in("annalee", PASSWORD).await;
+    let mut asking = site.visitor();
+    asking.visit("/auth/passkey/").await;
+    let mut refused = site.visitor();
+    refused.post("/auth/passkey/", &[("passkey", "x")]).await;
+    let mut confirming = ann.visitor.twin();
+    confirming.visit("/auth/confirm-password/").await;
+    ann.visitor.visit("/user-profile/two-factor/passkeys/new/").await;
+    let mut scripts = BTreeSet::new();
+    for visitor in [&halfway, &asking, &refused, &confirming, &ann.visitor] {
+        let policy = visitor.page().headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("; script-src 'self'; require-trusted-types-for 'script'"), "{policy}");
+        assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+        let (_, rest) = visitor.page().body.split_once("<script src=\"").expect("a script");
+        let (script, rest) = rest.split_once('"').expect("its end");
+        assert!(rest.starts_with(" defer></script>") && !rest.contains("<script"), "one, and nothing in it");
+        scripts.insert(script.to_owned());
+    }
+    let [script] = &scripts.into_iter().collect::<Vec<_>>()[..] else { panic!("one script") };
+    let answer = asking.request(Method::GET, script).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/javascript; charset=utf-8");
+    assert!(answer.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+    let text = answer.text().await.unwrap();
+    assert!(text.len() < 4096 && text.lines().count() > 40, "short, and written to be read");
+    // Somebody who has none is asked for none.
+    let mut bob = site.member("bobbob").await;
+    for path in ["/auth/confirm-password/", "/user-profile/two-factor/", "/auth/sign-in/user/"] {
+        bob.visit(path).await;
+        let policy = bob.page().headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("script-src 'none'") && !bob.page().body.contains("<script"), "{path}");
+    }
 }
 
 async fn methods_and_lost_slashes(site: &Site) {

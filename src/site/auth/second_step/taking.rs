@@ -11,7 +11,8 @@ use crate::limits::{Limit, LimitKey};
 use crate::passkeys::Answered;
 use crate::records::events::{self, Kind, Source};
 use crate::records::sessions::{Session, SignedInBy};
-use crate::records::two_factor::{second_steps, trusted_devices};
+use crate::records::two_factor::second_steps::{self, FirstStep};
+use crate::records::two_factor::trusted_devices;
 use crate::records::users::{self, User};
 use crate::site::auth::arrival::{Arrival, NewSession};
 use crate::site::auth::passkey_check::{self, require_used};
@@ -54,7 +55,7 @@ pub(super) async fn take(
     let device = device_cookie::known(app, &browser.req, &waiting.user);
     let tokens = app.limits.take(given.limit_keys(&waiting.user, device.as_ref())).await?;
     let user = waiting.user.clone();
-    let new = NewSession::of(app, browser, user.clone(), waiting.step.signed_in_by, waiting.step.remember());
+    let new = NewSession::of(app, browser, user.clone(), waiting.step.remember());
     let device = new.known_as.clone();
     let trusts = !form.trust.is_empty();
     let tried = try_in_transaction(app, waiting, given, new, trusts, browser.client.source()).await;
@@ -121,7 +122,7 @@ async fn try_in_transaction(
     source: Source,
 ) -> Result<Outcome, FormError> {
     let (id, user, keys) = (waiting.step.id.clone(), waiting.user.clone(), app.keys.clone());
-    let (first, now) = (waiting.step.signed_in_by, app.clock.now());
+    let (first, now) = (waiting.step.first_step, app.clock.now());
     app.db
         .write(move |conn| {
             // Of several codes at once each is tried alone, under the lock of the account; and none once that has been blocked or secured.
@@ -146,7 +147,7 @@ async fn try_in_transaction(
                         trusted_devices::trust(conn, &user.id, &new.known_as, new.agent(), now)?;
                         events::note(conn, Kind::DeviceTrusted, Some(&user.id), &source, new.agent(), now)?;
                     }
-                    Ok(Outcome::In(Box::new(new.clone().signed_in_by(both(first, second)).begin(conn)?)))
+                    Ok(Outcome::In(Box::new(new.begin(conn, both(first, second))?)))
                 }
                 Tried::Used => Ok(Outcome::Used),
                 Tried::Wrong => {
@@ -160,14 +161,14 @@ async fn try_in_transaction(
 }
 
 /// What somebody signed in with, both steps together.
-fn both(first: SignedInBy, second: Factor) -> SignedInBy {
+fn both(first: FirstStep, second: Factor) -> SignedInBy {
     match (first, second) {
-        (SignedInBy::EmailedCode, Factor::Authenticator) => SignedInBy::EmailedCodeAndCode,
-        (SignedInBy::EmailedCode, Factor::RecoveryCode) => SignedInBy::EmailedCodeAndRecoveryCode,
-        (SignedInBy::EmailedCode, Factor::Passkey) => SignedInBy::EmailedCodeAndPasskey,
-        (_, Factor::Authenticator) => SignedInBy::PasswordAndCode,
-        (_, Factor::RecoveryCode) => SignedInBy::PasswordAndRecoveryCode,
-        (_, Factor::Passkey) => SignedInBy::PasswordAndPasskey,
+        (FirstStep::EmailedCode, Factor::Authenticator) => SignedInBy::EmailedCodeAndCode,
+        (FirstStep::EmailedCode, Factor::RecoveryCode) => SignedInBy::EmailedCodeAndRecoveryCode,
+        (FirstStep::EmailedCode, Factor::Passkey) => SignedInBy::EmailedCodeAndPasskey,
+        (FirstStep::Password, Factor::Authenticator) => SignedInBy::PasswordAndCode,
+        (FirstStep::Password, Factor::RecoveryCode) => SignedInBy::PasswordAndRecoveryCode,
+        (FirstStep::Password, Factor::Passkey) => SignedInBy::PasswordAndPasskey,
     }
 }
 
