@@ -95,7 +95,7 @@ fn role(word: &str) -> Result<Role, String> {
 }
 
 fn two_factor(word: &str) -> Result<TwoFactor, String> {
-    TwoFactor::parse(word).ok_or_else(|| "choose on or off".to_owned())
+    TwoFactor::parse(word).ok_or_else(|| "choose on, off or due".to_owned())
 }
 
 fn status(word: &str) -> Result<AccountStatus, String> {
@@ -107,7 +107,8 @@ pub(super) async fn run(command: Command) -> Outcome {
     let (act, whom, reason) = match command {
         Command::List { search, role, status, two_factor, json } => {
             let search = search.trim().to_lowercase();
-            let filter = Filter { search, role, status, two_factor, ..Filter::default() };
+            let required_of = required_of(&app).to_vec();
+            let filter = Filter { search, role, status, two_factor, required_of, ..Filter::default() };
             return list(&app, filter, json).await;
         }
         Command::Show(whom) => return show(&app, &whom).await,
@@ -149,7 +150,7 @@ struct UserLine {
 }
 
 impl UserLine {
-    fn of(user: &User) -> Self {
+    fn of(user: &User, required_of: &[Role]) -> Self {
         Self {
             id: user.id.as_str().to_owned(),
             username: user.username.to_string(),
@@ -158,7 +159,7 @@ impl UserLine {
             phone: user.phone.clone(),
             role: user.role.as_str(),
             status: user.status().as_str(),
-            two_factor: TwoFactor::of(user).as_str(),
+            two_factor: TwoFactor::of(user, required_of).as_str(),
             blocked_reason: user.blocked_reason.clone(),
             leaves: user.leaves_at.map(Moment::iso),
             joined: user.created_at.iso(),
@@ -173,14 +174,20 @@ impl UserLine {
     }
 }
 
+/// The roles that have to sign in with a second step.
+fn required_of(app: &App) -> &[Role] {
+    &app.config.two_factor.required_of
+}
+
 async fn list(app: &App, filter: Filter, as_json: bool) -> Outcome {
     let order = Order { key: Key::Joined, descending: false };
+    let required_of = filter.required_of.clone();
     let mut after = None;
     loop {
         let filter = filter.clone();
         let found =
             app.db.read(move |conn| directory::page(conn, &filter, order, after.as_ref(), BATCH)).await?;
-        for line in found.users.iter().map(UserLine::of) {
+        for line in found.users.iter().map(|user| UserLine::of(user, &required_of)) {
             say(if as_json { json(&line)? } else { line.line() })?;
         }
         match found.next {
@@ -194,7 +201,10 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
     let user = find(app, &whom.person).await?;
     let wanted = vec![user.id.clone()];
     let seen = app.db.read(move |conn| sessions::last_seen(conn, &wanted)).await?;
-    let line = UserLine { last_seen: seen.get(&user.id).map(|at| at.iso()), ..UserLine::of(&user) };
+    let line = UserLine {
+        last_seen: seen.get(&user.id).map(|at| at.iso()),
+        ..UserLine::of(&user, required_of(app))
+    };
     if whom.json {
         say(json(&line)?)?;
         return Ok(());
@@ -238,7 +248,10 @@ async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
     }
     let id = user.id.clone();
     let current = app.db.read(move |conn| users::by_id(conn, &id)).await?;
-    let line = UserLine { deleted: current.is_none(), ..UserLine::of(current.as_ref().unwrap_or(&user)) };
+    let line = UserLine {
+        deleted: current.is_none(),
+        ..UserLine::of(current.as_ref().unwrap_or(&user), required_of(app))
+    };
     say(match (whom.json, line.deleted) {
         (true, _) => json(&line)?,
         (false, true) => format!("{} has been deleted.", line.username),

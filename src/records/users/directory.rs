@@ -28,6 +28,8 @@ pub struct Filter {
     pub status: Option<AccountStatus>,
     /// Only those with, or without, a second step of signing in.
     pub two_factor: Option<TwoFactor>,
+    /// The roles that [`TwoFactor::Due`] is about.
+    pub required_of: Vec<Role>,
     /// Only those with an email address.
     pub has_email: bool,
     /// Signed up then or later.
@@ -264,6 +266,10 @@ fn filtered(filter: &Filter) -> Query<'static> {
     query = match filter.two_factor {
         Some(TwoFactor::On) => query.filter(users::two_factor_since.is_not_null()),
         Some(TwoFactor::Off) => query.filter(users::two_factor_since.is_null()),
+        Some(TwoFactor::Due) => {
+            let is_required = users::role.eq_any(filter.required_of.clone());
+            query.filter(users::two_factor_since.is_null()).filter(is_required)
+        }
         None => query,
     };
     if filter.has_email {

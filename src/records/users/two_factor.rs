@@ -5,22 +5,28 @@ use diesel::prelude::*;
 use super::User;
 use crate::db::Connection;
 use crate::db::schema::users;
-use crate::identity::{Id, Moment, Sentence, t};
+use crate::identity::{Id, Moment, Role, Sentence, t};
 
 /// Whether signing in takes a second step, as lists are narrowed by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TwoFactor {
     On,
     Off,
+    /// Off, and asked for of the role.
+    Due,
 }
 
 impl TwoFactor {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::On, Self::Off];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::On, Self::Off, Self::Due];
 
-    /// That of an account.
-    pub fn of(user: &User) -> Self {
-        if user.has_two_factor() { Self::On } else { Self::Off }
+    /// That of an account, where people of these roles have to.
+    pub fn of(user: &User, required_of: &[Role]) -> Self {
+        match user.has_two_factor() {
+            true => Self::On,
+            false if required_of.contains(&user.role) => Self::Due,
+            false => Self::Off,
+        }
     }
 
     /// The word in addresses, files and commands.
@@ -28,6 +34,7 @@ impl TwoFactor {
         match self {
             Self::On => "on",
             Self::Off => "off",
+            Self::Due => "due",
         }
     }
 
@@ -41,6 +48,7 @@ impl TwoFactor {
         match self {
             Self::On => t("On"),
             Self::Off => t("Off"),
+            Self::Due => t("Required but off"),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::bulk_act::BulkAct;
 use super::users_query::UsersQuery;
 use crate::app::App;
 use crate::db::{self, Connection};
-use crate::identity::{Id, Message, Sentence, fingerprint, t};
+use crate::identity::{Id, Message, Role, Sentence, fingerprint, t};
 use crate::paths::admin::{BULK, USERS};
 use crate::records::users::{self, User, directory};
 use crate::site::listing::id;
@@ -84,7 +84,7 @@ pub async fn submit(
     Superuser(by): Superuser,
     Form(fields): Form<BTreeMap<String, String>>,
 ) -> Result<Answer, HttpError> {
-    let bulk = Bulk::parse(fields)?;
+    let bulk = Bulk::parse(fields, &app.config.two_factor.required_of)?;
     // First of all: a password page in between would lose what is typed on the next one.
     by.require_recent_proof(&bulk.query.path())?;
     let selected = bulk.users(&app).await?;
@@ -108,7 +108,8 @@ pub async fn submit(
 
 /// Says what a form asks for.
 pub fn describe(fields: BTreeMap<String, String>) -> Option<Message> {
-    let bulk = Bulk::parse(fields).ok()?;
+    // What it says depends on no filter.
+    let bulk = Bulk::parse(fields, &[]).ok()?;
     Some(match &bulk.whom {
         Whom::Selected(ids) => bulk.act.button(ids.len()),
         Whom::Everybody(_) => t("{act}: all accounts in this list").with("act", bulk.act.kind().name()),
@@ -138,7 +139,7 @@ async fn run(app: &App, by: &By, bulk: &Bulk, users: &[User]) -> Result<usize, F
 }
 
 impl Bulk {
-    fn parse(fields: BTreeMap<String, String>) -> Result<Self, HttpError> {
+    fn parse(fields: BTreeMap<String, String>, required_of: &[Role]) -> Result<Self, HttpError> {
         let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
         let act = BulkAct::parse(&field("act")).ok_or(HttpError::BadRequest)?;
         let query = UsersQuery {
@@ -155,7 +156,7 @@ impl Bulk {
             let selected = fields.keys().filter_map(|name| name.strip_prefix(CHECKBOX)).map(id);
             Whom::Selected(selected.collect::<Result<_, _>>()?)
         } else {
-            let (listing, problems) = query.parse()?;
+            let (listing, problems) = query.parse(required_of)?;
             if !problems.is_empty() {
                 return Err(HttpError::BadRequest);
             }

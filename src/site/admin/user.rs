@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::identity::{AccountStatus, Id, Message, Role, Sentence, Username, t};
 use crate::paths::admin::{DELETE_USER, EVENTS, MAILS, USER, USER_ACT, USERS};
 use crate::paths::with_query;
+use crate::records::users::two_factor::TwoFactor;
 use crate::records::users::{self, User};
 use crate::site::listing::{id, known as known_word};
 use crate::web::carried;
@@ -49,6 +50,8 @@ struct UserPage {
     known: Known,
     may_act: bool,
     is_self: bool,
+    /// Whether the site asks for a second step, and there is none.
+    is_due: bool,
     /// How long a deletion can wait.
     grace: Duration,
     /// The act that was just refused.
@@ -186,6 +189,7 @@ impl UserPage {
             known,
             may_act: viewer.user.role == Role::Superuser && !is_self,
             is_self,
+            is_due: TwoFactor::of(&user, &app.config.two_factor.required_of) == TwoFactor::Due,
             grace: app.config.lifecycle.grace,
             tried: None,
             user,

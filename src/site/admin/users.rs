@@ -75,13 +75,13 @@ struct Row {
     email: Option<Email>,
     role: Role,
     status: AccountStatus,
-    has_two_factor: bool,
+    two_factor: TwoFactor,
     joined: Moment,
     last_seen: Option<Moment>,
 }
 
 impl Row {
-    fn of(user: &User, last_seen: Option<Moment>) -> Self {
+    fn of(user: &User, required_of: &[Role], last_seen: Option<Moment>) -> Self {
         Self {
             path: USER.to([user.id.as_str()]),
             checkbox: bulk::checkbox_name(&user.id),
@@ -92,7 +92,7 @@ impl Row {
             email: user.email.clone(),
             role: user.role,
             status: user.status(),
-            has_two_factor: user.has_two_factor(),
+            two_factor: TwoFactor::of(user, required_of),
             joined: user.created_at,
             last_seen,
         }
@@ -116,7 +116,7 @@ struct Found {
 
 async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<Answer, HttpError> {
     let query: UsersQuery = forms::query(&req)?;
-    let (Listing { filter, order, after }, problems) = query.parse()?;
+    let (Listing { filter, order, after }, problems) = query.parse(&app.config.two_factor.required_of)?;
     let wanted = filter.clone();
     let found = app
         .db
@@ -124,7 +124,8 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
             let page = directory::page(conn, &wanted, order, after.as_ref(), ROWS)?;
             let ids: Vec<Id> = page.users.iter().map(|user| user.id.clone()).collect();
             let seen = sessions::last_seen(conn, &ids)?;
-            let rows = page.users.iter().map(|user| Row::of(user, seen.get(&user.id).copied())).collect();
+            let row = |user: &User| Row::of(user, &wanted.required_of, seen.get(&user.id).copied());
+            let rows = page.users.iter().map(row).collect();
             let counted = directory::count(conn, &wanted, most_counted(&wanted) + 1)?;
             Ok(Found { rows, next: page.next, counted })
         })
@@ -182,7 +183,7 @@ struct Rest {
 /// The same accounts as a file, read and sent a few at a time.
 async fn save(app: Data<App>, _: Staff, by: By, req: HttpRequest) -> Result<HttpResponse, HttpError> {
     let query: UsersQuery = forms::query(&req)?;
-    let (listing, problems) = query.parse()?;
+    let (listing, problems) = query.parse(&app.config.two_factor.required_of)?;
     if !problems.is_empty() {
         return Err(HttpError::BadRequest);
     }
@@ -224,14 +225,15 @@ impl Rest {
             .read(move |conn| directory::page(conn, &filter, order, after.as_ref(), BATCH))
             .await?;
         let mut lines = std::mem::take(&mut self.head);
-        lines.extend(found.users.iter().map(csv_line));
+        let required_of = &self.app.config.two_factor.required_of;
+        lines.extend(found.users.iter().map(|user| csv_line(user, required_of)));
         self.listing.after = found.next;
         let rest = self.listing.after.is_some().then_some(self);
         Ok((Bytes::from(lines), rest))
     }
 }
 
-fn csv_line(user: &User) -> String {
+fn csv_line(user: &User, required_of: &[Role]) -> String {
     csv::line(&[
         user.id.as_str(),
         user.username.as_str(),
@@ -240,7 +242,7 @@ fn csv_line(user: &User) -> String {
         &user.phone,
         user.role.as_str(),
         user.status().as_str(),
-        TwoFactor::of(user).as_str(),
+        TwoFactor::of(user, required_of).as_str(),
         &user.created_at.iso(),
     ])
 }

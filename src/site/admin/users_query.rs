@@ -48,11 +48,11 @@ impl UsersQuery {
         named.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Reads what is asked for. A date that cannot be read is left out and reported.
+    /// Reads what is asked for, where people of these roles have to sign in with a second step. A date that cannot be read is left out and reported.
     ///
     /// # Errors
     /// Words that no page of ours has in its address.
-    pub fn parse(&self) -> Result<(Listing, Problems), HttpError> {
+    pub fn parse(&self, required_of: &[Role]) -> Result<(Listing, Problems), HttpError> {
         let mut problems = Problems::default();
         let order = order(&self.sort)?;
         let search: String = self.q.trim().to_lowercase().chars().take(254).collect();
@@ -62,6 +62,7 @@ impl UsersQuery {
             role: known(&self.role, Role::parse)?,
             status: known(&self.status, AccountStatus::parse)?,
             two_factor: known(&self.two_factor, TwoFactor::parse)?,
+            required_of: required_of.to_vec(),
             has_email,
             joined_from: day(&self.joined_from, "joined_from", &mut problems),
             joined_before: day(&self.joined_until, "joined_until", &mut problems).map(Moment::next_day),

@@ -136,6 +136,8 @@ async fn a_superuser_turns_it_off_with_a_reason(site: &Site) {
     let id = id_of(site).await;
     chief.visit("/admin/users/?two_factor=on").await;
     chief.see("annalee");
+    chief.visit(&format!("/admin/users/{id}/")).await;
+    chief.see("1 app , 0 passkeys , 10 recovery codes left");
     chief.visit("/admin/users/?two_factor=off").await;
     assert!(!chief.page().sees("annalee"));
     let path = format!("/admin/users/{id}/reset-two-factor/");
@@ -382,6 +384,13 @@ fn until_the_day_there_is_a_reminder_and_from_then_on_nothing_else_opens() {
                 let is_led = keeper.path().starts_with("/user-profile/two-factor/");
                 assert!(is_led || path.ends_with("download/"), "{path}: {}", keeper.page());
             }
+            site.member("annalee").await;
+            let (mut chief, _) = chief(site).await;
+            chief.visit("/admin/users/?two_factor=due").await;
+            chief.see("keeper").see("Needs two-step");
+            assert!(!chief.page().sees("annalee") && !chief.page().sees("chief@"), "{}", chief.page());
+            chief.visit("/admin/users.csv?two_factor=due").await;
+            assert_eq!(chief.page().body.matches(",due,").count(), 1, "{}", chief.page());
             keeper.visit("/auth/whoami/").await;
             keeper.see("\"signed_in\":false");
             keeper.post("/admin/users/x/block/", &[("reason", "Spam")]).await;
@@ -401,8 +410,7 @@ fn until_the_day_there_is_a_reminder_and_from_then_on_nothing_else_opens() {
             enrolled.see("\"second_factor\":true");
             // Whoever has to have it cannot turn it off.
             enrolled.post("/user-profile/two-factor/turn-off/", &[]).await;
-            assert_eq!(site.count("SELECT COUNT(*) FROM authenticators").await, 1);
-            site.member("annalee").await.visit("/user-profile/").await;
+            assert_eq!(site.count("SELECT COUNT(*) FROM authenticators").await, 2);
         })
         .await;
     });
