@@ -315,7 +315,7 @@ impl Courier {
                     (Mail::SignInCodeRequest(request), Some(flow)) => {
                         sign_in_codes::answer(conn, request, &flow, &rules.codes, now)?;
                     }
-                    _ => {}
+                    _ => log::error!("a request to the courier can't be read, and is dropped"),
                 }
                 // Who asked for what is nobody's business once it is answered.
                 outbox::remove(conn, &asked.id)?;

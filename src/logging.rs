@@ -20,6 +20,8 @@ pub fn start(filter: Option<String>, to_journal: bool, config: &Config) -> Resul
     let mut builder = Builder::new();
     // Each malformed request would be an error of theirs, before any limit: whoever wants to see them says so.
     builder.filter_module("actix_http", log::LevelFilter::Off);
+    // Says what anybody sent as a passkey; we say that it was refused.
+    builder.filter_module("webauthn_rs_core", log::LevelFilter::Off);
     builder.parse_filters(&filter).target(Target::Stderr);
     match config.log_format {
         // It has a clock of its own, and takes the level from the number in front (sd-daemon(3)).

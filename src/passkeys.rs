@@ -7,15 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use webauthn_rs::prelude::{
-    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Url, Webauthn, WebauthnBuilder, WebauthnError,
+    AuthenticationResult, DiscoverableAuthentication, Passkey, PasskeyAuthentication, PasskeyRegistration,
+    PublicKeyCredential, RegisterPublicKeyCredential, Url, Webauthn, WebauthnBuilder, WebauthnError,
 };
 
 use crate::config::Config;
@@ -118,7 +116,7 @@ impl Passkeys {
         known: &[String],
         now: Moment,
     ) -> Result<Question, WebauthnError> {
-        let known = known.iter().filter_map(|stored| read(stored)).map(|key: Passkey| key.cred_id().clone());
+        let known = readable(known).map(|key| key.cred_id().clone());
         let (options, state) = self.0.start_passkey_registration(
             handle_of(person.id)?,
             person.username,
@@ -145,37 +143,25 @@ impl Passkeys {
         Ok(Made { credential: write(&made), digest, asked_at })
     }
 
-    /// Asks for one of these passkeys, or for any that knows whose it is.
+    /// Asks for any passkey that knows whose it is.
     ///
     /// # Errors
     /// The library's, which would be a mistake of ours.
-    pub fn ask(
-        &self,
-        keys: &Keys,
-        page: &str,
-        these: &[String],
-        now: Moment,
-    ) -> Result<Question, WebauthnError> {
+    pub fn ask_anybody(&self, keys: &Keys, page: &str, now: Moment) -> Result<Question, WebauthnError> {
         let (options, state) = self.0.start_discoverable_authentication()?;
         let mut options = json!(options);
         // A button asks, no field that completes itself.
         if let Some(all) = options.as_object_mut() {
             all.remove("mediation");
         }
-        if let Some(allowed) = options.pointer_mut("/publicKey/allowCredentials") {
-            let these = these.iter().filter_map(|stored| read(stored)).map(
-                |key: Passkey| json!({ "type": "public-key", "id": URL_SAFE_NO_PAD.encode(key.cred_id()) }),
-            );
-            *allowed = these.collect();
-        }
         Ok(question(keys, page, &options, state, now))
     }
 
-    /// Checks the answer to a question against the passkeys that are stored.
+    /// Checks the answer to that against the passkeys of whoever it says that it is.
     ///
     /// # Errors
     /// Why it does not count.
-    pub fn take(
+    pub fn take_anybody(
         &self,
         keys: &Keys,
         page: &str,
@@ -184,16 +170,57 @@ impl Passkeys {
         now: Moment,
     ) -> Result<Answered, Refusal> {
         let (state, asked_at) = open::<DiscoverableAuthentication>(keys, page, &reply.question, now)?;
-        let answer: PublicKeyCredential = read(&reply.passkey).ok_or(Refusal::Wrong)?;
-        let mut known = stored.iter().filter_map(|stored| read::<Passkey>(stored));
-        let id = answer.get_credential_id();
-        let mut key = known.find(|key| key.cred_id().as_slice() == id).ok_or(Refusal::Wrong)?;
-        let result = self
-            .0
-            .finish_discoverable_authentication_v2(&answer, state, &key)
-            .map_err(|error| refused(&error))?;
-        key.update_credential(&result);
-        Ok(Answered { digest: TokenDigest::of(key.cred_id()), credential: write(&key), asked_at })
+        let (answer, key) = answering(reply, stored)?;
+        let result = self.0.finish_discoverable_authentication_v2(&answer, state, &key);
+        Answered::new(key, &result.map_err(|error| refused(&error))?, asked_at)
+    }
+
+    /// Asks for one of these passkeys; `None` where there is none.
+    ///
+    /// # Errors
+    /// The library's, which would be a mistake of ours.
+    pub fn ask_one_of(
+        &self,
+        keys: &Keys,
+        page: &str,
+        stored: &[String],
+        now: Moment,
+    ) -> Result<Option<Question>, WebauthnError> {
+        let these: Vec<Passkey> = readable(stored).collect();
+        if these.is_empty() {
+            return Ok(None);
+        }
+        let (options, state) = self.0.start_passkey_authentication(&these)?;
+        Ok(Some(question(keys, page, &json!(options), state, now)))
+    }
+
+    /// Checks the answer to that.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn take_one_of(
+        &self,
+        keys: &Keys,
+        page: &str,
+        reply: &Reply,
+        stored: &[String],
+        now: Moment,
+    ) -> Result<Answered, Refusal> {
+        let (state, asked_at) = open::<PasskeyAuthentication>(keys, page, &reply.question, now)?;
+        let (answer, key) = answering(reply, stored)?;
+        let result = self.0.finish_passkey_authentication(&answer, &state);
+        Answered::new(key, &result.map_err(|error| refused(&error))?, asked_at)
+    }
+}
+
+impl Answered {
+    /// What is stored from now on. A count of uses that was not raised, since the question or since then, is that of a copy.
+    fn new(mut key: Passkey, result: &AuthenticationResult, asked_at: Moment) -> Result<Self, Refusal> {
+        let is_changed = key.update_credential(result) == Some(true);
+        if result.counter() > 0 && !is_changed {
+            return Err(refused(&WebauthnError::CredentialPossibleCompromise));
+        }
+        Ok(Self { digest: TokenDigest::of(key.cred_id()), credential: write(&key), asked_at })
     }
 }
 
@@ -239,6 +266,29 @@ fn refused(error: &WebauthnError) -> Refusal {
     Refusal::Wrong
 }
 
+/// The answer of a page, and the passkey that gave it.
+fn answering(reply: &Reply, stored: &[String]) -> Result<(PublicKeyCredential, Passkey), Refusal> {
+    let answer: PublicKeyCredential = read(&reply.passkey).ok_or(Refusal::Wrong)?;
+    let said: Value = serde_json::from_slice(&answer.response.client_data_json).unwrap_or_default();
+    if said.get("crossOrigin").is_some_and(|framed| framed != false) {
+        // Nobody's page may hold ours (7.2, step 12).
+        return Err(Refusal::Wrong);
+    }
+    let key = readable(stored).find(|key| key.cred_id().as_slice() == answer.get_credential_id());
+    Ok((answer, key.ok_or(Refusal::Wrong)?))
+}
+
+/// Those that can be read: all of them, unless the library forgets how it wrote them.
+fn readable(stored: &[String]) -> impl Iterator<Item = Passkey> {
+    stored.iter().filter_map(|stored| {
+        let key = read(stored);
+        if key.is_none() {
+            log::error!("a passkey can't be read as it is stored, and is left out");
+        }
+        key
+    })
+}
+
 fn read<T: DeserializeOwned>(json: &str) -> Option<T> {
     serde_json::from_str(json).ok()
 }
@@ -246,4 +296,24 @@ fn read<T: DeserializeOwned>(json: &str) -> Option<T> {
 #[expect(clippy::expect_used, reason = "values of ours, without a map")]
 fn write(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+
+    /// As a database has it since the first version that took passkeys: made by Chromium, used twice.
+    const STORED: &str = r#"{"cred":{"cred_id":"E89s7AIztz9dPIhhgLMmE_5Cg1NCJwjkuwxalr7WQsY","cred":{"type_":"ES256","key":{"EC_EC2":{"curve":"SECP256R1","x":"APoNAHr50CPGw3FahYWfY028CsCDWKsqsh5dWiuLYIU","y":"QOKmotAqUgGJe5iryRTQQkWwUNjO-cIcFPDyE5_si-k"}}},"counter":2,"transports":null,"user_verified":true,"backup_eligible":false,"backup_state":false,"registration_policy":"required","extensions":{"cred_protect":"Ignored","hmac_create_secret":"NotRequested","appid":"NotRequested","cred_props":"Ignored"},"attestation":{"data":"None","metadata":"None"},"attestation_format":"none"}}"#;
+
+    #[test]
+    fn what_was_stored_once_is_still_read() {
+        let stored = [STORED.to_owned(), "{}".to_owned()];
+        let read: Vec<Passkey> = readable(&stored).collect();
+        assert_eq!(read.len(), 1);
+        let id = URL_SAFE_NO_PAD.encode(read[0].cred_id());
+        assert_eq!(id, "E89s7AIztz9dPIhhgLMmE_5Cg1NCJwjkuwxalr7WQsY");
+    }
 }

@@ -45,7 +45,9 @@ pub fn queue(
         CodePurpose::ChangeEmail => ConfirmNewEmail {}.into(),
         CodePurpose::SignIn => SignInCode { name: user.display_name().to_owned() }.into(),
     };
-    let envelope = Envelope::to(&user.id, &flow.email);
+    // Whoever signs in is mailed where their account says: another spelling may be another mailbox.
+    let to = user.confirmed_email().filter(|_| flow.purpose == CodePurpose::SignIn).unwrap_or(&flow.email);
+    let envelope = Envelope::to(&user.id, to);
     let envelope = match code {
         Some(code) => envelope.with_secret(code.expose(), rules.lifetime, &rules.seal),
         None => envelope.withheld(rules.lifetime),

@@ -13,7 +13,7 @@ use crate::mail::{self, AccountKept, AccountLeft, Envelope, Farewell, FarewellTo
 use crate::records::events::{self, Kind, NewEvent, Source};
 use crate::records::links::{self, Link};
 use crate::records::users::{self, UNDO_LINK_LIFETIME, UNVERIFIED_LIFETIME, User, dormancy, leaving};
-use crate::records::{mail_budgets, sessions};
+use crate::records::{mail_budgets, sessions, verifications};
 
 /// How accounts leave this site.
 #[derive(Clone, Copy)]
@@ -192,6 +192,9 @@ pub fn finish(
 pub fn remove(conn: &mut Connection, user: &User, rules: RemovalRules) -> QueryResult<Removed> {
     users::remove(conn, &user.id)?;
     mail_budgets::forget_account(conn, &user.id, user.email.as_ref())?;
+    if let Some(email) = &user.email {
+        verifications::remove_sign_ins(conn, &email.canonical())?;
+    }
     let name = match rules.privacy {
         Privacy::Usual => user.id.clone(),
         Privacy::Strict => {

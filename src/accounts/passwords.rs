@@ -45,7 +45,7 @@ pub fn change(
 /// Revokes pending changes, links and sign-ins that wait for a code: somebody else may have begun them.
 pub fn revoke_pending(conn: &mut Connection, user: &Id, now: Moment) -> QueryResult<()> {
     verifications::end_all(conn, user, CodePurpose::ChangeEmail, now)?;
-    verifications::end_all(conn, user, CodePurpose::SignIn, now)?;
+    verifications::void_all(conn, user, CodePurpose::SignIn)?;
     second_steps::end_all(conn, user, now)?;
     links::revoke(conn, user, LinkPurpose::ResetPassword, now)
 }

@@ -14,7 +14,7 @@ use crate::records::mail_budgets::{self, Budget};
 use crate::records::users::{self, User};
 use crate::records::verifications::{self, Verification};
 
-/// Begins a flow for an address, whoever has it.
+/// Begins a flow for an address, whoever has it, in the one spelling that all its spellings have.
 pub fn begin(
     conn: &mut Connection,
     email: &Email,
@@ -26,7 +26,7 @@ pub fn begin(
         id: Id::new(),
         user_id: None,
         purpose: CodePurpose::SignIn,
-        email: email.clone(),
+        email: email.in_lower_case(),
         claim: None,
         code_digest: None,
         code_expires_at: now.plus(rules.lifetime),
@@ -47,7 +47,7 @@ pub fn answer(
     rules: &CodeRules,
     now: Moment,
 ) -> QueryResult<()> {
-    let Some(flow) = verifications::alone(conn, flow)? else { return Ok(()) };
+    let Some(flow) = verifications::flow(conn, flow, CodePurpose::SignIn)? else { return Ok(()) };
     let found = users::by_confirmed_email(conn, &flow.email.canonical())?;
     // As it is now, until the end of this transaction.
     let owner = match found {
@@ -69,18 +69,18 @@ pub fn answer(
     if !verifications::replace_code(conn, &flow, digest.as_ref(), rules.lifetime, now)? {
         return Ok(());
     }
+    // Whether or not the address has an owner, too: what the sign-up's page shows afterwards must not say so.
+    remind_of_sign_up(conn, &flow.email, rules, now)?;
     match owner {
         Some(owner) if code.is_some() => codes::queue(conn, &owner, &flow, code.as_ref(), rules, now),
-        Some(owner) => tell_why_not(conn, &owner, &flow.email, now),
-        None => remind_of_sign_up(conn, &flow.email, rules, now),
+        Some(owner) => explain(conn, &owner, now),
+        None => Ok(()),
     }
 }
 
 /// Tells those who see the admin pages to use their password. Whoever is blocked is told nothing.
-fn tell_why_not(conn: &mut Connection, owner: &User, email: &Email, now: Moment) -> QueryResult<()> {
-    if owner.blocked_at.is_some() {
-        return Ok(());
-    }
+fn explain(conn: &mut Connection, owner: &User, now: Moment) -> QueryResult<()> {
+    let Some(email) = owner.confirmed_email().filter(|_| owner.blocked_at.is_none()) else { return Ok(()) };
     let mail = NoSignInCode { name: owner.display_name().to_owned() };
     mail::queue(conn, mail, &Envelope::to(&owner.id, email), now)
 }

@@ -10,4 +10,6 @@ pub use adding::{Added, Change, NotAdded, RECOVERY_CODES, Removed, notify_of_cha
 pub use apps::{MAX_AUTHENTICATORS, NewAuthenticator, add_authenticator, remove_authenticator};
 pub use codes::{Factor, Tried, note_wrong_code, try_code};
 pub use ending::{WaitRules, begin_recovery, settle_recovery, stop_recovery, take_back, turn_off};
-pub use passkeys::{MAX_PASSKEYS, NewPasskey, add_passkey, remove_passkey, use_passkey};
+pub use passkeys::{
+    MAX_PASSKEYS, NewPasskey, PasskeyFor, PasskeyTried, add_passkey, remove_passkey, use_passkey,
+};

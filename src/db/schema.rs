@@ -92,6 +92,7 @@ diesel::table! {
         name -> Text,
         credential -> Text,
         credential_digest -> Text,
+        device_epoch -> Integer,
         answered_at -> Timestamp,
         created_at -> Timestamp,
         last_used_at -> Nullable<Timestamp>,

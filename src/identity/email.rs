@@ -51,6 +51,12 @@ impl Email {
         self.0.to_ascii_lowercase()
     }
 
+    /// The same in the form that is unique.
+    #[must_use]
+    pub fn in_lower_case(&self) -> Self {
+        Self(self.canonical())
+    }
+
     /// The mailbox that it leads to, for counting: lower case, and without what stands behind a `+`.
     pub fn mailbox(&self) -> String {
         let canonical = self.canonical();

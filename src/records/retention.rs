@@ -79,7 +79,7 @@ impl Kept {
             ),
             Self::SignUps => t("A sign-up that hasn't been confirmed"),
             Self::Codes => t(
-                "One-time codes: the address each was sent to, and how often it was tried. Codes are kept only as hashes.",
+                "One-time codes: the email address each was sent to, and how often it was tried. Codes are kept only as hashes.",
             ),
             Self::Links => t(
                 "Links in emails, for example to choose a new password: the address each was sent to, and when. Their secrets are kept only as hashes.",
@@ -94,10 +94,10 @@ impl Kept {
                 "Authenticator apps for two-step sign-in: the name you gave each one, when you added it, and when you last used it. Their keys are kept encrypted.",
             ),
             Self::Passkeys => t(
-                "Passkeys: the name you gave each one, its public key, when you added it, and when you last used it. The secret part never leaves your device.",
+                "Passkeys: the name you gave each one, its public key, when you added it, and when you last used it. We never get the secret part.",
             ),
             Self::RecoveryCodes => t("Recovery codes, kept only as hashes, and when you used one"),
-            Self::SecondSteps => t("Sign-ins that waited for a code, and how often one was tried"),
+            Self::SecondSteps => t("Sign-ins that waited for a second step, and how often a code was tried"),
             Self::TrustedDevices => t("Devices you trust: the browser and operating system, and until when"),
             Self::Mails => t(
                 "Emails that we sent: what kind, to which address, and what the mail server said. Their codes and links are erased.",
@@ -122,9 +122,9 @@ impl Kept {
             }
             Self::Authenticators => t("To check the codes that your app shows"),
             Self::Passkeys => t("To check that it's your passkey"),
-            Self::RecoveryCodes => t("To let you in if you can't use your app"),
+            Self::RecoveryCodes => t("To let you in if you can't use your app or passkey"),
             Self::SecondSteps => t("To stop others from guessing codes"),
-            Self::TrustedDevices => t("So that we don't ask for a code on these devices"),
+            Self::TrustedDevices => t("So that we don't ask for a second step on these devices"),
             Self::Mails => t("To find out why an email didn't arrive"),
             Self::MailBudgets => t("To stop anyone from flooding a mailbox"),
             Self::Events => t("To find out what happened if something goes wrong, and to show it to you"),

@@ -38,7 +38,8 @@ pub struct Verification {
     pub code_expires_at: Moment,
     /// How often the newest code was tried.
     pub tries: i32,
-    /// Where to go afterwards; empty for the usual place.
+    /// Where to go afterwards: a path, or a form that waits, sealed; empty for the usual place.
+    #[serde(skip)]
     pub next_path: String,
     pub created_at: Moment,
     /// When it was used or cancelled.
@@ -196,9 +197,14 @@ pub fn replace_code(
     Ok(rows == 1)
 }
 
-/// Finds a flow, whether or not anybody is known whose it is.
-pub fn alone(conn: &mut Connection, id: &Id) -> QueryResult<Option<Verification>> {
-    verifications::table.find(id).select(Verification::as_select()).get_result(conn).optional()
+/// Finds a flow for a purpose, whether or not anybody is known whose it is.
+pub fn flow(conn: &mut Connection, id: &Id, purpose: CodePurpose) -> QueryResult<Option<Verification>> {
+    verifications::table
+        .find(id)
+        .filter(verifications::purpose.eq(purpose))
+        .select(Verification::as_select())
+        .get_result(conn)
+        .optional()
 }
 
 /// Sets whose a flow is.
@@ -233,6 +239,23 @@ pub fn end_all(conn: &mut Connection, user: &Id, purpose: CodePurpose, now: Mome
         .set((verifications::ended_at.eq(now), verifications::claim.eq(None::<String>)))
         .execute(conn)
         .map(drop)
+}
+
+/// Makes the codes of an account for a purpose fit no more. Whoever waits for one sees no change: a page that anybody may open must not
+/// tell what happens to an account.
+pub fn void_all(conn: &mut Connection, user: &Id, purpose: CodePurpose) -> QueryResult<()> {
+    let of_user = verifications::table
+        .filter(verifications::user_id.eq(user))
+        .filter(verifications::purpose.eq(purpose));
+    diesel::update(of_user).set(verifications::code_digest.eq(None::<OtpDigest>)).execute(conn).map(drop)
+}
+
+/// Removes the sign-ins that wait for a code at an address, whether or not it is known whose they are.
+pub fn remove_sign_ins(conn: &mut Connection, canonical: &str) -> QueryResult<()> {
+    let at_address = verifications::table
+        .filter(verifications::purpose.eq(CodePurpose::SignIn))
+        .filter(verifications::email.eq(canonical));
+    diesel::delete(at_address).execute(conn).map(drop)
 }
 
 /// Opens the newest flow of an account for a purpose again, without a claim: a new code can be sent for it.
@@ -275,7 +298,8 @@ pub fn cancel_code(conn: &mut Connection, id: &Id, now: Moment) -> QueryResult<O
     let open = verifications::table
         .find(id)
         .filter(verifications::ended_at.is_null())
-        .filter(verifications::code_expires_at.gt(now));
+        .filter(verifications::code_expires_at.gt(now))
+        .filter(verifications::user_id.is_not_null());
     match diesel::update(open).set(verifications::code_expires_at.eq(now)).execute(conn)? {
         1 => {
             let whose = verifications::table.find(id).select(verifications::user_id);

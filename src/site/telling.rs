@@ -50,6 +50,8 @@ const IN_THEIR_NAME: &[Kind] = &[
     Kind::DetailsChanged,
     Kind::PictureChanged,
     Kind::AuthenticatorAdded,
+    Kind::PasskeyAdded,
+    Kind::PasskeyRemoved,
     Kind::AuthenticatorRemoved,
     Kind::RecoveryCodesMade,
     Kind::RecoveryCodeUsed,

@@ -43,6 +43,14 @@ impl Client {
         network_keys(self.ip, limit)
     }
 
+    /// The buckets of what is limited by network; a device that is known has one of its own, which no neighbour uses up.
+    pub fn keys_of(&self, limit: Limit, lanes: &[String]) -> Vec<LimitKey> {
+        match lanes.first() {
+            Some(lane) => vec![limit.of(lane)],
+            None => self.keys(limit),
+        }
+    }
+
     /// Describes it for the audit log.
     pub fn source(&self) -> Source {
         Source::Ip(self.ip)

@@ -184,9 +184,9 @@ async fn leave(site: &Site) -> String {
 /// Somebody with two-step sign-in, a passkey, and a device that they trust.
 async fn enrol(site: &Site) -> Enrolled {
     let mut gina = Enrolled::new(site, "ginagrey").await;
-    Passkey::add(site, &mut gina.visitor, "Laptop").await;
     let mut phone = gina.at_second_step(site, "ginagrey").await;
     phone.fill("Code", &gina.recovery_codes[0]).tick("Trust this device").press("Sign in").await;
+    Passkey::add(site, &mut gina.visitor, "Laptop").await;
     gina
 }
 

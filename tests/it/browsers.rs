@@ -187,7 +187,7 @@ fn two_step_sign_in_needs_no_script_and_phones_read_its_qr_code() {
             assert!(all.contains(text), "“{text}” in {all}");
         };
         sign_in(page, "user", "annalee", PASSWORD).await;
-        page.follow("Set up two-step sign-in").await.follow("Set up two-step sign-in").await;
+        page.follow("Set up two-step sign-in").await.follow("Set up an authenticator app").await;
         let key = page.run("return document.querySelector('code.key').textContent").await;
         let app = Authenticator { key: key.as_str().expect("a key").replace(' ', "") };
         for (width, look) in [(320, Look::Light), (1280, Look::Dark)] {
@@ -255,11 +255,11 @@ fn a_passkey_signs_in_alone_and_after_the_password() {
         sign_in(page, "user", "annalee", PASSWORD).await;
         page.goto("/user-profile/two-factor/passkeys/new/").await;
         // Without the script, the page says what to do instead.
-        sees("Passkeys need JavaScript").await;
+        sees("You can't use a passkey in this browser.").await;
         page.allow_scripts(true).await;
         is_usable(page, "/user-profile/two-factor/passkeys/new/").await;
-        assert!(!page.text().await.contains("Passkeys need JavaScript"));
-        page.fill("Name", "My laptop").await.press("Add a passkey").await;
+        assert!(!page.text().await.contains("You can't use a passkey"));
+        page.fill("Passkey name", "My laptop").await.press("Add a passkey").await;
         sees("Save your recovery codes").await;
         page.follow("I've saved my codes").await;
         sees("My laptop").await;
@@ -292,7 +292,7 @@ fn a_passkey_signs_in_alone_and_after_the_password() {
         page.know_finger(&reader, false).await;
         page.goto("/auth/passkey/").await;
         page.run("document.querySelector('#passkey button').click()").await;
-        while !page.text().await.contains("Your browser didn't use a passkey. Try again.") {}
+        while !page.text().await.contains("No passkey was used. Try again") {}
         assert_eq!(page.path().await, "/auth/passkey/");
     });
 }

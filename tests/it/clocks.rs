@@ -106,7 +106,7 @@ async fn second_step(site: &Site, wrong: i64, person: &str) {
     site.wait(hours(72)).await;
     let mut back = site.visitor();
     back.sign_in(person, PASSWORD).await;
-    back.status(200).see("Set up two-step sign-in");
+    back.status(200).see("Set up an authenticator app");
 }
 
 async fn reset(site: &Site, wrong: i64, person: &str) {

@@ -128,6 +128,7 @@ CREATE TABLE IF NOT EXISTS passkeys (
     name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, -- what its person calls it
     credential TEXT NOT NULL,                  -- as webauthn-rs writes it
     credential_digest VARCHAR(43) NOT NULL,    -- of its identifier: one is one person's
+    device_epoch INTEGER NOT NULL,             -- of its account when it was last used with the password: it signs in alone in that epoch
     answered_at DATETIME(6) NOT NULL,          -- when the newest question was asked that it answered: each is answered once
     created_at DATETIME(6) NOT NULL,
     last_used_at DATETIME(6),

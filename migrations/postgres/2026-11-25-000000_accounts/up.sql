@@ -133,6 +133,7 @@ CREATE TABLE passkeys (
     name TEXT COLLATE "C" NOT NULL,  -- what its person calls it
     credential TEXT COLLATE "C" NOT NULL,  -- as webauthn-rs writes it
     credential_digest TEXT COLLATE "C" NOT NULL,  -- of its identifier: one is one person's
+    device_epoch INTEGER NOT NULL, -- of its account when it was last used with the password: it signs in alone in that epoch
     answered_at TIMESTAMP NOT NULL,  -- when the newest question was asked that it answered: each is answered once
     created_at TIMESTAMP NOT NULL,
     last_used_at TIMESTAMP

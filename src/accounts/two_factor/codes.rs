@@ -14,6 +14,7 @@ use crate::records::events::{self, Kind, Source};
 use crate::records::mail_budgets::{self, Asker, Budget};
 use crate::records::two_factor::authenticators::{self, Authenticator};
 use crate::records::two_factor::recovery_codes;
+use crate::records::two_factor::second_steps::FirstStep;
 use crate::records::users::User;
 
 /// With so many left, their person is told.
@@ -37,6 +38,7 @@ pub enum Tried {
 pub enum Factor {
     Authenticator,
     RecoveryCode,
+    /// Used up by [`super::use_passkey`].
     Passkey,
 }
 
@@ -118,11 +120,12 @@ fn notify_of_code(conn: &mut Connection, user: &User, seal: &SealKey, now: Momen
     queue_alarm(conn, user, email, seal, now, mail)
 }
 
-/// Notes a wrong code. After five in a row the owner is told that somebody has their password and guesses; at most once an hour, three
-/// times a day.
+/// Notes a wrong code. After five in a row the owner is told that somebody has taken the first step and guesses; at most once an hour,
+/// three times a day.
 pub fn note_wrong_code(
     conn: &mut Connection,
     user: &User,
+    first: FirstStep,
     source: &Source,
     seal: &SealKey,
     now: Moment,
@@ -136,8 +139,14 @@ pub fn note_wrong_code(
         return Ok(());
     }
     let mail = |link| {
-        WrongCodes { name: user.display_name().to_owned(), at: now, zone: user.time_zone.clone(), link }
-            .into()
+        WrongCodes {
+            name: user.display_name().to_owned(),
+            at: now,
+            zone: user.time_zone.clone(),
+            by_email: first == FirstStep::EmailedCode,
+            link,
+        }
+        .into()
     };
     queue_alarm(conn, user, email, seal, now, mail)
 }

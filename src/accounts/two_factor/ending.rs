@@ -22,12 +22,18 @@ pub struct WaitRules {
     pub wait: Duration,
     /// Seals what waits for its mail.
     pub seal: SealKey,
+    /// Whether passkeys count.
+    pub has_passkeys: bool,
 }
 
 impl WaitRules {
     /// Takes the rules from the settings.
     pub fn new(config: &Config, keys: &Keys) -> Self {
-        Self { wait: config.two_factor.recovery_wait, seal: keys.outbox }
+        Self {
+            wait: config.two_factor.recovery_wait,
+            seal: keys.outbox,
+            has_passkeys: config.two_factor.passkeys,
+        }
     }
 }
 
@@ -77,7 +83,8 @@ pub fn take_back(
 ) -> QueryResult<()> {
     let Some(on) = user.two_factor_since else { return Ok(()) };
     let has_older = authenticators::all_of(conn, &user.id)?.iter().any(|app| app.created_at < since)
-        || passkeys::all_of(conn, &user.id)?.iter().any(|passkey| passkey.created_at < since);
+        || (rules.has_passkeys
+            && passkeys::all_of(conn, &user.id)?.iter().any(|passkey| passkey.created_at < since));
     if on >= since || !has_older {
         let why = WhyEnding::TakenBack;
         return begin_recovery(conn, user, why, rules, &Source::Program, now).map(drop);

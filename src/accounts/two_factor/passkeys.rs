@@ -3,7 +3,7 @@
 use diesel::QueryResult;
 
 use super::adding::{Added, Change, NotAdded, Removed, added, count_ways};
-use super::codes::{Factor, Tried, clocks_apart, has_it};
+use super::codes::{clocks_apart, has_it};
 use crate::db::Connection;
 use crate::identity::{Id, Moment};
 use crate::mail::NewFactor;
@@ -38,35 +38,72 @@ pub fn add_passkey(
         name: new.name.clone(),
         credential: new.made.credential.clone(),
         credential_digest: new.made.digest.clone(),
+        device_epoch: user.device_epoch,
         answered_at: new.made.asked_at,
         created_at: change.now,
-        last_used_at: Some(change.now),
+        last_used_at: None,
     };
     if !passkeys::insert(conn, &passkey)? {
         return Ok(Err(NotAdded::Known));
     }
-    added(conn, user, NewFactor::Passkey(new.name.clone()), change).map(Ok)
+    let added = added(conn, user, NewFactor::Passkey(new.name.clone()), change)?;
+    if let Added::First { device_epoch, .. } = &added {
+        passkeys::set_epoch(conn, &passkey.id, *device_epoch)?;
+    }
+    Ok(Ok(added))
 }
 
-/// Uses the answer of a passkey up: each question is answered once.
+/// What a passkey is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasskeyFor {
+    /// Signing in without anything else.
+    SigningIn,
+    /// The second step after the password.
+    SecondStep,
+    /// Saying who one is, in a session, or the second step after something else than the password.
+    Confirming,
+}
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasskeyTried {
+    Right,
+    /// The question was answered before.
+    Used,
+    /// It was removed since it answered.
+    Removed,
+    /// The password was changed since it was last used with it: first that, then this.
+    NeedsPassword,
+}
+
+/// Uses the answer of a passkey up: each question is answered once. Whoever took an account over and was thrown out by a new password
+/// must not come back with a passkey alone, so that one needs the password once in each epoch.
 pub fn use_passkey(
     conn: &mut Connection,
     user: &User,
     answered: &Answered,
+    what_for: PasskeyFor,
     source: &Source,
     now: Moment,
-) -> QueryResult<Tried> {
+) -> QueryResult<PasskeyTried> {
     let all = passkeys::all_of(conn, &user.id)?;
-    // Removed since it answered.
     let Some(passkey) = all.into_iter().find(|passkey| passkey.credential_digest == answered.digest) else {
-        return Ok(Tried::Wrong);
+        return Ok(PasskeyTried::Removed);
     };
-    let Answered { credential, asked_at, .. } = answered;
-    if !passkeys::answer(conn, &passkey.id, credential, *asked_at, clocks_apart(now), now)? {
-        return Ok(Tried::Used);
+    let device_epoch = match what_for {
+        PasskeyFor::SigningIn if passkey.device_epoch != user.device_epoch => {
+            return Ok(PasskeyTried::NeedsPassword);
+        }
+        PasskeyFor::SecondStep => user.device_epoch,
+        PasskeyFor::SigningIn | PasskeyFor::Confirming => passkey.device_epoch,
+    };
+    let Answered { credential, asked_at, .. } = answered.clone();
+    let answering = Passkey { credential, device_epoch, answered_at: asked_at, ..passkey };
+    if !passkeys::answer(conn, &answering, clocks_apart(now), now)? {
+        return Ok(PasskeyTried::Used);
     }
     has_it(conn, user, source, now)?;
-    Ok(Tried::Right(Factor::Passkey))
+    Ok(PasskeyTried::Right)
 }
 
 /// Removes a passkey, unless nothing else is left.

@@ -106,7 +106,7 @@ impl Write for SignInCode {
     fn write(&self, writer: &MailWriter, Enclosed { secret, left }: Enclosed<'_>) -> Option<Content> {
         let content = writer
             .content(&self.name, t("{code} is your {site} sign-in code").with("code", secret).with("site", &writer.brand.name))
-            .say(t("Enter this code on the page where you asked for it:"))
+            .say(t("Enter this code in the browser where you asked for it:"))
             .code(secret)
             .note(t("The code works for {lifetime}. Only the newest code works.").with("lifetime", left))
             .note(t("Didn't ask for it? You can ignore this email. Never share this code: we never ask for it by phone or chat."));

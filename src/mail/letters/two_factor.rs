@@ -33,7 +33,8 @@ letter! {
 impl Write for FactorAdded {
     fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
         let subject = match &self.what {
-            _ if self.is_first => t("Two-step sign-in is on"),
+            NewFactor::Passkey(_) if self.is_first => t("Passkey added: two-step sign-in is on"),
+            NewFactor::App(_) if self.is_first => t("Two-step sign-in is on"),
             NewFactor::App(_) => t("New authenticator app"),
             NewFactor::Passkey(_) => t("New passkey"),
         };
@@ -56,12 +57,12 @@ impl Write for FactorAdded {
         let added = added.with("when", self.at).with("ip", &self.ip);
         let mut content = writer.content(&self.name, subject).in_zone(&self.zone).say(added);
         if let NewFactor::Passkey(_) = &self.what {
-            content = content.say(t("Anyone who has it can sign in without your password."));
+            content = content.say(t("Anyone who can use this passkey can sign in without your password."));
         }
         if self.is_first {
             content = content.say(match &self.what {
                 NewFactor::App(_) => t("From now on, you'll need your password and a code from the app to sign in. Keep your recovery codes somewhere safe."),
-                NewFactor::Passkey(_) => t("From now on, your password alone is not enough to sign in. Keep your recovery codes somewhere safe."),
+                NewFactor::Passkey(_) => t("Your password alone isn't enough any more. Keep your recovery codes somewhere safe."),
             });
         }
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
@@ -179,7 +180,7 @@ impl Write for TwoFactorOff {
         };
         let content = content
             .say(t(
-                "You now only need your password to sign in. You can set up two-step sign-in again at any time:",
+                "Your apps and passkeys no longer work: your password is enough to sign in. You can set up two-step sign-in again at any time:",
             ))
             .say(Message::verbatim(writer.url(TWO_FACTOR.path())));
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
@@ -211,7 +212,7 @@ impl Write for TwoFactorEnding {
         let (subject, happened, if_you, if_not) = match self.why {
             WhyEnding::Lost => (
                 t("Did you ask to turn off two-step sign-in?"),
-                t("Someone entered your password and said that they can't get a code."),
+                t("Someone entered your password and said that they can't use their passkey or app."),
                 t(
                     "If this was you, you don't need to do anything. From {when} you can sign in with just your password.",
                 ),
@@ -256,22 +257,34 @@ impl Write for TwoFactorDue {
 }
 
 letter! {
-    /// Somebody gave the right password, and then five wrong codes. Its secret is that of [`FactorAdded`].
+    /// Somebody took the first step of signing in, and then gave five wrong codes. Its secret is that of [`FactorAdded`].
     WrongCodes("wrong-codes", t("Wrong codes")) {
         name: String,
         at: Moment,
         zone: String,
+        // Whether the first step was a code that was emailed, and not the password.
+        by_email: bool,
         link: Option<String>,
     }
 }
 
 impl Write for WrongCodes {
     fn write(&self, writer: &MailWriter, enclosed: Enclosed<'_>) -> Option<Content> {
+        let (subject, happened) = if self.by_email {
+            (
+                t("Someone may be reading your email"),
+                t(
+                    "On {when}, someone entered a sign-in code that we emailed to you, and then several wrong two-step codes.",
+                ),
+            )
+        } else {
+            (
+                t("Someone may know your password"),
+                t("On {when}, someone entered your password and then several wrong codes."),
+            )
+        };
         let content =
-            writer.content(&self.name, t("Someone may know your password")).in_zone(&self.zone).say(
-                t("On {when}, someone entered your password and then several wrong codes.")
-                    .with("when", self.at),
-            );
+            writer.content(&self.name, subject).in_zone(&self.zone).say(happened.with("when", self.at));
         Some(not_you(content, writer, self.link.as_deref(), enclosed))
     }
 }

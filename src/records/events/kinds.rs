@@ -61,7 +61,7 @@ kinds! {
     /// The sessions at an application were ended by their own person.
     ApplicationLeft: "application-signed-out", t("Signed out of an application"), t("{user} signed out of an application");
     /// A wrong code of an authenticator, or a wrong recovery code, after the right password.
-    FactorWrong: "factor-wrong", t("Wrong two-step code"), t("A wrong code was entered for {user} after the right password");
+    FactorWrong: "factor-wrong", t("Wrong two-step code"), t("A wrong two-step code was entered for {user}");
     /// An authenticator was added.
     AuthenticatorAdded: "authenticator-added", t("Authenticator app added"), t("{user} added an authenticator app");
     /// An authenticator was removed.

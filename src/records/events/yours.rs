@@ -78,7 +78,7 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::DevicesSignedOut, _) => t("You signed out your devices"),
         (Kind::ApplicationOpened, _) => t("You opened an application"),
         (Kind::ApplicationLeft, _) => t("You signed out of an application"),
-        (Kind::FactorWrong, _) => t("A wrong code was entered after your password"),
+        (Kind::FactorWrong, _) => t("A wrong two-step code was entered"),
         (Kind::AuthenticatorAdded, _) => t("You added an authenticator app"),
         (Kind::AuthenticatorRemoved, _) => t("You removed an authenticator app"),
         (Kind::PasskeyAdded, _) => t("You added a passkey"),

@@ -18,6 +18,10 @@ pub struct Passkey {
     pub credential: String,
     #[serde(skip)]
     pub credential_digest: TokenDigest,
+    /// The epoch of known devices of its account when it was made, or last used after the password. In a later one it does not sign in
+    /// alone: the password has been changed since, perhaps to keep somebody out.
+    #[serde(skip)]
+    pub device_epoch: i32,
     /// When the newest question was asked that it answered: it answers that one, and those before it, no more.
     #[serde(skip)]
     pub answered_at: Moment,
@@ -51,22 +55,22 @@ pub fn count_of(conn: &mut Connection, user: &Id) -> QueryResult<i64> {
 
 /// Stores that one has answered the question of then, and what it is since; returns whether it was this call that did. What a clock
 /// dated ahead, later than `newest`, keeps nobody out.
-pub fn answer(
-    conn: &mut Connection,
-    id: &Id,
-    credential: &str,
-    asked_at: Moment,
-    newest: Moment,
-    now: Moment,
-) -> QueryResult<bool> {
+pub fn answer(conn: &mut Connection, passkey: &Passkey, newest: Moment, now: Moment) -> QueryResult<bool> {
+    let Passkey { id, credential, device_epoch, answered_at: asked_at, .. } = passkey;
     let is_unanswered = passkeys::answered_at.lt(asked_at).or(passkeys::answered_at.gt(newest));
     let waiting = passkeys::table.find(id).filter(is_unanswered);
     let answered = (
         passkeys::answered_at.eq(asked_at),
         passkeys::credential.eq(credential),
+        passkeys::device_epoch.eq(device_epoch),
         passkeys::last_used_at.eq(now),
     );
     Ok(diesel::update(waiting).set(answered).execute(conn)? == 1)
+}
+
+/// Sets the epoch in which one signs in alone.
+pub fn set_epoch(conn: &mut Connection, id: &Id, epoch: i32) -> QueryResult<()> {
+    diesel::update(passkeys::table.find(id)).set(passkeys::device_epoch.eq(epoch)).execute(conn).map(drop)
 }
 
 /// Removes one of an account; returns its name, if there was one.

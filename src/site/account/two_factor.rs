@@ -35,9 +35,17 @@ use crate::web::view::filters;
 use crate::web::viewer::{By, Enrolling};
 
 const ADDED: Notice = Notice::new("authenticator-added", t("The authenticator app has been added."));
+/// The longest name of an app or a passkey, in characters.
+pub const MAX_NAME: usize = 40;
+
+const TURNED_ON_BY_PASSKEY: Notice =
+    Notice::new("two-factor-on-passkey", t("Your passkey has been added. Two-step sign-in is now on."));
 const TURNED_ON: Notice = Notice::new("two-factor-on", t("Two-step sign-in is on."));
 const PASSKEY_ADDED: Notice = Notice::new("passkey-added", t("The passkey has been added."));
-const PASSKEY_REMOVED: Notice = Notice::new("passkey-removed", t("The passkey has been removed."));
+const PASSKEY_REMOVED: Notice = Notice::new(
+    "passkey-removed",
+    t("The passkey has been removed. You can delete it from your device, too."),
+);
 const REMOVED: Notice = Notice::new("authenticator-removed", t("The authenticator app has been removed."));
 const OFF: Notice = Notice::new("two-factor-off", t("Two-step sign-in has been turned off."));
 const KEPT: Notice = Notice::new("two-factor-stays", t("Two-step sign-in stays on."));

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::passkey_check::{self, page_of, require_used};
 use super::password_check::{ProofForm, require_proof};
-use crate::accounts::two_factor as factors;
+use crate::accounts::two_factor::{PasskeyFor, use_passkey};
 use crate::app::App;
 use crate::identity::{Message, Username, t};
 use crate::passkeys::{Question, Reply};
@@ -171,12 +171,13 @@ async fn confirm(app: &Data<App>, by: &By, form: &ConfirmForm) -> Result<Session
 
 /// A passkey is both: what its person has, and what they know or are.
 async fn confirm_by_passkey(app: &Data<App>, by: &By, reply: &Reply) -> Result<Session, FormError> {
-    let answered = passkey_check::check(app, &by.user().id, &question(&by.viewer), reply).await?;
+    let answered = passkey_check::check(app, &by.user().id, &question(&by.viewer), reply, by.now).await?;
     let (by, config) = (by.clone(), app.config.sessions);
     app.db
         .write(move |conn| {
             let user = by.still_may(conn)?;
-            require_used(factors::use_passkey(conn, &user, &answered, &by.source(), by.now)?)?;
+            let what_for = PasskeyFor::Confirming;
+            require_used(use_passkey(conn, &user, &answered, what_for, &by.source(), by.now)?)?;
             events::note(conn, Kind::PasswordConfirmed, Some(&user.id), &by.source(), "", by.now)?;
             by.rotate(conn, Rotation::BothGiven, config)
         })

@@ -25,7 +25,9 @@ use crate::web::viewer::Remaining;
 /// On the sign-in page.
 pub const PASSWORD_FIRST: Notice = Notice::new(
     "password-first",
-    t("Sign in with your password. Then choose “Can't get a code?” where we ask for one."),
+    t(
+        "Sign in with your password first. Where we then ask for a code, choose “Can't get a code?” or “Can't use your passkey or app?”.",
+    ),
 );
 
 pub(super) fn routes(pages: &mut Pages) {

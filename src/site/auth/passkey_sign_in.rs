@@ -8,13 +8,12 @@ use serde::Deserialize;
 
 use super::arrival::{Arrival, NewSession};
 use super::blocked::blocked;
-use super::passkey_check::{self, WRONG, allowed, internal, require_used};
+use super::passkey_check::{self, WRONG, allowed, internal, refused, require_used};
 use super::sign_in::{is_admitted, note};
-use crate::accounts::two_factor;
+use crate::accounts::two_factor::{self, PasskeyFor};
 use crate::app::App;
-use crate::identity::{AccountStatus, t};
-use crate::limits::Limit;
-use crate::passkeys::{Answered, Question, Reply};
+use crate::identity::{AccountStatus, Moment};
+use crate::passkeys::{Answered, Question, Refusal, Reply};
 use crate::paths::Next;
 use crate::paths::account::LEAVE;
 use crate::paths::auth::PASSKEY;
@@ -26,7 +25,7 @@ use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
 use crate::web::sign_in_request::SignInRequest;
-use crate::web::view::{View, filters};
+use crate::web::view::filters;
 use crate::web::viewer::Stranger;
 
 /// The page that asks.
@@ -72,11 +71,6 @@ async fn submit(
     }
     match sign_in(&app, &browser, &form).await {
         Ok(arrival) => arrival.lead_in(&app, &browser),
-        Err(FormError::Http(HttpError::TooMany(wait))) => {
-            let problems =
-                Problems::one("passkey", t("Too many attempts. Try again in {wait}.").with("wait", wait));
-            Ok(page::too_many(wait, PasskeyPage::new(&app, form, problems)?))
-        }
         Err(error) => {
             let page = PasskeyPage::new(&app, form, error.problems()?)?;
             Ok(page::form_again(page))
@@ -84,16 +78,10 @@ async fn submit(
     }
 }
 
+/// No limit counts here but that of all requests: nobody guesses a passkey, and no neighbour keeps anybody from theirs.
 async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Result<Arrival, FormError> {
-    allowed(app)?;
-    let tokens = app.limits.take(browser.client.keys(Limit::SignInNetwork)).await?;
-    let found = whose(app, browser, &form.reply).await;
-    match &found {
-        Err(FormError::Form(_)) => tokens.spend(),
-        // Only failures count.
-        Ok(_) | Err(_) => app.limits.give_back(tokens).await,
-    }
-    let (user, answered) = found?;
+    let now = app.clock.now();
+    let (user, answered) = whose(app, browser, &form.reply, now).await?;
     let next = match user.status() {
         AccountStatus::Blocked(reason) => {
             note(app, Kind::SignInBlocked, Some(&user), &browser.client).await?;
@@ -105,15 +93,16 @@ async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Resu
         AccountStatus::Leaving => LEAVE.path().to_owned(),
     };
     let new = NewSession::of(app, browser, user.clone(), form.remember());
-    let (device, source, now) = (new.known_as.clone(), browser.client.source(), app.clock.now());
+    let (device, source) = (new.known_as.clone(), browser.client.source());
     let entering = user.clone();
     let session = app
         .db
         .write(move |conn| {
-            if users::lock_if_unchanged(conn, &entering)?.is_none() {
+            let Some(user) = users::lock_if_unchanged(conn, &entering)? else {
                 return Err(FormError::at("passkey", WRONG));
-            }
-            require_used(two_factor::use_passkey(conn, &entering, &answered, &source, now)?)?;
+            };
+            let what_for = PasskeyFor::SigningIn;
+            require_used(two_factor::use_passkey(conn, &user, &answered, what_for, &source, now)?)?;
             Ok(new.begin(conn, SignedInBy::Passkey)?)
         })
         .await?;
@@ -121,25 +110,41 @@ async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Resu
     Ok(Arrival { session, user, device, next })
 }
 
-/// Finds whose passkey answered rightly.
-async fn whose(app: &App, browser: &SignInRequest, reply: &Reply) -> Result<(User, Answered), FormError> {
+/// Finds whose passkey answered rightly. A wrong answer in the name of somebody is logged as theirs.
+async fn whose(
+    app: &App,
+    browser: &SignInRequest,
+    reply: &Reply,
+    now: Moment,
+) -> Result<(User, Answered), FormError> {
+    let passkeys = allowed(app)?;
     let unknown = || FormError::at("passkey", WRONG);
     let id = reply.whose().ok_or_else(unknown)?;
-    let answered = passkey_check::check(app, &id, PAGE, reply).await?;
-    let user = app.db.find(move |conn| users::by_id(conn, &id)).await?;
-    let user = user.filter(|user| is_admitted(app, &browser.client, user)).ok_or_else(unknown)?;
-    Ok((user, answered))
+    let wanted = id.clone();
+    let user = app.db.find(move |conn| users::by_id(conn, &wanted)).await?;
+    let stored = passkey_check::stored(app, &id).await?;
+    match passkeys.take_anybody(&app.keys, PAGE, reply, &stored, now) {
+        Ok(answered) => {
+            let user = user.filter(|user| is_admitted(app, &browser.client, user)).ok_or_else(unknown)?;
+            Ok((user, answered))
+        }
+        Err(refusal) => {
+            if let (Refusal::Wrong, Some(user)) = (refusal, &user) {
+                note(app, Kind::SignInFailed, Some(user), &browser.client).await?;
+            }
+            Err(refused(refusal))
+        }
+    }
 }
 
 impl PasskeyPage {
     fn new(app: &App, form: PasskeyForm, problems: Problems) -> Result<Self, HttpError> {
-        let question = allowed(app)?.ask(&app.keys, PAGE, &[], app.clock.now()).map_err(internal)?;
+        let question = allowed(app)?.ask_anybody(&app.keys, PAGE, app.clock.now()).map_err(internal)?;
         Ok(Self { form, question, problems })
     }
 
-    /// The page for the password, with what waits for signing in.
-    fn with_password(&self, view: &View) -> String {
-        Next::parse(&self.form.next).after(&view.sign_in())
+    fn next(&self) -> Next {
+        Next::parse(&self.form.next)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::hasher::Verdict;
 use crate::identity::{FactorCode, Password, PasswordHash, t};
 use crate::limits::{Limit, LimitKey};
+use crate::records::two_factor::second_steps::FirstStep;
 use crate::records::users::User;
 use crate::web::client::Client;
 use crate::web::forms::{FormError, Problems};
@@ -70,7 +71,8 @@ async fn try_code(app: &Data<App>, by: &By, code: FactorCode) -> Result<Tried, F
             match tried {
                 Tried::Right(factor) => note_factor(conn, &user, factor, &by.source(), by.now)?,
                 Tried::Wrong => {
-                    two_factor::note_wrong_code(conn, &user, &by.source(), &keys.outbox, by.now)?;
+                    let first = FirstStep::Password;
+                    two_factor::note_wrong_code(conn, &user, first, &by.source(), &keys.outbox, by.now)?;
                 }
                 Tried::Used => {}
             }

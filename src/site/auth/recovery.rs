@@ -99,12 +99,7 @@ async fn request(
         }
     };
     let lanes: Vec<String> = device_cookie::read(&app, &req).iter().map(KnownDevice::lane).collect();
-    // A device that is known has its own, which no neighbour uses up.
-    let keys = match lanes.first() {
-        Some(lane) => vec![Limit::Recovery.of(lane)],
-        None => client.keys(Limit::Recovery),
-    };
-    app.limits.take(keys).await?.spend();
+    app.limits.take(client.keys_of(Limit::Recovery, &lanes)).await?.spend();
     let asked = RecoveryRequest { network: client.neighbourhood(), lanes };
     let lifetime = app.config.reset_lifetime;
     let now = app.clock.now();

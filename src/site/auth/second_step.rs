@@ -23,7 +23,7 @@ use crate::paths::auth::{SECOND_STEP, SIGN_IN, SIGN_IN_ANY};
 use crate::records::events::{self, Kind};
 use crate::records::sessions::Remember;
 use crate::records::two_factor::second_steps::{self, FirstStep, SecondStep};
-use crate::records::two_factor::trusted_devices;
+use crate::records::two_factor::{authenticators, trusted_devices};
 use crate::records::users::{self, User};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
@@ -62,6 +62,8 @@ struct SecondStepPage {
     ends_at: Option<Moment>,
     /// What a passkey is asked, where there is one.
     passkey: Option<Question>,
+    /// Whether there is an app that shows codes.
+    has_apps: bool,
     problems: Problems,
 }
 
@@ -220,7 +222,10 @@ async fn submit(
 
 impl Waiting {
     async fn page(&self, app: &App, trusts: bool, problems: Problems) -> Result<SecondStepPage, HttpError> {
+        let id = self.user.id.clone();
+        let apps = app.db.find(move |conn| authenticators::count_of(conn, &id)).await?;
         Ok(SecondStepPage {
+            has_apps: apps > 0,
             username: self.user.username.clone(),
             trusts,
             ends_at: self.user.two_factor_recovery(app.clock.now()),

@@ -47,6 +47,8 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("recovery_codes.code_digest", "a secret"),
     ("trusted_devices.lane_digest", "a secret"),
     ("second_steps.next_path", "may hold a form, sealed"),
+    ("verifications.next_path", "may hold a form, sealed"),
+    ("passkeys.device_epoch", "a part of how it is checked"),
     ("events.actor_id", "about somebody else, or the person"),
     ("events.user_id", "about somebody else, or the person"),
     ("mail_budgets.asker", "about somebody else"),

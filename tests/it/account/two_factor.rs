@@ -37,8 +37,8 @@ async fn somebody_sets_it_up_by_the_words_on_the_pages(site: &Site) {
     let mut ann = site.member("annalee").await;
     ann.visit("/user-profile/").await;
     ann.follow("Set up two-step sign-in").await;
-    ann.see("Off").see("You need an authenticator app");
-    ann.follow("Set up two-step sign-in").await;
+    ann.see("Off").see("Add a passkey, or use a code from an app on your phone");
+    ann.follow("Set up an authenticator app").await;
     ann.see("Scan this QR code").see("Use the key instead");
     assert!(ann.page().body.contains("<svg class=\"qr\""), "drawn here");
     let app = Authenticator::of_page(&ann);
@@ -137,7 +137,7 @@ async fn a_superuser_turns_it_off_with_a_reason(site: &Site) {
     chief.visit("/admin/users/?two_factor=on").await;
     chief.see("annalee");
     chief.visit(&format!("/admin/users/{id}/")).await;
-    chief.see("1 app , 0 passkeys , 10 recovery codes left");
+    chief.see("1 app, 0 passkeys, 10 recovery codes left");
     chief.visit("/admin/users/?two_factor=off").await;
     assert!(!chief.page().sees("annalee"));
     let path = format!("/admin/users/{id}/reset-two-factor/");
@@ -178,7 +178,7 @@ async fn an_owner_whose_thief_turned_it_on_gets_the_account_back_after_the_wait(
     ann.see("Enter your code").see("The password will be enough to sign in");
     site.wait(hours(72)).await;
     ann.sign_in("annalee", NEW_PASSWORD).await;
-    ann.status(200).see("Set up two-step sign-in");
+    ann.status(200).see("Set up an authenticator app");
     assert!(ann.is_signed_in().await);
 }
 
@@ -221,7 +221,7 @@ async fn a_thief_who_moved_the_address_cannot_keep_the_second_step(site: &Site) 
     super::change_email(site, &mut thief, PASSWORD, "thief@example.org").await;
     let mut ann = site.visitor();
     ann.visit(&alarm.link("/auth/secure-account/")).await;
-    ann.see("turn off two-step sign-in, which was turned on since then");
+    ann.see("turn off two-step sign-in after a few days");
     ann.press("This wasn't me").await;
     ann.fill("New password", NEW_PASSWORD).fill("Repeat the new password", NEW_PASSWORD);
     ann.press("Change password").await;
@@ -325,7 +325,7 @@ async fn whoever_is_signed_in_and_lost_everything_waits_too(site: &Site) {
     ann.see("You can sign in with just your password from");
     site.wait(hours(72)).await;
     ann.sign_in("annalee", PASSWORD).await;
-    ann.status(200).see("Set up two-step sign-in");
+    ann.status(200).see("Set up an authenticator app");
 }
 
 async fn its_person_is_told_of_every_change(site: &Site) {
@@ -390,7 +390,7 @@ fn until_the_day_there_is_a_reminder_and_from_then_on_nothing_else_opens() {
             chief.see("keeper").see("Needs two-step");
             assert!(!chief.page().sees("annalee") && !chief.page().sees("chief@"), "{}", chief.page());
             chief.visit("/admin/users.csv?two_factor=due").await;
-            assert_eq!(chief.page().body.matches(",due,").count(), 1, "{}", chief.page());
+            assert_eq!(chief.page().body.matches(",\"due\",").count(), 1, "{}", chief.page());
             keeper.visit("/auth/whoami/").await;
             keeper.see("\"signed_in\":false");
             keeper.post("/admin/users/x/block/", &[("reason", "Spam")]).await;
@@ -400,7 +400,7 @@ fn until_the_day_there_is_a_reminder_and_from_then_on_nothing_else_opens() {
             keeper.see("Your account needs two-step sign-in. Set it up to continue.");
             // Set up, it goes on to where it was going.
             keeper.visit("/admin/users/?q=ann").await;
-            keeper.follow("Set up two-step sign-in").await;
+            keeper.follow("Set up an authenticator app").await;
             let app = Authenticator::of_page(&keeper);
             keeper.fill("6-digit code", &app.code(site)).press("Add the app").await;
             keeper.follow("I've saved my codes").await;

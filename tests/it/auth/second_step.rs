@@ -416,7 +416,7 @@ async fn whoever_lost_everything_waits_and_then_signs_in(site: &Site) {
     site.wait(hours(1)).await;
     let mut browser = site.visitor();
     browser.sign_in("annalee", PASSWORD).await;
-    browser.status(200).see("Set up two-step sign-in");
+    browser.status(200).see("Set up an authenticator app");
     assert_eq!(browser.path(), "/user-profile/two-factor/");
     assert_eq!(site.mail_to(MINE).await.subject, "Two-step sign-in is off");
     // The old app and codes are nobody's now; a new one is set up like the first.

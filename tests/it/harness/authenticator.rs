@@ -72,7 +72,7 @@ impl Enrolled {
     pub async fn at_second_step(&self, site: &Site, name: &str) -> Visitor {
         let mut browser = site.visitor();
         browser.sign_in(name, PASSWORD).await;
-        browser.status(200).see("Enter your code");
+        assert_eq!(browser.status(200).path(), "/auth/two-factor/");
         browser
     }
 

@@ -25,6 +25,8 @@ pub struct Passkey {
     pub verifies: bool,
     /// The site that its browser is at.
     pub origin: String,
+    /// Whether a page of somebody else's holds that site.
+    pub framed: bool,
 }
 
 /// User presence, user verification, and a key that follows (6.1).
@@ -45,6 +47,7 @@ impl Passkey {
             counter: Cell::new(0),
             verifies: true,
             origin: site.app.config.public_url.origin().to_owned(),
+            framed: false,
         }
     }
 
@@ -53,7 +56,7 @@ impl Passkey {
         let mut passkey = Self::at(site);
         visitor.visit("/user-profile/two-factor/passkeys/new/").await;
         let answer = passkey.make(visitor);
-        visitor.fill("Name", name).choose("passkey", &answer).press("Add a passkey").await;
+        visitor.fill("Passkey name", name).choose("passkey", &answer).press("Add a passkey").await;
         visitor.status(200);
         passkey
     }
@@ -107,7 +110,9 @@ impl Passkey {
     }
 
     fn client_data(&self, kind: &str, question: &Value) -> Vec<u8> {
-        let data = json!({ "type": kind, "challenge": question["challenge"], "origin": self.origin });
+        let data = json!({
+            "type": kind, "challenge": question["challenge"], "origin": self.origin, "crossOrigin": self.framed,
+        });
         data.to_string().into_bytes()
     }
 

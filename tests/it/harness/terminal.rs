@@ -194,11 +194,13 @@ impl Terminal {
 }
 
 impl Screen {
-    /// What stands where the cursor is, without the frame of a button or a box.
+    /// What stands where the cursor is, and goes on in the next line, without the frame of a button or a box.
     fn after_cursor(&self) -> String {
         let (row, column) = self.place;
         let line: String =
             self.lines.get(row).map(|line| line.chars().skip(column).collect()).unwrap_or_default();
+        let next = self.lines.get(row + 1).map(|line| line.trim_start()).unwrap_or_default();
+        let line = format!("{} {next}", line.trim_end());
         line.trim_start_matches("(BUTTON) ").trim_start_matches(['[', ']', ' ', 'X', '*']).to_owned()
     }
 

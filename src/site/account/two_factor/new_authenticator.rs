@@ -7,16 +7,18 @@ use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
-use super::ADDED;
-use super::adding::{lead_on, parse_name};
+use super::adding::{self, lead_on, parse_name};
 use super::qr::QrCode;
+use super::{ADDED, TURNED_ON};
 use crate::accounts::two_factor::{self, Added, Change, MAX_AUTHENTICATORS, NewAuthenticator, NotAdded};
 use crate::app::App;
+use crate::db::Connection;
 use crate::identity::{AppEntry, AuthenticatorKey, Message, Moment, Otp, t};
 use crate::paths::Next;
 use crate::paths::account::NEW_AUTHENTICATOR;
-use crate::records::events::{self, Kind};
-use crate::records::sessions::{Rotation, Session};
+use crate::records::events::Kind;
+use crate::records::sessions::Session;
+use crate::records::users::User;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
 use crate::web::page::{self, Answer};
@@ -76,7 +78,9 @@ async fn submit(
         return Ok(page::form_again(page(&app, &by, &AuthenticatorKey::random(), form, problems)));
     };
     match add(&app, &by, &key, &form).await {
-        Ok((session, added)) => lead_on(&app, &by, &browser, &session, added, &form.next, &ADDED),
+        Ok((session, added)) => {
+            lead_on(&app, &by, &browser, &session, added, &form.next, [&TURNED_ON, &ADDED])
+        }
         Err(error) => Ok(page::form_again(page(&app, &by, &key, form, error.problems()?))),
     }
 }
@@ -91,20 +95,12 @@ async fn add(
     let name = problems.take("name", parse_name(&form.name));
     let step = problems.take("code", step_of(key, &form.code, by.now));
     let (Some(name), Some(step)) = (name, step) else { return Err(problems.into()) };
+    let what = (Kind::AuthenticatorAdded, name.clone());
     let new = NewAuthenticator { name, key: key.clone(), step };
-    let (by, keys, config) = (by.clone(), app.keys.clone(), app.config.sessions);
-    app.db
-        .write(move |conn| {
-            let user = by.still_may(conn)?;
-            let (session, source) = (&by.viewer.session.life.id, by.source());
-            let change = Change { session, keys: &keys, source: &source, now: by.now };
-            let added = two_factor::add_authenticator(conn, &user, &new, &change)?;
-            let added = added.map_err(|why| FormError::at("code", why_not(why)))?;
-            let kind = Kind::AuthenticatorAdded;
-            events::note(conn, kind, Some(&user.id), &source, &new.name, by.now)?;
-            Ok((by.rotate(conn, Rotation::FactorGiven, config)?, added))
-        })
-        .await
+    let insert = move |conn: &mut Connection, user: &User, change: &Change<'_>| {
+        two_factor::add_authenticator(conn, user, &new, change)
+    };
+    adding::add(app, by, what, insert, |why| FormError::at("code", why_not(why))).await
 }
 
 fn why_not(why: NotAdded) -> Message {

@@ -1,23 +1,27 @@
 //! Add a passkey: the browser makes it, with a script of ours. Nothing is stored before it is checked.
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
 use askama::Template;
 use serde::Deserialize;
 
-use super::PASSKEY_ADDED;
-use super::adding::{lead_on, parse_name};
+use super::adding::{self, lead_on, parse_name};
+use super::{PASSKEY_ADDED, TURNED_ON_BY_PASSKEY};
 use crate::accounts::two_factor::{self, Added, Change, MAX_PASSKEYS, NewPasskey, NotAdded};
 use crate::app::App;
-use crate::identity::{Message, Sentence, t};
+use crate::db::Connection;
+use crate::identity::{Message, Sentence, Zone, browser_name, t};
 use crate::passkeys::{Person, Question, Refusal, Reply};
 use crate::paths::Next;
 use crate::paths::account::NEW_PASSKEY;
-use crate::records::events::{self, Kind};
-use crate::records::sessions::{Rotation, Session};
+use crate::records::events::Kind;
+use crate::records::sessions::Session;
 use crate::records::two_factor::passkeys;
+use crate::records::users::User;
 use crate::site::auth::passkey_check::{STALE, allowed, internal, page_of};
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
+use crate::web::language_of;
 use crate::web::page::{self, Answer};
 use crate::web::routes::{self, Pages};
 use crate::web::sign_in_request::SignInRequest;
@@ -33,6 +37,8 @@ pub(super) fn routes(pages: &mut Pages) {
 struct NewPasskeyPage {
     question: Question,
     form: NewPasskeyForm,
+    /// Whether it turns two-step sign-in on.
+    is_first: bool,
     problems: Problems,
 }
 
@@ -46,10 +52,16 @@ struct NewPasskeyForm {
     next: String,
 }
 
-async fn show(app: Data<App>, Enrolling(by): Enrolling, next: Next) -> Result<Answer, HttpError> {
+async fn show(
+    app: Data<App>,
+    Enrolling(by): Enrolling,
+    next: Next,
+    req: HttpRequest,
+) -> Result<Answer, HttpError> {
     allowed(&app)?;
     by.require_recent_proof(&next.after(NEW_PASSKEY.path()))?;
-    let form = NewPasskeyForm { next: next.as_str().to_owned(), ..NewPasskeyForm::default() };
+    let name = language_of(&req).say(&browser_name(&by.client.agent), &Zone::utc());
+    let form = NewPasskeyForm { name, next: next.as_str().to_owned(), ..NewPasskeyForm::default() };
     Ok(page::ok(page(&app, &by, form, Problems::default()).await?))
 }
 
@@ -60,7 +72,9 @@ async fn submit(
     Form(form): Form<NewPasskeyForm>,
 ) -> Result<Answer, HttpError> {
     match add(&app, &by, &form).await {
-        Ok((session, added)) => lead_on(&app, &by, &browser, &session, added, &form.next, &PASSKEY_ADDED),
+        Ok((session, added)) => {
+            lead_on(&app, &by, &browser, &session, added, &form.next, [&TURNED_ON_BY_PASSKEY, &PASSKEY_ADDED])
+        }
         Err(error) => {
             // Its question may have been too old: the next one is for whoever has just proved who they are.
             by.require_recent_proof(NEW_PASSKEY.path())?;
@@ -77,26 +91,19 @@ async fn add(app: &Data<App>, by: &By, form: &NewPasskeyForm) -> Result<(Session
     let made = passkeys.take_new(&app.keys, &question(by), &form.reply, by.now);
     let made = problems.take("passkey", made.map_err(|refusal| Message::from(why_refused(refusal))));
     let (Some(name), Some(made)) = (name, made) else { return Err(problems.into()) };
+    let what = (Kind::PasskeyAdded, name.clone());
     let new = NewPasskey { name, made };
-    let (by, keys, config) = (by.clone(), app.keys.clone(), app.config.sessions);
-    app.db
-        .write(move |conn| {
-            let user = by.still_may(conn)?;
-            let (session, source) = (&by.viewer.session.life.id, by.source());
-            let change = Change { session, keys: &keys, source: &source, now: by.now };
-            let added = two_factor::add_passkey(conn, &user, &new, &change)?;
-            let added = added.map_err(|why| FormError::at("passkey", why_not(why)))?;
-            events::note(conn, Kind::PasskeyAdded, Some(&user.id), &source, &new.name, by.now)?;
-            Ok((by.rotate(conn, Rotation::FactorGiven, config)?, added))
-        })
-        .await
+    let insert = move |conn: &mut Connection, user: &User, change: &Change<'_>| {
+        two_factor::add_passkey(conn, user, &new, change)
+    };
+    adding::add(app, by, what, insert, |why| FormError::at("passkey", why_not(why))).await
 }
 
 fn why_refused(why: Refusal) -> Sentence {
     match why {
         Refusal::Stale => STALE,
         // Also one that this account has: browsers say so before.
-        Refusal::Wrong => t("Your passkey couldn't be added. Try again, or use another device."),
+        Refusal::Wrong => t("We couldn't add your passkey. Try again, or use another device."),
     }
 }
 
@@ -121,7 +128,8 @@ async fn page(
     let known: Vec<String> = known.into_iter().map(|passkey| passkey.credential).collect();
     let person = Person { id: &user.id, username: user.username.as_str(), name: user.display_name() };
     let asked = allowed(app)?.ask_for_new(&app.keys, &question(by), &person, &known, by.now);
-    Ok(NewPasskeyPage { question: asked.map_err(internal)?, form, problems })
+    let is_first = !user.has_two_factor();
+    Ok(NewPasskeyPage { question: asked.map_err(internal)?, form, is_first, problems })
 }
 
 /// Names the question of the page, in this session.

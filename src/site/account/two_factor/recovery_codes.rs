@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
-use super::TURNED_ON;
+use super::{TURNED_ON, TURNED_ON_BY_PASSKEY};
 use crate::accounts::two_factor;
 use crate::app::App;
 use crate::identity::{RecoveryCode, Username, Zone, t};
@@ -81,7 +81,7 @@ async fn show(app: Data<App>, by: By, next: Next, req: HttpRequest) -> Result<An
         left,
         on: next.or(TWO_FACTOR.path()),
     })
-    .showing(&[&TURNED_ON]))
+    .showing(&[&TURNED_ON, &TURNED_ON_BY_PASSKEY]))
 }
 
 /// Reads those that have just been made for somebody.

@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 
 use super::{CODE_USED, GUESSED, OVER, SecondStepForm, Waiting};
-use crate::accounts::two_factor::{self, Factor, Tried};
+use crate::accounts::two_factor::{self, Factor, PasskeyFor, Tried};
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{FactorCode, KnownDevice, Message, Moment, tn};
@@ -57,7 +57,8 @@ pub(super) async fn take(
     let user = waiting.user.clone();
     let new = NewSession::of(app, browser, user.clone(), waiting.step.remember());
     let device = new.known_as.clone();
-    let trusts = !form.trust.is_empty();
+    // The form of a passkey does not ask for it.
+    let trusts = !form.trust.is_empty() && matches!(given, Given::Code(_));
     let tried = try_in_transaction(app, waiting, given, new, trusts, browser.client.source()).await;
     match &tried {
         Ok(Outcome::Wrong { .. }) => tokens.spend(),
@@ -90,8 +91,8 @@ fn wrong_code(left: i32) -> Message {
 impl Given {
     async fn read(app: &App, waiting: &Waiting, form: &SecondStepForm) -> Result<Self, FormError> {
         if form.reply.is_given() {
-            let answered =
-                passkey_check::check(app, &waiting.user.id, &waiting.question(), &form.reply).await?;
+            let (user, page) = (&waiting.user.id, waiting.question());
+            let answered = passkey_check::check(app, user, &page, &form.reply, app.clock.now()).await?;
             return Ok(Self::Passkey(answered));
         }
         FactorCode::parse(&form.code).map(Self::Code).map_err(|message| FormError::at("code", message))
@@ -126,15 +127,20 @@ async fn try_in_transaction(
     app.db
         .write(move |conn| {
             // Of several codes at once each is tried alone, under the lock of the account; and none once that has been blocked or secured.
-            let is_unchanged = users::lock_if_unchanged(conn, &user)?.is_some();
+            let Some(user) = users::lock_if_unchanged(conn, &user)? else { return Ok(Outcome::Over) };
             let step = second_steps::by_id(conn, &id)?.filter(|(step, user)| step.is_open(user, now));
-            if !is_unchanged || step.is_none_or(|(step, _)| step.left() == 0) {
+            if step.is_none_or(|(step, _)| step.left() == 0) {
                 return Ok(Outcome::Over);
             }
             let tried = match &given {
                 Given::Code(code) => two_factor::try_code(conn, &user, code, &keys, &source, now)?,
                 Given::Passkey(answered) => {
-                    require_used(two_factor::use_passkey(conn, &user, answered, &source, now)?)?
+                    let what_for = match first {
+                        FirstStep::Password => PasskeyFor::SecondStep,
+                        FirstStep::EmailedCode => PasskeyFor::Confirming,
+                    };
+                    require_used(two_factor::use_passkey(conn, &user, answered, what_for, &source, now)?)?;
+                    Tried::Right(Factor::Passkey)
                 }
             };
             match tried {
@@ -151,7 +157,7 @@ async fn try_in_transaction(
                 }
                 Tried::Used => Ok(Outcome::Used),
                 Tried::Wrong => {
-                    two_factor::note_wrong_code(conn, &user, &source, &keys.outbox, now)?;
+                    two_factor::note_wrong_code(conn, &user, first, &source, &keys.outbox, now)?;
                     let left = second_steps::count_try(conn, &id, now)?;
                     Ok(Outcome::Wrong { left })
                 }
