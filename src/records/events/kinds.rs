@@ -88,8 +88,8 @@ kinds! {
     TwoFactorLost: "two-factor-lost", t("Two-step sign-in ended after the wait"), t("Two-step sign-in for {user} ended because they couldn't get a code");
     /// The person was asked to set it up.
     TwoFactorDue: "two-factor-due", t("Asked to set up two-step sign-in"), t("{user} was asked to set up two-step sign-in"), t("{actor} asked {user} to set up two-step sign-in");
-    /// The password was confirmed.
-    PasswordConfirmed: "password-confirmed", t("Password confirmed"), t("{user} re-entered their password");
+    /// Somebody signed in proved again who they are.
+    PasswordConfirmed: "password-confirmed", t("Confirmed who they are"), t("{user} confirmed who they are, with their password or a passkey");
     /// A reset link was sent.
     ResetSent: "reset-sent", t("Password link sent"), t("A password link was sent to {user}"), t("{actor} sent a password link to {user}");
     /// A new password by reset link.

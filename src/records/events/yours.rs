@@ -93,7 +93,7 @@ fn yours(kind: Kind, is_act: bool) -> Sentence {
         (Kind::TwoFactorRecoveryStopped, _) => t("You kept two-step sign-in"),
         (Kind::TwoFactorLost, _) => t("Two-step sign-in ended because you couldn't get a code"),
         (Kind::TwoFactorDue, _) => t("An administrator asked you to set up two-step sign-in"),
-        (Kind::PasswordConfirmed, _) => t("You re-entered your password"),
+        (Kind::PasswordConfirmed, _) => t("You confirmed who you are, with your password or a passkey"),
         (Kind::ResetSent, false) => t("Someone asked for a password link"),
         (Kind::ResetSent, true) => t("An administrator sent you a password link"),
         (Kind::PasswordReset, _) => t("You chose a new password using a password link"),

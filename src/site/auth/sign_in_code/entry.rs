@@ -19,7 +19,7 @@ use crate::paths::Next;
 use crate::paths::account::LEAVE;
 use crate::paths::auth::{ENTER_CODE, RESEND_CODE, SIGN_IN_CODE};
 use crate::records::events::{self, Kind};
-use crate::records::sessions::{Remember, Session, SignedInBy};
+use crate::records::sessions::{Remember, SignedInBy};
 use crate::records::two_factor::second_steps::{self, FirstStep};
 use crate::records::users::{self, User};
 use crate::records::verifications::{self, Attempt, CodeState, Verification};
@@ -140,7 +140,7 @@ async fn resend(app: Data<App>, _: Stranger, req: HttpRequest, client: Client) -
 
 /// What became of a code, in its transaction. What was counted is committed.
 enum Outcome {
-    In(Box<(Session, User)>),
+    In(Box<Arrival>),
     SecondStep(Id),
     No(Attempt),
 }
@@ -187,23 +187,17 @@ async fn try_code(
     let user = app.db.find(move |conn| users::by_id(conn, &id)).await?;
     let tokens = app.limits.take([limit_key(app, browser, &waiting.flow, user.as_ref())]).await?;
     let new = user.map(|user| NewSession::of(app, browser, user, waiting.remember));
-    let device = new.as_ref().map(|new| new.known_as.clone());
     let tried = try_in_transaction(app, browser, waiting, code, new).await;
     match &tried {
         Ok(Outcome::No(Attempt::Wrong { .. })) => tokens.spend(),
         // Right, or not evaluated: only failures count.
         Ok(_) | Err(_) => app.limits.give_back(tokens).await,
     }
-    match (tried?, device) {
-        (Outcome::In(entered), Some(device)) => {
-            app.wakeup.wake();
-            let (session, user) = *entered;
-            let next = next_of(&waiting.flow, &user).to_owned();
-            Ok(Some(Arrival { session, user, device, next }.lead_in(app, browser)?))
-        }
-        (Outcome::SecondStep(step), _) => Ok(Some(second_step::lead_to_page(app, &step))),
-        (Outcome::No(attempt), _) => problem_of(attempt).map_or(Ok(None), Err),
-        (Outcome::In(_), None) => Ok(None),
+    app.wakeup.wake();
+    match tried? {
+        Outcome::In(arrival) => Ok(Some(arrival.lead_in(app, browser)?)),
+        Outcome::SecondStep(step) => Ok(Some(second_step::lead_to_page(app, &step))),
+        Outcome::No(attempt) => problem_of(attempt).map_or(Ok(None), Err),
     }
 }
 
@@ -245,14 +239,15 @@ async fn try_in_transaction(
             };
             match (attempt, user.filter(is_theirs), &new) {
                 (Attempt::Right, Some(user), Some(new)) => {
-                    let next = next_of(&flow, &user);
+                    let next = next_of(&flow, &user).to_owned();
                     if user.has_two_factor() {
                         let first = FirstStep::EmailedCode;
-                        let step = second_steps::begin(conn, &user, first, remember, next, now)?;
+                        let step = second_steps::begin(conn, &user, first, remember, &next, now)?;
                         return Ok(Outcome::SecondStep(step.id));
                     }
                     let session = new.begin(conn, SignedInBy::EmailedCode)?;
-                    Ok(Outcome::In(Box::new((session, user))))
+                    let device = new.known_as.clone();
+                    Ok(Outcome::In(Box::new(Arrival { session, user, device, next })))
                 }
                 (Attempt::Right, _, _) => Ok(Outcome::No(Attempt::NotTried(CodeState::Ended))),
                 (Attempt::Wrong { .. } | Attempt::NotTried(_), _, _) => Ok(Outcome::No(attempt)),
