@@ -2,9 +2,11 @@
 
 use std::process::Command;
 
+use latchkey::identity::Role;
+
 use crate::harness::{
-    Authenticator, Browser, Look, OTHER_PASSWORD, PASSWORD, Site, minutes, note_missing, program, run_alone,
-    seconds, tool,
+    Authenticator, Browser, Enrolled, Look, OTHER_PASSWORD, PASSWORD, Site, minutes, note_missing, program,
+    run_alone, seconds, tool,
 };
 
 /// Whether this machine has what these tests need; it must where all services are.
@@ -313,5 +315,66 @@ fn without_passkeys_no_page_has_a_script() {
         page.forget_cookies().await;
         page.goto("/auth/passkey/").await;
         assert!(page.text().await.contains("Page not found"), "{}", page.text().await);
+    });
+}
+
+/// Opens the first account of a list.
+async fn open_first(page: &Browser) {
+    let path = page.run("return document.querySelector('a.me').getAttribute('href')").await;
+    page.goto(path.as_str().expect("an account")).await;
+}
+
+#[test]
+fn policy_staff_and_trusted_devices_need_no_script_either() {
+    in_chromium_with(&[("REQUIRE_TWO_FACTOR", "superuser")], async |site, page| {
+        let ann = Enrolled::new(site, "annalee").await;
+        site.member("bobbob").await;
+        site.appoint(Role::Superuser, "chief").await;
+        let sees = async |text: &str| {
+            let all = page.text().await;
+            assert!(all.contains(text), "“{text}” in {all}");
+        };
+        // Whoever has to, sets it up before anything else opens.
+        sign_in(page, "superuser", "chief", OTHER_PASSWORD).await;
+        sees("Your account needs two-step sign-in. Set it up to continue.").await;
+        page.follow("Set up an authenticator app").await;
+        let key = page.run("return document.querySelector('code.key').textContent").await;
+        let app = Authenticator { key: key.as_str().expect("a key").replace(' ', "") };
+        page.fill("6-digit code", &app.code(site)).await.press("Add the app").await;
+        page.follow("I've saved my codes").await;
+        // Staff see who has what, remind people, and turn it off for whoever is stuck.
+        page.goto("/admin/users/?two_factor=off&q=bobbob").await;
+        open_first(page).await;
+        page.press("Ask to set up two-step sign-in").await;
+        while site.mail_to("bobbob@example.org").await.subject != "Set up two-step sign-in" {}
+        page.goto("/admin/users/?two_factor=on&q=annalee").await;
+        open_first(page).await;
+        sees("1 app, 0 passkeys, 10 recovery codes left").await;
+        page.run("document.querySelector('#reason-reset-two-factor').value = 'Phone lost'").await;
+        page.press("Turn off two-step sign-in").await;
+        sees("Two-step sign-in turned off").await;
+        // A device is trusted, and then it is not.
+        page.forget_cookies().await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.goto("/user-profile/two-factor/authenticators/new/").await;
+        let key = page.run("return document.querySelector('code.key').textContent").await;
+        let app = Authenticator { key: key.as_str().expect("a key").replace(' ', "") };
+        assert_ne!(app.key, ann.app.key);
+        page.fill("6-digit code", &app.code(site)).await.press("Add the app").await;
+        page.run("document.querySelector('header form button').click()").await;
+        site.wait(seconds(30)).await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        page.run("document.querySelector('#trust').click()").await;
+        page.fill("Code", &app.code(site)).await.press("Sign in").await;
+        page.run("document.querySelector('header form button').click()").await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        sees("@annalee").await;
+        page.goto("/user-profile/sessions/").await;
+        sees("Trusted devices").await;
+        page.run("document.querySelector('#trusted ~ ul button').click()").await;
+        page.goto("/user-profile/sessions/").await;
+        page.run("document.querySelector('header form button').click()").await;
+        sign_in(page, "user", "annalee", PASSWORD).await;
+        sees("Enter your code").await;
     });
 }

@@ -20,7 +20,7 @@ async fn with_a_second_step(site: &Site) {
     let mut phone = gina.at_second_step(site, "ginagrey").await;
     phone.fill("Code", "000000").press("Sign in").await;
     phone.fill("Code", &gina.recovery_codes[0]).tick("Trust this device").press("Sign in").await;
-    phone.visit("/user-profile/two-factor/").await;
+    phone.visit("/user-profile/sessions/").await;
     phone.press("Stop trusting – Unknown browser").await;
     phone.visit("/user-profile/two-factor/authenticators/new/").await;
     let tablet = Authenticator::of_page(&phone);

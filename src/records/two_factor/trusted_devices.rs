@@ -61,6 +61,11 @@ pub fn is_trusted(conn: &mut Connection, user: &Id, known: &KnownDevice, now: Mo
 }
 
 impl TrustedDevice {
+    /// Whether it is that device.
+    pub fn is(&self, known: &KnownDevice) -> bool {
+        self.lane_digest == known.digest()
+    }
+
     fn is_live(&self, now: Moment) -> bool {
         now < self.expires_at && !self.created_at.is_ahead_of(now)
     }

@@ -1,14 +1,16 @@
 //! The devices that one's account is signed in on: each can be given a name, and signed out.
 
+mod trusted;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Path};
 use askama::Template;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::db;
+use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Moment, Sentence, browser_name, t, visible_line};
-use crate::paths::account::{END_OTHERS, END_SESSION, RENAME_SESSION, SESSIONS};
+use crate::paths::account::{DISTRUST, END_OTHERS, END_SESSION, RENAME_SESSION, SESSIONS};
 use crate::paths::auth::SIGN_IN;
 use crate::places::Places;
 use crate::records::events::{self, Kind};
@@ -24,6 +26,7 @@ use crate::web::routes::{self, Pages};
 use crate::web::sign_in_request::SignInRequest;
 use crate::web::view::filters;
 use crate::web::viewer::{By, Viewer};
+use trusted::{DISTRUSTED, Trusted};
 
 const ENDED: Notice = Notice::new("device-ended", t("The device has been signed out."));
 const GONE: Notice = Notice::new("device-gone", t("That device had already been signed out."));
@@ -42,13 +45,15 @@ pub(super) fn routes(pages: &mut Pages) {
         .service(routes::page(SESSIONS, show))
         .service(routes::act(END_OTHERS, SESSIONS, end_others))
         .service(routes::act(END_SESSION, SESSIONS, end))
-        .service(routes::act(RENAME_SESSION, SESSIONS, rename));
+        .service(routes::act(RENAME_SESSION, SESSIONS, rename))
+        .service(routes::act(DISTRUST, SESSIONS, trusted::distrust));
 }
 
 #[derive(Template)]
 #[template(path = "account/sessions.html")]
 struct SessionsPage {
     rows: Vec<Row>,
+    trusted: Vec<Trusted>,
     problems: Problems,
 }
 
@@ -114,20 +119,26 @@ impl Row {
     }
 }
 
-async fn rows(app: &App, viewer: &Viewer) -> Result<Vec<Row>, db::Error> {
-    let (user, now) = (viewer.user.id.clone(), app.clock.now());
-    let sessions = app.db.read(move |conn| sessions::live_of(conn, &user, now)).await?;
-    let row = |session| Row::of(session, &viewer.session.life.id, app.places.as_ref());
-    let mut rows: Vec<Row> = sessions.iter().map(row).collect();
-    // The one in front of its person comes first, then the newest.
-    rows.sort_by_key(|row| !row.is_this);
-    Ok(rows)
+impl SessionsPage {
+    async fn read(app: &App, viewer: &Viewer, req: &HttpRequest) -> Result<Self, db::Error> {
+        let (user, now) = (viewer.user.id.clone(), app.clock.now());
+        let read = move |conn: &mut Connection| {
+            Ok((sessions::live_of(conn, &user, now)?, trusted_devices::live_of(conn, &user, now)?))
+        };
+        let (sessions, trusted) = app.db.read(read).await?;
+        let row = |session| Row::of(session, &viewer.session.life.id, app.places.as_ref());
+        let mut rows: Vec<Row> = sessions.iter().map(row).collect();
+        // The one in front of its person comes first, then the newest.
+        rows.sort_by_key(|row| !row.is_this);
+        let this = device_cookie::known(app, req, &viewer.user);
+        let trusted = trusted.iter().map(|device| Trusted::of(device, this.as_ref())).collect();
+        Ok(Self { rows, trusted, problems: Problems::default() })
+    }
 }
 
-async fn show(app: Data<App>, viewer: Viewer) -> Result<Answer, HttpError> {
-    let rows = rows(&app, &viewer).await?;
-    let page = SessionsPage { rows, problems: Problems::default() };
-    Ok(page::ok(page).showing(&[&ENDED, &GONE, &OTHERS_ENDED, &NAMED]))
+async fn show(app: Data<App>, viewer: Viewer, req: HttpRequest) -> Result<Answer, HttpError> {
+    let page = SessionsPage::read(&app, &viewer, &req).await?;
+    Ok(page::ok(page).showing(&[&ENDED, &GONE, &OTHERS_ENDED, &NAMED, &DISTRUSTED]))
 }
 
 async fn end(app: Data<App>, by: By, req: HttpRequest, at: Path<String>) -> Result<Answer, HttpError> {
@@ -198,6 +209,7 @@ struct NameForm {
 async fn rename(
     app: Data<App>,
     by: By,
+    req: HttpRequest,
     at: Path<String>,
     Form(form): Form<NameForm>,
 ) -> Result<Answer, HttpError> {
@@ -209,8 +221,9 @@ async fn rename(
             let is_refused = row.id == id;
             Row { is_refused, name: if is_refused { form.name.clone() } else { row.name.clone() }, ..row }
         };
-        let rows = rows(&app, &by.viewer).await?.into_iter().map(mark).collect();
-        return Ok(page::form_again(SessionsPage { rows, problems: Problems::one("name", message) }));
+        let page = SessionsPage::read(&app, &by.viewer, &req).await?;
+        let rows = page.rows.into_iter().map(mark).collect();
+        return Ok(page::form_again(SessionsPage { rows, problems: Problems::one("name", message), ..page }));
     }
     let is_named = app
         .db

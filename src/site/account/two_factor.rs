@@ -13,17 +13,17 @@ use diesel::QueryResult;
 use crate::accounts::two_factor::{self, Removed};
 use crate::app::App;
 use crate::db::Connection;
-use crate::identity::{Id, Message, Moment, Sentence, browser_name, t};
+use crate::identity::{Id, Message, Moment, Sentence, t, tn};
 use crate::mail::{TwoFactorChange, WhyOff};
 use crate::paths::Next;
 use crate::paths::account::{
-    DISTRUST, NEW_AUTHENTICATOR, NEW_PASSKEY, RECOVERY_CODES, REMOVE_AUTHENTICATOR, REMOVE_PASSKEY,
-    TWO_FACTOR, TWO_FACTOR_KEEP, TWO_FACTOR_OFF,
+    NEW_AUTHENTICATOR, NEW_PASSKEY, RECOVERY_CODES, REMOVE_AUTHENTICATOR, REMOVE_PASSKEY, TWO_FACTOR,
+    TWO_FACTOR_KEEP, TWO_FACTOR_OFF,
 };
 use crate::records::events::{self, Kind};
 use crate::records::two_factor::authenticators::{self, Authenticator};
 use crate::records::two_factor::passkeys::{self, Passkey};
-use crate::records::two_factor::trusted_devices::{self, TrustedDevice};
+use crate::records::two_factor::trusted_devices;
 use crate::records::users::User;
 use crate::web::carried::Carried;
 use crate::web::errors::HttpError;
@@ -49,8 +49,6 @@ const PASSKEY_REMOVED: Notice = Notice::new(
 const REMOVED: Notice = Notice::new("authenticator-removed", t("The authenticator app has been removed."));
 const OFF: Notice = Notice::new("two-factor-off", t("Two-step sign-in has been turned off."));
 const KEPT: Notice = Notice::new("two-factor-stays", t("Two-step sign-in stays on."));
-const DISTRUSTED: Notice =
-    Notice::new("device-distrusted", t("We'll ask for a code next time you sign in on that device."));
 
 pub(super) fn routes(pages: &mut Pages) {
     pages
@@ -58,8 +56,7 @@ pub(super) fn routes(pages: &mut Pages) {
         .service(routes::act(REMOVE_AUTHENTICATOR, TWO_FACTOR, remove))
         .service(routes::act(REMOVE_PASSKEY, TWO_FACTOR, remove_passkey))
         .service(routes::act(TWO_FACTOR_OFF, TWO_FACTOR, turn_off))
-        .service(routes::act(TWO_FACTOR_KEEP, TWO_FACTOR, keep))
-        .service(routes::act(DISTRUST, TWO_FACTOR, distrust));
+        .service(routes::act(TWO_FACTOR_KEEP, TWO_FACTOR, keep));
     new_authenticator::routes(pages);
     new_passkey::routes(pages);
     recovery_codes::routes(pages);
@@ -76,7 +73,8 @@ struct TwoFactorPage {
     /// Those of its person, where the site takes them.
     passkeys: Vec<Passkey>,
     codes_left: i64,
-    trusted: Vec<TrustedDevice>,
+    /// How many devices are asked for no code.
+    trusted: usize,
     /// The pages where it is set up; they lead on to where their person wanted to go.
     set_up: SetUp,
 }
@@ -114,15 +112,7 @@ async fn show(app: Data<App>, Enrolling(by): Enrolling, next: Next) -> Result<An
     let set_up = SetUp { app: next.after(NEW_AUTHENTICATOR.path()), passkey };
     let read = move |conn: &mut Connection| TwoFactorPage::read(conn, &user, need, set_up.clone(), now);
     let page = app.db.read(read).await?;
-    Ok(page::ok(page).showing(&[
-        &ADDED,
-        &REMOVED,
-        &PASSKEY_ADDED,
-        &PASSKEY_REMOVED,
-        &OFF,
-        &KEPT,
-        &DISTRUSTED,
-    ]))
+    Ok(page::ok(page).showing(&[&ADDED, &REMOVED, &PASSKEY_ADDED, &PASSKEY_REMOVED, &OFF, &KEPT]))
 }
 
 impl TwoFactorPage {
@@ -134,7 +124,7 @@ impl TwoFactorPage {
             authenticators: authenticators::all_of(conn, &user.id)?,
             passkeys: if set_up.passkey.is_some() { passkeys::all_of(conn, &user.id)? } else { Vec::new() },
             codes_left: crate::records::two_factor::recovery_codes::count_left(conn, &user.id)?,
-            trusted: trusted_devices::live_of(conn, &user.id, now)?,
+            trusted: trusted_devices::live_of(conn, &user.id, now)?.len(),
             set_up,
         })
     }
@@ -148,6 +138,11 @@ impl TwoFactorPage {
             Need::Later(from) if !self.is_on => Some(from),
             Need::Later(_) | Need::No | Need::Now => None,
         }
+    }
+
+    /// Says on how many devices no code is asked for.
+    fn trusted(&self) -> Message {
+        tn("There's 1 device you trust.", "There are {count} devices you trust.", self.trusted)
     }
 
     fn may_turn_off(&self) -> bool {
@@ -165,10 +160,6 @@ impl TwoFactorPage {
 
     fn title_of_passkey(passkey: &Passkey) -> Message {
         named(&passkey.name, t("Passkey"))
-    }
-
-    fn name_of(device: &TrustedDevice) -> Message {
-        browser_name(&device.device)
     }
 }
 
@@ -298,18 +289,4 @@ async fn keep(app: Data<App>, by: By) -> Result<Answer, HttpError> {
         })
         .await?;
     Ok(page::see_other(TWO_FACTOR.path()).saying(KEPT.post()))
-}
-
-async fn distrust(app: Data<App>, by: By, at: Path<String>) -> Result<Answer, HttpError> {
-    let Some(id) = Id::parse(&at) else { return Ok(page::see_other(TWO_FACTOR.path())) };
-    app.db
-        .write(move |conn| {
-            let user = by.still_may(conn)?;
-            if trusted_devices::remove(conn, &user.id, &id)? {
-                events::note(conn, Kind::DeviceDistrusted, Some(&user.id), &by.source(), "", by.now)?;
-            }
-            Ok::<_, FormError>(())
-        })
-        .await?;
-    Ok(page::see_other(TWO_FACTOR.path()).saying(DISTRUSTED.post()))
 }

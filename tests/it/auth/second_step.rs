@@ -229,8 +229,8 @@ async fn a_trusted_device_is_asked_for_no_code_until_it_is_trusted_no_more(site:
     phone.see("on a device you trust");
     // Elsewhere a code is asked for.
     ann.at_second_step(site, "annalee").await;
-    phone.visit("/user-profile/two-factor/").await;
-    phone.see("Trusted devices");
+    phone.visit("/user-profile/sessions/").await;
+    phone.see("Trusted devices").see("This device");
     phone.press("Stop trusting – Unknown browser").await;
     phone.see("ask for a code next time");
     sign_in_again(&mut phone).await;

@@ -199,8 +199,9 @@ impl Screen {
         let (row, column) = self.place;
         let line: String =
             self.lines.get(row).map(|line| line.chars().skip(column).collect()).unwrap_or_default();
-        let next = self.lines.get(row + 1).map(|line| line.trim_start()).unwrap_or_default();
-        let line = format!("{} {next}", line.trim_end());
+        let begins = !line.trim_start_matches("(BUTTON) ").trim_matches(['[', ']', ' ', 'X', '*']).is_empty();
+        let next = self.lines.get(row + 1).filter(|_| begins).map(|line| line.trim_start());
+        let line = format!("{} {}", line.trim_end(), next.unwrap_or_default());
         line.trim_start_matches("(BUTTON) ").trim_start_matches(['[', ']', ' ', 'X', '*']).to_owned()
     }
 
