@@ -11,5 +11,5 @@ pub use apps::{MAX_AUTHENTICATORS, NewAuthenticator, add_authenticator, remove_a
 pub use codes::{Factor, Tried, note_wrong_code, try_code};
 pub use ending::{WaitRules, begin_recovery, settle_recovery, stop_recovery, take_back, turn_off};
 pub use passkeys::{
-    MAX_PASSKEYS, NewPasskey, PasskeyFor, PasskeyTried, add_passkey, remove_passkey, use_passkey,
+    MAX_PASSKEYS, NewPasskey, PasskeyBeside, PasskeyTried, add_passkey, remove_passkey, use_passkey,
 };

@@ -106,10 +106,13 @@ pub fn begin_recovery(
     now: Moment,
 ) -> QueryResult<Moment> {
     let under_way = user.two_factor_recovery(now).filter(|at| !at.is_ahead_of(now.plus(rules.wait)));
-    if let Some(ends_at) = under_way {
-        return Ok(ends_at);
-    }
-    let ends_at = now.plus(rules.wait);
+    let ends_at = match (under_way, why) {
+        (Some(ends_at), WhyEnding::Lost) => return Ok(ends_at),
+        // Whoever was thrown out may hold the link that stops it: the owner gets the only one.
+        (Some(ends_at), WhyEnding::TakenBack) => ends_at,
+        (None, WhyEnding::Lost | WhyEnding::TakenBack) => now.plus(rules.wait),
+    };
+    links::revoke(conn, &user.id, LinkPurpose::KeepTwoFactor, now)?;
     users::two_factor::set_end(conn, &user.id, Some(ends_at))?;
     let owner = owner_of(conn, user, now)?.map(|(email, _)| email);
     let current = user.confirmed_email().cloned();

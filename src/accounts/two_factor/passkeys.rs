@@ -53,15 +53,15 @@ pub fn add_passkey(
     Ok(Ok(added))
 }
 
-/// What a passkey is used for.
+/// What stands beside a passkey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasskeyFor {
-    /// Signing in without anything else.
-    SigningIn,
-    /// The second step after the password.
-    SecondStep,
-    /// Saying who one is, in a session, or the second step after something else than the password.
-    Confirming,
+pub enum PasskeyBeside {
+    /// Nothing that its person knows: it signs in alone, or after a code from an email.
+    Nothing,
+    /// The password, given just now.
+    Password,
+    /// A session in which the password was given.
+    Session,
 }
 
 /// What became of an answer.
@@ -77,12 +77,12 @@ pub enum PasskeyTried {
 }
 
 /// Uses the answer of a passkey up: each question is answered once. Whoever took an account over and was thrown out by a new password
-/// must not come back with a passkey alone, so that one needs the password once in each epoch.
+/// must not come back with a passkey and no password, so that one needs it once in each epoch.
 pub fn use_passkey(
     conn: &mut Connection,
     user: &User,
     answered: &Answered,
-    what_for: PasskeyFor,
+    beside: PasskeyBeside,
     source: &Source,
     now: Moment,
 ) -> QueryResult<PasskeyTried> {
@@ -90,12 +90,12 @@ pub fn use_passkey(
     let Some(passkey) = all.into_iter().find(|passkey| passkey.credential_digest == answered.digest) else {
         return Ok(PasskeyTried::Removed);
     };
-    let device_epoch = match what_for {
-        PasskeyFor::SigningIn if passkey.device_epoch != user.device_epoch => {
+    let device_epoch = match beside {
+        PasskeyBeside::Nothing if passkey.device_epoch != user.device_epoch => {
             return Ok(PasskeyTried::NeedsPassword);
         }
-        PasskeyFor::SecondStep => user.device_epoch,
-        PasskeyFor::SigningIn | PasskeyFor::Confirming => passkey.device_epoch,
+        PasskeyBeside::Password => user.device_epoch,
+        PasskeyBeside::Nothing | PasskeyBeside::Session => passkey.device_epoch,
     };
     let Answered { credential, asked_at, .. } = answered.clone();
     let answering = Passkey { credential, device_epoch, answered_at: asked_at, ..passkey };

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::passkey_check::{self, page_of, require_used};
 use super::password_check::{ProofForm, require_proof};
-use crate::accounts::two_factor::{PasskeyFor, use_passkey};
+use crate::accounts::two_factor::{PasskeyBeside, use_passkey};
 use crate::app::App;
 use crate::identity::{Message, Username, t};
 use crate::passkeys::{Question, Reply};
@@ -176,8 +176,11 @@ async fn confirm_by_passkey(app: &Data<App>, by: &By, reply: &Reply) -> Result<S
     app.db
         .write(move |conn| {
             let user = by.still_may(conn)?;
-            let what_for = PasskeyFor::Confirming;
-            require_used(use_passkey(conn, &user, &answered, what_for, &by.source(), by.now)?)?;
+            let beside = match by.viewer.session.life.confirmed_at {
+                Some(_) => PasskeyBeside::Session,
+                None => PasskeyBeside::Nothing,
+            };
+            require_used(use_passkey(conn, &user, &answered, beside, &by.source(), by.now)?)?;
             events::note(conn, Kind::PasswordConfirmed, Some(&user.id), &by.source(), "", by.now)?;
             by.rotate(conn, Rotation::BothGiven, config)
         })

@@ -10,7 +10,7 @@ use super::arrival::{Arrival, NewSession};
 use super::blocked::blocked;
 use super::passkey_check::{self, WRONG, allowed, internal, refused, require_used};
 use super::sign_in::{is_admitted, note};
-use crate::accounts::two_factor::{self, PasskeyFor};
+use crate::accounts::two_factor::{self, PasskeyBeside};
 use crate::app::App;
 use crate::identity::{AccountStatus, Moment};
 use crate::passkeys::{Answered, Question, Refusal, Reply};
@@ -38,14 +38,14 @@ pub(super) fn routes(pages: &mut Pages) {
 #[derive(Template)]
 #[template(path = "auth/passkey.html")]
 struct PasskeyPage {
-    form: PasskeyForm,
+    form: PasskeyBesidem,
     question: Question,
     problems: Problems,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct PasskeyForm {
+struct PasskeyBesidem {
     #[serde(flatten)]
     reply: Reply,
     remember: String,
@@ -55,7 +55,7 @@ struct PasskeyForm {
 }
 
 async fn show(app: Data<App>, _: Stranger, next: Next) -> Result<Answer, HttpError> {
-    let form = PasskeyForm { next: next.as_str().to_owned(), ..PasskeyForm::default() };
+    let form = PasskeyBesidem { next: next.as_str().to_owned(), ..PasskeyBesidem::default() };
     Ok(page::ok(PasskeyPage::new(&app, form, Problems::default())?))
 }
 
@@ -63,7 +63,7 @@ async fn submit(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    Form(form): Form<PasskeyForm>,
+    Form(form): Form<PasskeyBesidem>,
 ) -> Result<Answer, HttpError> {
     if !form.reply.is_given() {
         // The button of the sign-in page, with what waits there.
@@ -79,7 +79,7 @@ async fn submit(
 }
 
 /// No limit counts here but that of all requests: nobody guesses a passkey, and no neighbour keeps anybody from theirs.
-async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Result<Arrival, FormError> {
+async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyBesidem) -> Result<Arrival, FormError> {
     let now = app.clock.now();
     let (user, answered) = whose(app, browser, &form.reply, now).await?;
     let next = match user.status() {
@@ -101,8 +101,8 @@ async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Resu
             let Some(user) = users::lock_if_unchanged(conn, &entering)? else {
                 return Err(FormError::at("passkey", WRONG));
             };
-            let what_for = PasskeyFor::SigningIn;
-            require_used(two_factor::use_passkey(conn, &user, &answered, what_for, &source, now)?)?;
+            let beside = PasskeyBeside::Nothing;
+            require_used(two_factor::use_passkey(conn, &user, &answered, beside, &source, now)?)?;
             Ok(new.begin(conn, SignedInBy::Passkey)?)
         })
         .await?;
@@ -138,7 +138,7 @@ async fn whose(
 }
 
 impl PasskeyPage {
-    fn new(app: &App, form: PasskeyForm, problems: Problems) -> Result<Self, HttpError> {
+    fn new(app: &App, form: PasskeyBesidem, problems: Problems) -> Result<Self, HttpError> {
         let question = allowed(app)?.ask_anybody(&app.keys, PAGE, app.clock.now()).map_err(internal)?;
         Ok(Self { form, question, problems })
     }
@@ -148,7 +148,7 @@ impl PasskeyPage {
     }
 }
 
-impl PasskeyForm {
+impl PasskeyBesidem {
     /// What waits for signing in: a sealed form, or a path.
     fn waiting(&self) -> &str {
         if self.carried.is_empty() { &self.next } else { &self.carried }

@@ -18,6 +18,7 @@ stories! {
     recovery_under_way_is_shown_and_stopped_inside,
     a_thief_who_moved_the_address_cannot_keep_the_second_step,
     taking_an_account_back_leaves_its_owner_the_app_they_had,
+    a_wait_that_a_thief_began_is_the_owners_once_they_take_the_account_back,
     devices_made_known_before_it_was_turned_on_have_no_guesses_of_their_own,
     a_page_with_a_key_may_stay_open_while_an_app_is_installed,
     email_and_deletion_take_a_code_too,
@@ -256,6 +257,34 @@ async fn taking_an_account_back_leaves_its_owner_the_app_they_had(site: &Site) {
     browser.status(422);
     browser.fill("Code", &ann.app.code(site)).press("Sign in").await;
     browser.status(200).see("@annalee");
+}
+
+async fn a_wait_that_a_thief_began_is_the_owners_once_they_take_the_account_back(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    site.wait(hours(80)).await;
+    let mut thief = site.visitor();
+    thief.sign_in("annalee", PASSWORD).await;
+    let alarm = site.mail.alarm_to(MINE).await;
+    let mut thief = Enrolled::with(site, "annalee", thief).await.visitor;
+    thief.post("/auth/two-factor/lost/", &[]).await;
+    let keeps = || {
+        let mails = site.mail.all_to(MINE).into_iter();
+        mails.filter(|mail| mail.text.contains("/auth/keep-two-factor/")).collect::<Vec<_>>()
+    };
+    while keeps().is_empty() {
+        site.mail_to(MINE).await;
+    }
+    let thiefs = keeps()[0].link("/auth/keep-two-factor/");
+    ann.visit(&alarm.link("/auth/secure-account/")).await;
+    ann.press("This wasn't me").await;
+    ann.fill("New password", NEW_PASSWORD).fill("Repeat the new password", NEW_PASSWORD);
+    ann.press("Change password").await;
+    thief.visit(&thiefs).await;
+    thief.status(410);
+    site.wait(hours(73)).await;
+    assert_eq!(keeps().len(), 2, "the owner has a link of their own");
+    ann.sign_in("annalee", NEW_PASSWORD).await;
+    assert!(ann.is_signed_in().await);
 }
 
 async fn devices_made_known_before_it_was_turned_on_have_no_guesses_of_their_own(site: &Site) {

@@ -328,6 +328,21 @@ async fn a_thief_whose_passkey_was_the_first_is_thrown_out(site: &Site) {
         thief.status(422).see("Your password has changed since you last used this passkey");
         assert!(!thief.is_signed_in().await && !again.is_signed_in().await);
     }
+    // Nor do they come back with a code from the mailbox, which they may still read.
+    let before = site.mail.all_to(MINE).len();
+    thief.visit("/auth/sign-in-code/").await;
+    thief.fill("Email address", MINE).press("Email me a code").await;
+    let code = loop {
+        let new = site.mail.all_to(MINE).split_off(before);
+        if let Some(mail) = new.iter().find(|mail| mail.subject.ends_with("sign-in code")) {
+            break mail.code();
+        }
+        site.mail_to(MINE).await;
+    };
+    thief.fill("Code", &code).press("Sign in").await;
+    thiefs.use_on(&mut thief).await;
+    thief.status(422).see("Your password has changed since you last used this passkey");
+    assert!(!thief.is_signed_in().await);
     // And cannot stop what lets the owner in.
     site.wait(hours(73)).await;
     ann.sign_in("annalee", NEW_PASSWORD).await;

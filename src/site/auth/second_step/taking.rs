@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 
 use super::{CODE_USED, GUESSED, OVER, SecondStepForm, Waiting};
-use crate::accounts::two_factor::{self, Factor, PasskeyFor, Tried};
+use crate::accounts::two_factor::{self, Factor, PasskeyBeside, Tried};
 use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{FactorCode, KnownDevice, Message, Moment, tn};
@@ -135,11 +135,11 @@ async fn try_in_transaction(
             let tried = match &given {
                 Given::Code(code) => two_factor::try_code(conn, &user, code, &keys, &source, now)?,
                 Given::Passkey(answered) => {
-                    let what_for = match first {
-                        FirstStep::Password => PasskeyFor::SecondStep,
-                        FirstStep::EmailedCode => PasskeyFor::Confirming,
+                    let beside = match first {
+                        FirstStep::Password => PasskeyBeside::Password,
+                        FirstStep::EmailedCode => PasskeyBeside::Nothing,
                     };
-                    require_used(two_factor::use_passkey(conn, &user, answered, what_for, &source, now)?)?;
+                    require_used(two_factor::use_passkey(conn, &user, answered, beside, &source, now)?)?;
                     Tried::Right(Factor::Passkey)
                 }
             };
