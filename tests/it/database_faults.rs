@@ -182,7 +182,12 @@ fn take_all(server: &dyn Harm) -> Vec<Connection> {
         let query = diesel::sql_query(server.ends());
         let ends: Vec<End> = diesel::RunQueryDsl::load(query, &mut taken[0]).expect("the site's connections");
         if ends.is_empty() {
-            return taken;
+            // One that was just ended may give its place back a moment after it is out of sight.
+            std::thread::sleep(Duration::from_millis(300));
+            match server.connect() {
+                Some(conn) => taken.push(conn),
+                None => return taken,
+            }
         }
         for end in ends {
             // It may have ended by itself meanwhile.
