@@ -32,15 +32,12 @@ pub struct Arrival {
     pub next: String,
 }
 
-/// What a session is made of, for the transaction in which it begins.
+/// A browser in which a session may begin, whoever it will be.
 #[derive(Clone)]
-pub struct NewSession {
-    user: User,
-    kind: SessionKind,
+pub struct Arriving {
     device: Device,
-    /// What its account calls the device, and whether it did so before.
-    pub known_as: KnownDevice,
-    is_known: bool,
+    /// The accounts that it is or was known for.
+    known: Vec<KnownDevice>,
     source: Source,
     place: Option<String>,
     seal: SealKey,
@@ -48,37 +45,63 @@ pub struct NewSession {
     now: Moment,
 }
 
-impl NewSession {
-    /// Gathers what it is made of.
-    pub fn of(app: &App, browser: &SignInRequest, user: User, remember: Remember) -> Self {
-        let known = device_cookie::known(app, &browser.req, &user);
+/// What a session is made of, for the transaction in which it begins.
+#[derive(Clone)]
+pub struct NewSession {
+    user: User,
+    kind: SessionKind,
+    /// What its account calls the device, and whether it did so before.
+    pub known_as: KnownDevice,
+    is_known: bool,
+    browser: Arriving,
+}
+
+impl Arriving {
+    /// Gathers what is known of a browser.
+    pub fn of(app: &App, browser: &SignInRequest) -> Self {
         Self {
-            kind: SessionKind::of(user.role, remember),
             device: browser.device(),
-            is_known: known.is_some(),
-            known_as: known.unwrap_or_else(|| KnownDevice::new(&user.id, user.device_epoch)),
+            known: device_cookie::read(app, &browser.req),
             source: browser.client.source(),
             place: app.places.as_ref().and_then(|places| places.of(&browser.client.ip.to_string())),
             seal: app.keys.outbox,
             config: app.config.sessions,
             now: app.clock.now(),
+        }
+    }
+
+    /// Gathers what a session of somebody is made of.
+    pub fn with(self, user: User, remember: Remember) -> NewSession {
+        let known = self.known.iter().find(|known| user.knows(known)).cloned();
+        NewSession {
+            kind: SessionKind::of(user.role, remember),
+            is_known: known.is_some(),
+            known_as: known.unwrap_or_else(|| KnownDevice::new(&user.id, user.device_epoch)),
+            browser: self,
             user,
         }
+    }
+}
+
+impl NewSession {
+    /// Gathers what it is made of.
+    pub fn of(app: &App, browser: &SignInRequest, user: User, remember: Remember) -> Self {
+        Arriving::of(app, browser).with(user, remember)
     }
 
     /// The browser's name for itself, cut.
     pub fn agent(&self) -> &str {
-        &self.device.agent
+        &self.browser.device.agent
     }
 
     /// Begins it, and tells its owner where they may not expect it. The account is locked, and as it was when the password was checked.
     pub fn begin(&self, conn: &mut Connection, by: SignedInBy) -> Result<Session, db::Error> {
-        let Self { user, device, now, .. } = self;
+        let Self { user, browser: Arriving { device, source, place, seal, config, now, .. }, .. } = self;
         let known_device = self.is_known.then(|| self.known_as.lane());
-        let sign_in = SignIn { agent: &device.agent, ip: device.ip, place: self.place.clone(), known_device };
-        securing::alarm(conn, user, &sign_in, &self.seal, *now)?;
-        events::note(conn, Kind::SignedIn, Some(&user.id), &self.source, &device.agent, *now)?;
-        Ok(sessions::begin(conn, &user.id, self.kind, by, device, self.config, *now)?)
+        let sign_in = SignIn { agent: &device.agent, ip: device.ip, place: place.clone(), known_device };
+        securing::alarm(conn, user, &sign_in, seal, *now)?;
+        events::note(conn, Kind::SignedIn, Some(&user.id), source, &device.agent, *now)?;
+        Ok(sessions::begin(conn, &user.id, self.kind, by, device, *config, *now)?)
     }
 }
 
@@ -106,7 +129,7 @@ impl Arrival {
                 }
                 // Trusted no more since it was looked at: a code is asked for at the next try.
                 if by == SignedInBy::PasswordOnTrustedDevice
-                    && !trusted_devices::is_trusted(conn, &new.user.id, &new.known_as, new.now)?
+                    && !trusted_devices::is_trusted(conn, &new.user.id, &new.known_as, new.browser.now)?
                 {
                     return Err(wrong());
                 }

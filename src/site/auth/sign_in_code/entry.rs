@@ -23,7 +23,7 @@ use crate::records::sessions::{Remember, SignedInBy};
 use crate::records::two_factor::second_steps::{self, FirstStep};
 use crate::records::users::{self, User};
 use crate::records::verifications::{self, Attempt, CodeState, Verification};
-use crate::site::auth::arrival::{Arrival, NewSession};
+use crate::site::auth::arrival::{Arrival, Arriving};
 use crate::site::auth::second_step;
 use crate::site::auth::verification::{CodeField, problem_of, too_early};
 use crate::web::client::Client;
@@ -182,12 +182,8 @@ async fn try_code(
     form: &EntryForm,
 ) -> Result<Option<Answer>, FormError> {
     let code = Otp::parse(&form.otp).map_err(|message| FormError::at("otp", message))?;
-    // Asked about nobody, too: the time must not tell that there is somebody.
-    let id = waiting.flow.user_id.clone().unwrap_or_else(Id::new);
-    let user = app.db.find(move |conn| users::by_id(conn, &id)).await?;
-    let tokens = app.limits.take([limit_key(app, browser, &waiting.flow, user.as_ref())]).await?;
-    let new = user.map(|user| NewSession::of(app, browser, user, waiting.remember));
-    let tried = try_in_transaction(app, browser, waiting, code, new).await;
+    let tokens = app.limits.take([limit_key(app, browser, &waiting.flow).await?]).await?;
+    let tried = try_in_transaction(app, browser, waiting, code).await;
     match &tried {
         Ok(Outcome::No(Attempt::Wrong { .. })) => tokens.spend(),
         // Right, or not evaluated: only failures count.
@@ -206,52 +202,59 @@ fn next_of<'a>(flow: &'a Verification, user: &User) -> &'a str {
     if user.status() == AccountStatus::Leaving { LEAVE.path() } else { &flow.next_path }
 }
 
-/// The bucket that a wrong code counts in.
-fn limit_key(app: &App, browser: &SignInRequest, flow: &Verification, user: Option<&User>) -> LimitKey {
-    match user.and_then(|user| device_cookie::known(app, &browser.req, user)) {
-        Some(device) => Limit::SignInCodeWrong.of(device.lane()),
-        None => Limit::SignInCodeWrong.of(flow.email.canonical()),
+/// The bucket that a wrong code counts in. Whose the flow is, is looked up for a browser that says that it knows them, and for no other.
+async fn limit_key(app: &App, browser: &SignInRequest, flow: &Verification) -> Result<LimitKey, db::Error> {
+    let claimed = device_cookie::read(app, &browser.req).into_iter();
+    let claimed = claimed.zip(flow.user_id.clone().into_iter().cycle()).find(|(known, id)| known.is_of(id));
+    if let Some((known, id)) = claimed
+        && let Some(user) = app.db.find(move |conn| users::by_id(conn, &id)).await?
+        && user.knows(&known)
+    {
+        return Ok(Limit::SignInCodeWrong.of(known.lane()));
     }
+    Ok(Limit::SignInCodeWrong.of(flow.email.canonical()))
 }
 
+/// Tries a code. Whose it is, is looked up for the right one alone: the time of a wrong one must not tell that there is somebody.
 async fn try_in_transaction(
     app: &App,
     browser: &SignInRequest,
     waiting: &Waiting,
     code: Otp,
-    new: Option<NewSession>,
 ) -> Result<Outcome, db::Error> {
-    let (flow, remember) = (waiting.flow.clone(), waiting.remember);
+    let (flow, remember, arriving) = (waiting.flow.clone(), waiting.remember, Arriving::of(app, browser));
     let (keys, source, now) = (app.keys.codes(), browser.client.source(), app.clock.now());
     app.db
         .write(move |conn| {
-            // Nobody is locked, too: the time must not tell that there is somebody.
-            let user = users::lock(conn, &flow.user_id.clone().unwrap_or_else(Id::new))?;
             let attempt = verifications::attempt(conn, &flow, &code, &keys, now)?;
             if let Attempt::Wrong { .. } = attempt {
-                let whose = user.as_ref().map(|user| &user.id);
-                events::note(conn, Kind::CodeWrong, whose, &source, flow.purpose.as_str(), now)?;
+                let (kind, purpose) = (Kind::CodeWrong, flow.purpose.as_str());
+                events::note(conn, kind, flow.user_id.as_ref(), &source, purpose, now)?;
             }
+            if attempt != Attempt::Right {
+                return Ok(Outcome::No(attempt));
+            }
+            let user = match &flow.user_id {
+                Some(id) => users::lock(conn, id)?,
+                None => None,
+            };
             // Blocked, of another role or at another address since then.
             let is_theirs = |user: &User| {
                 user.confirmed_email().is_some_and(|email| email.is_same_as(&flow.email))
                     && sign_in_codes::may(user)
             };
-            match (attempt, user.filter(is_theirs), &new) {
-                (Attempt::Right, Some(user), Some(new)) => {
-                    let next = next_of(&flow, &user).to_owned();
-                    if user.has_two_factor() {
-                        let first = FirstStep::EmailedCode;
-                        let step = second_steps::begin(conn, &user, first, remember, &next, now)?;
-                        return Ok(Outcome::SecondStep(step.id));
-                    }
-                    let session = new.begin(conn, SignedInBy::EmailedCode)?;
-                    let device = new.known_as.clone();
-                    Ok(Outcome::In(Box::new(Arrival { session, user, device, next })))
-                }
-                (Attempt::Right, _, _) => Ok(Outcome::No(Attempt::NotTried(CodeState::Ended))),
-                (Attempt::Wrong { .. } | Attempt::NotTried(_), _, _) => Ok(Outcome::No(attempt)),
+            let Some(user) = user.filter(is_theirs) else {
+                return Ok(Outcome::No(Attempt::NotTried(CodeState::Ended)));
+            };
+            let next = next_of(&flow, &user).to_owned();
+            if user.has_two_factor() {
+                let first = FirstStep::EmailedCode;
+                let step = second_steps::begin(conn, &user, first, remember, &next, now)?;
+                return Ok(Outcome::SecondStep(step.id));
             }
+            let new = arriving.clone().with(user.clone(), remember);
+            let session = new.begin(conn, SignedInBy::EmailedCode)?;
+            Ok(Outcome::In(Box::new(Arrival { session, user, device: new.known_as, next })))
         })
         .await
 }
