@@ -38,14 +38,14 @@ pub(super) fn routes(pages: &mut Pages) {
 #[derive(Template)]
 #[template(path = "auth/passkey.html")]
 struct PasskeyPage {
-    form: PasskeyBesidem,
+    form: PasskeyForm,
     question: Question,
     problems: Problems,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct PasskeyBesidem {
+struct PasskeyForm {
     #[serde(flatten)]
     reply: Reply,
     remember: String,
@@ -55,7 +55,7 @@ struct PasskeyBesidem {
 }
 
 async fn show(app: Data<App>, _: Stranger, next: Next) -> Result<Answer, HttpError> {
-    let form = PasskeyBesidem { next: next.as_str().to_owned(), ..PasskeyBesidem::default() };
+    let form = PasskeyForm { next: next.as_str().to_owned(), ..PasskeyForm::default() };
     Ok(page::ok(PasskeyPage::new(&app, form, Problems::default())?))
 }
 
@@ -63,7 +63,7 @@ async fn submit(
     app: Data<App>,
     _: Stranger,
     browser: SignInRequest,
-    Form(form): Form<PasskeyBesidem>,
+    Form(form): Form<PasskeyForm>,
 ) -> Result<Answer, HttpError> {
     if !form.reply.is_given() {
         // The button of the sign-in page, with what waits there.
@@ -79,7 +79,7 @@ async fn submit(
 }
 
 /// No limit counts here but that of all requests: nobody guesses a passkey, and no neighbour keeps anybody from theirs.
-async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyBesidem) -> Result<Arrival, FormError> {
+async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Result<Arrival, FormError> {
     let now = app.clock.now();
     let (user, answered) = whose(app, browser, &form.reply, now).await?;
     let next = match user.status() {
@@ -138,7 +138,7 @@ async fn whose(
 }
 
 impl PasskeyPage {
-    fn new(app: &App, form: PasskeyBesidem, problems: Problems) -> Result<Self, HttpError> {
+    fn new(app: &App, form: PasskeyForm, problems: Problems) -> Result<Self, HttpError> {
         let question = allowed(app)?.ask_anybody(&app.keys, PAGE, app.clock.now()).map_err(internal)?;
         Ok(Self { form, question, problems })
     }
@@ -148,7 +148,7 @@ impl PasskeyPage {
     }
 }
 
-impl PasskeyBesidem {
+impl PasskeyForm {
     /// What waits for signing in: a sealed form, or a path.
     fn waiting(&self) -> &str {
         if self.carried.is_empty() { &self.next } else { &self.carried }
