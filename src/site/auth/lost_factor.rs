@@ -70,8 +70,8 @@ async fn find_lost(
     Ok(match find(app, browser).await? {
         // A mailbox is not the password, and waits for nothing.
         Found::Waiting(waiting) if waiting.step.first_step == FirstStep::EmailedCode => {
-            let door = SIGN_IN.to([waiting.user.role.as_str()]);
-            Err(page::see_other(door).saying(PASSWORD_FIRST.post()))
+            let sign_in_page = SIGN_IN.to([waiting.user.role.as_str()]);
+            Err(page::see_other(sign_in_page).saying(PASSWORD_FIRST.post()))
         }
         Found::Waiting(waiting) => {
             Ok(Lost { user: waiting.user, step: Some(waiting.step.id), code_page: SECOND_STEP.path() })
