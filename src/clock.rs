@@ -26,10 +26,14 @@ impl Clock {
     /// The wall clock, for everything that is stored.
     #[expect(clippy::disallowed_methods, reason = "this is the one caller")]
     pub fn now(&self) -> Moment {
-        let wrong = self.wrong_seconds.load(Ordering::Relaxed);
-        let by = Duration::from_secs(wrong.unsigned_abs());
-        let right = Moment::new(OffsetDateTime::now_utc()).plus(self.moved());
-        if wrong < 0 { right.minus(by) } else { right.plus(by) }
+        let moved = self.moved_seconds.load(Ordering::Relaxed);
+        let ahead = self.wrong_seconds.load(Ordering::Relaxed).saturating_add_unsigned(moved);
+        let (now, by) = (Moment::new(OffsetDateTime::now_utc()), Duration::from_secs(ahead.unsigned_abs()));
+        match ahead {
+            0 => now,
+            1.. => now.plus(by),
+            _ => now.minus(by),
+        }
     }
 
     /// Time since the start, which never runs backwards: for limits in this process.

@@ -14,7 +14,7 @@ use actix_web::{HttpServer, web};
 use crate::app::App;
 use crate::courier::{Courier, WORKERS};
 use crate::web::assets::Assets;
-use crate::web::{connections, frame, gate, passage, routes, session};
+use crate::web::{connections, frame, passage, routes, session};
 use crate::{housekeeping, site};
 
 /// A socket to serve on.
@@ -66,7 +66,6 @@ pub async fn serve(
             })
             .service(
                 web::scope("")
-                    .wrap(from_fn(gate::keep))
                     .wrap(from_fn(frame::draw))
                     .configure(site::public_routes)
                     .service(

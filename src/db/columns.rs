@@ -2,10 +2,17 @@
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
+#[cfg(feature = "mysql")]
+use diesel::mysql::Mysql;
+#[cfg(feature = "postgres")]
+use diesel::pg::Pg;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Timestamp;
+#[cfg(feature = "sqlite")]
+use diesel::sqlite::Sqlite;
 use time::PrimitiveDateTime;
 
+use super::connection::{MultiBackend as AnyBackend, MultiRawValue as AnyValue};
 use crate::identity::{
     CodePurpose, Email, Id, LinkPurpose, Moment, OtpDigest, PasswordHash, Role, TokenDigest, Username,
 };
@@ -49,13 +56,49 @@ text_column!(Role, |text| Role::parse(&text));
 text_column!(CodePurpose, |text| CodePurpose::parse(&text));
 text_column!(LinkPurpose, |text| LinkPurpose::parse(&text));
 
-impl<DB: Backend> FromSql<Timestamp, DB> for Moment
+/// Written as usual it is read at once; whatever else may stand in a file, by diesel's parser of any form.
+#[cfg(feature = "sqlite")]
+impl FromSql<Timestamp, Sqlite> for Moment {
+    fn from_sql(mut stored: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        match Self::of_sqlite(stored.read_text()) {
+            Some(moment) => Ok(moment),
+            None => read_moment::<Sqlite>(stored),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl FromSql<Timestamp, Pg> for Moment {
+    fn from_sql(stored: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        read_moment::<Pg>(stored)
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl FromSql<Timestamp, Mysql> for Moment {
+    fn from_sql(stored: <Mysql as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        read_moment::<Mysql>(stored)
+    }
+}
+
+impl FromSql<Timestamp, AnyBackend> for Moment {
+    fn from_sql(stored: <AnyBackend as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        match stored {
+            #[cfg(feature = "sqlite")]
+            AnyValue::Sqlite(stored) => <Self as FromSql<Timestamp, Sqlite>>::from_sql(stored),
+            #[cfg(feature = "postgres")]
+            AnyValue::Postgres(stored) => <Self as FromSql<Timestamp, Pg>>::from_sql(stored),
+            #[cfg(feature = "mysql")]
+            AnyValue::Mysql(stored) => <Self as FromSql<Timestamp, Mysql>>::from_sql(stored),
+        }
+    }
+}
+
+fn read_moment<DB: Backend>(stored: DB::RawValue<'_>) -> deserialize::Result<Moment>
 where
     PrimitiveDateTime: FromSql<Timestamp, DB>,
 {
-    fn from_sql(stored: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        PrimitiveDateTime::from_sql(stored).map(Self::from_stored)
-    }
+    <PrimitiveDateTime as FromSql<Timestamp, DB>>::from_sql(stored).map(Moment::from_stored)
 }
 
 impl<DB: Backend> ToSql<Timestamp, DB> for Moment

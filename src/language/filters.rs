@@ -1,7 +1,10 @@
 //! The filters of all templates.
 
-use askama::Values;
-use askama::filters::Safe;
+use std::fmt;
+use std::ops::Deref;
+
+use askama::filters::{HtmlSafe, Safe};
+use askama::{FastWritable, Values};
 
 use super::{Language, Piece};
 use crate::identity::{Message, Moment, Sentence, Zone, tn};
@@ -50,10 +53,37 @@ fn zone(values: &dyn Values) -> Zone {
     askama::get_value::<Zone>(values, "zone").cloned().unwrap_or_else(|_| Zone::utc())
 }
 
+/// A sentence in the language of its reader. It is ours, and none has a character that means something in HTML: a page has a hundred,
+/// which nobody needs to look through each time.
+#[derive(Clone, Copy)]
+pub struct Said(&'static str);
+
+impl Deref for Said {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl HtmlSafe for Said {}
+
+impl FastWritable for Said {
+    fn write_into(&self, to: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(to.write_str(self.0)?)
+    }
+}
+
 /// Translates a sentence.
 #[askama::filter_fn]
-pub fn tr(sentence: impl Given<&'static str>, values: &dyn Values) -> askama::Result<&'static str> {
-    Ok(language(values)?.translate(sentence.given()))
+pub fn tr(sentence: impl Given<&'static str>, values: &dyn Values) -> askama::Result<Said> {
+    Ok(Said(language(values)?.translate(sentence.given())))
 }
 
 /// Fills in `{name}`.

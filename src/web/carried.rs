@@ -4,6 +4,7 @@
 //! It travels in a cookie for one step, and stays in a hidden field of the page. Every form of somebody who is signed in names
 //! its owner under seal, so that it is never taken for somebody else.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::cookie::Cookie;
@@ -21,6 +22,7 @@ use super::signed_in::SignedInAs;
 use super::{app_of, cookies, forms};
 use crate::app::App;
 use crate::identity::{Id, Moment, t};
+use crate::records::sessions::Life;
 
 /// How long a form is kept for its person to come back: as long as signing in may take.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -74,8 +76,8 @@ pub struct Owner {
     pub username: String,
 }
 
-/// The session of a request, as a form that waits for the password names it.
-pub struct InSession(pub String);
+/// The session of a request: a form that waits for the password names it.
+pub struct InSession(pub Life);
 
 /// It was too long for the cookie: on the page that comes first.
 pub const TOO_LONG: Notice = Notice::new(
@@ -199,7 +201,7 @@ fn waiting(req: &HttpRequest, why: Why) -> Option<(Data<App>, Carried)> {
     let sent = extensions.get::<Sent>()?;
     let fields = sent.fields.iter().filter(|(name, _)| !NEVER.contains(&name.as_str()));
     // Who gives the password again is signed in.
-    let viewer = extensions.get::<SignedInAs>().filter(|_| why == Why::Confirm);
+    let viewer = extensions.get::<Rc<SignedInAs>>().filter(|_| why == Why::Confirm);
     let user = sent.owner.as_ref().map(|owner| &owner.id).or(viewer.map(|viewer| &viewer.id));
     let session = extensions.get::<InSession>().filter(|_| why == Why::Confirm);
     if !is_plain(req.path()) {
@@ -207,7 +209,7 @@ fn waiting(req: &HttpRequest, why: Why) -> Option<(Data<App>, Carried)> {
     }
     let carried = Carried {
         why,
-        session: session.map(|session| session.0.clone()),
+        session: session.map(|session| session.0.mark()),
         path: req.path().to_owned(),
         user: user?.as_str().to_owned(),
         until: app.clock.now().plus(LIFETIME).micros(),

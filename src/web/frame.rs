@@ -16,7 +16,7 @@ use super::connections::{Connection, Pieces};
 use super::errors::{ErrorPage, HttpError};
 use super::journal::Entry;
 use super::view::{Bare, View, filters};
-use super::{cookies, page, policy};
+use super::{cookies, gate, page, policy};
 use crate::app::App;
 
 #[derive(Template)]
@@ -27,18 +27,22 @@ struct Page {
     request_id: Option<String>,
 }
 
-/// Draws the pages of errors and sets headers.
+/// Asks the gate, draws the pages of errors and sets headers.
 ///
 /// # Errors
 /// With the finished answer inside, where the request is lost to us.
 pub async fn draw<B: MessageBody + 'static>(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let around = Around::begin(&req);
     // For the page of whoever is refused before anybody knows them.
     let bare = Bare::of(req.request())?;
-    let answered = AssertUnwindSafe(next.call(req)).catch_unwind().await;
+    let answered = async {
+        gate::keep(&mut req)?;
+        next.call(req).await
+    };
+    let answered = AssertUnwindSafe(answered).catch_unwind().await;
     let answered =
         answered.unwrap_or_else(|_| Err(HttpError::Internal("a handler panicked".to_owned()).into()));
     match answered {
@@ -144,18 +148,20 @@ fn error_page(error: &HttpError, entry: &Entry, view: &View) -> HttpResponse {
 }
 
 /// Set on every answer, unless its page set its own.
-const ALWAYS: [(HeaderName, &str); 8] = [
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+const ALWAYS: [(HeaderName, HeaderValue); 8] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     // Not no-referrer: Chromium would send our own forms with `Origin: null`.
-    (header::REFERRER_POLICY, "same-origin"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::CACHE_CONTROL, "no-store"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("x-permitted-cross-domain-policies"), HeaderValue::from_static("none")),
     (
         HeaderName::from_static("permissions-policy"),
-        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+        HeaderValue::from_static(
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()",
+        ),
     ),
 ];
 
@@ -164,7 +170,7 @@ fn set_headers(headers: &mut HeaderMap, app: Option<&web::Data<App>>) {
     let policy = (header::CONTENT_SECURITY_POLICY, policy::of_page(false, https.is_some()));
     for (name, value) in ALWAYS.into_iter().chain([policy]) {
         if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
+            headers.insert(name, value);
         }
     }
     // Visible ASCII, as the settings have it.

@@ -3,12 +3,10 @@
 
 use std::net::IpAddr;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::web;
 
 use super::errors::{ErrorPage, HttpError};
 use super::{client, cookies};
@@ -25,25 +23,22 @@ pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site")
 /// Lets a request in, or not. Refuses before a single byte of the body is read.
 ///
 /// # Errors
-/// Why a request is not let in, and the inner ones.
-pub async fn keep<B: MessageBody>(
-    mut req: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+/// Why a request is not let in.
+pub fn keep(req: &mut ServiceRequest) -> Result<(), HttpError> {
     // Health checks come from machines that know our address and not our name.
     if ![HEALTHZ.path(), READYZ.path()].contains(&req.path()) {
         let Some(app) = req.app_data::<web::Data<App>>().cloned() else {
-            return Err(HttpError::Internal("no application".to_owned()).into());
+            return Err(HttpError::Internal("no application".to_owned()));
         };
-        let ip = client::ip_of(&req, &app.config.trusted_proxies);
+        let ip = client::ip_of(req, &app.config.trusted_proxies);
         for key in client::network_keys(ip, Limit::Everything) {
             app.limits.take_here(&key).map_err(HttpError::from)?;
         }
-        check_host(&app.config, &req)?;
-        check_network(&app.config, &req, ip)?;
+        check_host(&app.config, req)?;
+        check_network(&app.config, req, ip)?;
         keep_own_cookies(&app.config, req.headers_mut());
     }
-    next.call(req).await
+    Ok(())
 }
 
 fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), HttpError> {
@@ -64,17 +59,19 @@ fn check_host(config: &Config, req: &ServiceRequest) -> Result<(), HttpError> {
 
 /// The admin pages, and the sign-in pages of those who see them, may be closed to all but some networks.
 fn check_network(config: &Config, req: &ServiceRequest, ip: IpAddr) -> Result<(), HttpError> {
+    if config.admits_admins_from(ip) {
+        return Ok(());
+    }
     let sign_in_pages = [Role::Staff, Role::Superuser].map(|role| SIGN_IN.to([role.as_str()]));
     // As the router sees it: `/%61dmin/` is the same page.
     let path = req.match_info().as_str();
     let is_admin =
         path.starts_with(ADMIN.path()) || sign_in_pages.iter().any(|page| path.starts_with(page.as_str()));
-    if !is_admin || config.admits_admins_from(ip) {
-        Ok(())
-    } else {
-        let text = t("Connect to your organisation's network or VPN and try again.");
-        Err(ErrorPage::new(StatusCode::FORBIDDEN, t("Not available on this network"), text).into())
+    if !is_admin {
+        return Ok(());
     }
+    let text = t("Connect to your organisation's network or VPN and try again.");
+    Err(ErrorPage::new(StatusCode::FORBIDDEN, t("Not available on this network"), text).into())
 }
 
 /// The cross-site check, by headers alone, so that no form ever expires and no anonymous page writes anything:

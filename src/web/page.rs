@@ -150,7 +150,6 @@ impl Responder for Answer {
                     let mut answer = html(status, draw(&view));
                     if view.has_script() {
                         let policy = policy::of_page(true, view.is_https());
-                        let policy = HeaderValue::from_static(policy);
                         answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
                     }
                     answer

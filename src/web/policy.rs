@@ -1,5 +1,7 @@
 //! What browsers may load and run (Content Security Policy, Level 3).
 
+use actix_web::http::header::HeaderValue;
+
 macro_rules! policy {
     ($script:literal, $more:literal) => {
         concat!(
@@ -13,11 +15,11 @@ macro_rules! policy {
 }
 
 /// The policy of a page: no script at all, or that of passkeys.
-pub fn of_page(has_script: bool, is_https: bool) -> &'static str {
+pub const fn of_page(has_script: bool, is_https: bool) -> HeaderValue {
     match (has_script, is_https) {
-        (false, false) => policy!("'none'", ""),
-        (false, true) => policy!("'none'", "; upgrade-insecure-requests"),
-        (true, false) => policy!("'self'", ""),
-        (true, true) => policy!("'self'", "; upgrade-insecure-requests"),
+        (false, false) => const { HeaderValue::from_static(policy!("'none'", "")) },
+        (false, true) => const { HeaderValue::from_static(policy!("'none'", "; upgrade-insecure-requests")) },
+        (true, false) => const { HeaderValue::from_static(policy!("'self'", "")) },
+        (true, true) => const { HeaderValue::from_static(policy!("'self'", "; upgrade-insecure-requests")) },
     }
 }

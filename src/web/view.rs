@@ -36,7 +36,7 @@ pub struct Parts {
     /// The path that was asked for.
     pub path: String,
     /// Who is looking, as far as this request found out.
-    pub signed_in: Option<SignedInAs>,
+    pub signed_in: Option<Rc<SignedInAs>>,
     /// What has just been done.
     pub notice: Option<Message>,
     /// The role whose sign-in page this browser used last.
@@ -57,7 +57,7 @@ impl View {
         let preferences = Preferences::read(req);
         let mut view = Bare::of(req)?.view();
         let parts = Rc::make_mut(&mut view.0);
-        parts.signed_in = req.extensions().get::<SignedInAs>().cloned();
+        parts.signed_in = req.extensions().get::<Rc<SignedInAs>>().cloned();
         (parts.theme, parts.zone) = match &parts.signed_in {
             Some(somebody) => (somebody.theme, somebody.zone.clone()),
             None => (preferences.theme, preferences.zone),

@@ -1,5 +1,6 @@
 //! Who is looking: the parameters of a handler say who may call it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_session::SessionExt;
@@ -261,8 +262,8 @@ async fn load_viewer<T: SignedIn>(req: &HttpRequest) -> Result<Seen<T>, HttpErro
         return Ok(Seen::Nobody);
     }
     session::mark_live(req, life, now);
-    req.extensions_mut().insert(SignedInAs::of(head));
-    req.extensions_mut().insert(InSession(life.mark()));
+    req.extensions_mut().insert(Rc::new(SignedInAs::of(head)));
+    req.extensions_mut().insert(InSession(life.clone()));
     if life.is_due(app.config.sessions, now) {
         touch_later(&app, life.clone());
     }
@@ -271,7 +272,7 @@ async fn load_viewer<T: SignedIn>(req: &HttpRequest) -> Result<Seen<T>, HttpErro
 
 /// Finds out who is looking at an error page, so that it keeps their header.
 pub async fn recognise<B>(answer: &ServiceResponse<B>) {
-    let is_known = answer.request().extensions().contains::<SignedInAs>();
+    let is_known = answer.request().extensions().contains::<Rc<SignedInAs>>();
     if answer.response().error().is_some() && !is_known {
         // Where that cannot be found out, the page is a stranger's; why has been logged.
         if let Err(error) = load_viewer::<Viewer>(answer.request()).await {

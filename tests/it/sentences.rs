@@ -73,6 +73,11 @@ fn sentences_can_be_listed_and_speak_our_language() {
     for key in &keys {
         assert!(!key.contains("  ") && key.trim() == key, "“{key}”");
         assert_eq!(key.matches('{').count(), key.matches('}').count(), "“{key}”");
+        // Templates write sentences as they are, between double quotes, too.
+        assert!(!key.contains(['&', '<', '>', '"', '\\']), "“{key}”");
+    }
+    for (file, text) in files("templates") {
+        assert!(!text.contains("='{"), "{}: an attribute in single quotes", file.display());
     }
 }
 
