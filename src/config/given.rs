@@ -85,8 +85,14 @@ pub(super) fn likeliest(name: &str, known: &BTreeSet<String>) -> Option<String> 
         return Some(ours.to_owned());
     }
     let squeezed = |name: &str| name.replace('_', "");
-    let near = known.iter().map(|ours| (distance(&squeezed(name), &squeezed(ours)), ours));
-    near.filter(|(distance, ours)| *distance <= (ours.len() / 4).min(3)).min().map(|(_, ours)| ours.clone())
+    let typed = squeezed(name);
+    let near = known.iter().filter_map(|ours| {
+        let (most, squeezed) = ((ours.len() / 4).min(3), squeezed(ours));
+        // Each start compares every name of the environment: those of another length are not looked at.
+        let may_be = squeezed.len().abs_diff(typed.len()) <= most;
+        may_be.then(|| (distance(&typed, &squeezed), ours)).filter(|(distance, _)| *distance <= most)
+    });
+    near.min().map(|(_, ours)| ours.clone())
 }
 
 /// How many letters are to be changed, added or taken out (Levenshtein).

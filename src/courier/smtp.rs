@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
 use super::SendError;
@@ -32,33 +33,20 @@ const MAX_ADDRESSES: usize = 4;
 /// A mail server, and how to speak with it.
 pub struct SmtpClient {
     config: Smtp,
-    tls: TlsConnector,
+    /// The operator's own authorities.
+    authorities: Vec<CertificateDer<'static>>,
+    /// Made when it is first needed: the system's authorities are a hundred files, or one of a hundred certificates.
+    tls: OnceCell<TlsConnector>,
 }
 
 impl SmtpClient {
     /// Prepares to speak with the server of the settings.
     ///
     /// # Errors
-    /// When the authorities of its certificate cannot be read.
+    /// When the authority of its certificate is none.
     pub fn new(config: Smtp) -> Result<Self, SendError> {
-        let mut roots = rustls::RootCertStore::empty();
-        // Some of a system's store may be too odd to be read; the others count.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(pem) = &config.authority {
-            let bad = || SendError::Unreachable("EMAIL_TLS_CA_FILE holds no certificate".to_owned());
-            let own: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-            let own = own.map_err(|_| bad())?;
-            if own.is_empty() || roots.add_parsable_certificates(own).0 == 0 {
-                return Err(bad());
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| SendError::Unreachable(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { config, tls: TlsConnector::from(Arc::new(tls)) })
+        let authorities = config.authority.as_deref().map(read_authorities).transpose()?.unwrap_or_default();
+        Ok(Self { config, authorities, tls: OnceCell::new() })
     }
 
     /// Sends a mail, whose lines end with CR and LF; returns what the server said when it took it.
@@ -132,12 +120,38 @@ impl SmtpClient {
     async fn encrypt(&self, stream: impl Stream + 'static) -> Result<Box<dyn Stream>, SendError> {
         let name = ServerName::try_from(self.config.host.clone())
             .map_err(|_| SendError::Unreachable("EMAIL_HOST is no name for a certificate".to_owned()))?;
-        let shaking = self.tls.connect(name, stream);
+        let tls = self.tls.get_or_try_init(async || self.trust()).await?;
+        let shaking = tls.connect(name, stream);
         match within(CONNECTING, shaking).await {
             Ok(stream) => Ok(Box::new(stream)),
             Err(error) => Err(SendError::Unreachable(format!("TLS: {}", told(&error)))),
         }
     }
+
+    /// Trusts the authorities of the system, and the operator's.
+    fn trust(&self) -> Result<TlsConnector, SendError> {
+        let mut roots = rustls::RootCertStore::empty();
+        // Some of a system's store may be too odd to be read; the others count.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.add_parsable_certificates(self.authorities.iter().cloned());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| SendError::Unreachable(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(TlsConnector::from(Arc::new(tls)))
+    }
+}
+
+/// Reads the certificates of a file, one at least that can be used.
+fn read_authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SendError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let are_usable = |read: &Vec<CertificateDer<'_>>| {
+        rustls::RootCertStore::empty().add_parsable_certificates(read.iter().cloned()).0 > 0
+    };
+    let bad = || SendError::Unreachable("EMAIL_TLS_CA_FILE holds no certificate".to_owned());
+    read.ok().filter(are_usable).ok_or_else(bad)
 }
 
 /// Connects to the first address of a host that answers. Each has its share of the time: one that keeps quiet, as IPv6 does

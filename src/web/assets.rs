@@ -3,7 +3,7 @@
 mod colors;
 
 use std::io::Write;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use actix_web::http::header::{
     AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, Header, HeaderName,
@@ -37,7 +37,8 @@ struct Asset {
     etag: String,
     kind: &'static str,
     plain: Bytes,
-    gzipped: Bytes,
+    /// Made for the first who asks: nobody waits for it at the start.
+    gzipped: OnceLock<Bytes>,
 }
 
 const SVG: &str = "image/svg+xml";
@@ -154,15 +155,12 @@ impl Asset {
 
     fn new(name: &str, extension: &str, kind: &'static str, plain: Vec<u8>) -> Self {
         let hash = fingerprint(&plain);
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        #[expect(clippy::expect_used, reason = "a vector takes everything")]
-        let gzipped = encoder.write_all(&plain).and_then(|()| encoder.finish()).expect("memory");
         Self {
             path: STATIC.to([format!("{name}.{hash}.{extension}").as_str()]),
             etag: format!("\"{hash}\""),
             kind,
             plain: plain.into(),
-            gzipped: gzipped.into(),
+            gzipped: OnceLock::new(),
         }
     }
 
@@ -181,8 +179,15 @@ impl Asset {
         let accepts = AcceptEncoding::parse(req).ok().and_then(|accepts| accepts.negotiate(OFFERED.iter()));
         if accepts == Some(Encoding::gzip()) {
             answer.insert_header((CONTENT_ENCODING, "gzip"));
-            return answer.body(self.gzipped.clone());
+            return answer.body(self.gzipped.get_or_init(|| gzip(&self.plain)).clone());
         }
         answer.body(self.plain.clone())
     }
+}
+
+fn gzip(plain: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    #[expect(clippy::expect_used, reason = "a vector takes everything")]
+    let gzipped = encoder.write_all(plain).and_then(|()| encoder.finish()).expect("memory");
+    gzipped.into()
 }
