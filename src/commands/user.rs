@@ -11,7 +11,7 @@ use crate::pictures::Kept;
 use crate::records::sessions;
 use crate::records::users::directory::{self, Filter, Key, Order};
 use crate::records::users::two_factor::TwoFactor;
-use crate::records::users::{self, User};
+use crate::records::users::{self, Listed, User};
 
 /// So many accounts are read at once.
 const BATCH: usize = 500;
@@ -150,7 +150,7 @@ struct UserLine {
 }
 
 impl UserLine {
-    fn of(user: &User, required_of: &[Role]) -> Self {
+    fn of(user: &Listed, required_of: &[Role]) -> Self {
         Self {
             id: user.id.as_str().to_owned(),
             username: user.username.to_string(),
@@ -159,7 +159,7 @@ impl UserLine {
             phone: user.phone.clone(),
             role: user.role.as_str(),
             status: user.status().as_str(),
-            two_factor: TwoFactor::of(user, required_of).as_str(),
+            two_factor: TwoFactor::of(user.has_two_factor(), user.role, required_of).as_str(),
             blocked_reason: user.blocked_reason.clone(),
             leaves: user.leaves_at.map(Moment::iso),
             joined: user.created_at.iso(),
@@ -203,7 +203,7 @@ async fn show(app: &App, whom: &Whom) -> Outcome {
     let seen = app.db.read(move |conn| sessions::last_seen(conn, &wanted)).await?;
     let line = UserLine {
         last_seen: seen.get(&user.id).map(|at| at.iso()),
-        ..UserLine::of(&user, required_of(app))
+        ..UserLine::of(&user.into(), required_of(app))
     };
     if whom.json {
         say(json(&line)?)?;
@@ -250,7 +250,7 @@ async fn perform(app: &App, whom: &Whom, act: Act, reason: String) -> Outcome {
     let current = app.db.read(move |conn| users::by_id(conn, &id)).await?;
     let line = UserLine {
         deleted: current.is_none(),
-        ..UserLine::of(current.as_ref().unwrap_or(&user), required_of(app))
+        ..UserLine::of(&current.unwrap_or(user).into(), required_of(app))
     };
     say(match (whom.json, line.deleted) {
         (true, _) => json(&line)?,

@@ -6,6 +6,7 @@ pub mod dormancy;
 mod head;
 mod inside;
 pub mod leaving;
+mod listed;
 mod person;
 mod profile;
 mod sign_up;
@@ -23,6 +24,7 @@ use crate::identity::{
     AccountStatus, Email, Id, KnownDevice, Login, Moment, PasswordHash, Role, Theme, Username, Zone,
 };
 pub use head::Head;
+pub use listed::Listed;
 pub use person::Person;
 pub use profile::{Profile, picture_owner, pictures_among, set_details, set_picture, set_preferences};
 pub(super) use sign_up::remove_stale;

@@ -2,7 +2,7 @@
 
 use crate::identity::{Id, Moment, Role, Theme, Zone};
 use crate::paths::account::PICTURE;
-use crate::records::users::{Head, User};
+use crate::records::users::{Head, Listed, User};
 
 /// Who is signed in, as far as the header shows it.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ impl SignedInAs {
     pub fn of(head: Head<'_>) -> Self {
         Self {
             name: head.display_name().to_owned(),
-            face: Face::of_head(head),
+            face: Face::of(head.id, head.display_name(), head.picture),
             is_leaving: head.is_leaving(),
             sees_admin: head.role.sees_admin(),
             role: head.role,
@@ -54,17 +54,23 @@ pub struct Face {
 }
 
 impl Face {
-    /// That of an account.
-    pub fn of(user: &User) -> Self {
-        Self::of_head(user.head())
+    /// That of an account, by its identifier, the name that it shows and its picture.
+    pub fn of(id: &Id, name: &str, picture: Option<&str>) -> Self {
+        Self {
+            picture: picture.map(|name| PICTURE.to([name])),
+            initials: initials(name),
+            hue: hue(id.as_str()),
+        }
     }
 
-    fn of_head(head: Head<'_>) -> Self {
-        Self {
-            picture: head.picture.map(|name| PICTURE.to([name])),
-            initials: initials(head.display_name()),
-            hue: hue(head.id.as_str()),
-        }
+    /// That of an account in a list.
+    pub fn of_listed(user: &Listed) -> Self {
+        Self::of(&user.id, user.display_name(), user.picture.as_deref())
+    }
+
+    /// That of an account of which everything is known.
+    pub fn of_user(user: &User) -> Self {
+        Self::of(&user.id, user.display_name(), user.picture.as_deref())
     }
 
     /// That of something that has a name and no picture.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::User;
+use super::Listed;
 use super::inside::{self, Query};
 use super::two_factor::TwoFactor;
 use crate::db::Connection;
@@ -86,7 +86,7 @@ impl Cursor {
         }
     }
 
-    fn of(user: &User, key: Key) -> Self {
+    fn of(user: &Listed, key: Key) -> Self {
         match key {
             Key::Joined => Self::Joined(user.created_at, user.id.clone()),
             Key::Username => Self::Username(user.username_canon.clone()),
@@ -100,7 +100,7 @@ impl Cursor {
 /// Some of the accounts.
 pub struct Page {
     /// The accounts, in the order that was asked for.
-    pub users: Vec<User>,
+    pub users: Vec<Listed>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }
@@ -120,7 +120,7 @@ pub fn page(
     }
     let keys = [Key::Username, Key::Email, Key::Name];
     let begins_at = after.map_or(Key::Username, Cursor::key);
-    let mut found: Vec<(User, Key)> = Vec::new();
+    let mut found: Vec<(Listed, Key)> = Vec::new();
     let keys_left = keys.iter().skip_while(|key| **key != begins_at);
     for key in keys_left {
         let cursor = after.filter(|cursor| cursor.key() == *key);
@@ -169,11 +169,11 @@ pub fn count(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult
 }
 
 /// Returns the accounts that a filter matches, up to `most`.
-pub fn all(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult<Vec<User>> {
+pub fn all(conn: &mut Connection, filter: &Filter, most: usize) -> QueryResult<Vec<Listed>> {
     Ok(page(conn, filter, Order { key: Key::Username, descending: false }, None, most)?.users)
 }
 
-fn split_cursor(users: &mut Vec<User>, size: usize, key: Key) -> Option<Cursor> {
+fn split_cursor(users: &mut Vec<Listed>, size: usize, key: Key) -> Option<Cursor> {
     let has_more = users.len() > size;
     users.truncate(size);
     users.last().filter(|_| has_more).map(|user| Cursor::of(user, key))
@@ -186,7 +186,7 @@ fn fetch(
     order: Order,
     after: Option<&Cursor>,
     limit: usize,
-) -> QueryResult<Vec<User>> {
+) -> QueryResult<Vec<Listed>> {
     let searching = !filter.search.is_empty();
     let Some(query) = (if searching { searched(filter, order.key) } else { Some(filtered(filter)) }) else {
         return Ok(Vec::new());
@@ -200,7 +200,7 @@ fn fetch(
         Some(cursor) => after_cursor(query, cursor, order.descending),
         None => query,
     };
-    query.select(User::as_select()).limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(conn)
+    query.select(Listed::as_select()).limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(conn)
 }
 
 fn ordered(query: Query<'_>, order: Order) -> Query<'_> {
@@ -326,9 +326,9 @@ fn escaped(text: &str) -> String {
 }
 
 /// Finds these accounts, as far as there still are.
-pub fn people(conn: &mut Connection, ids: &[Id]) -> QueryResult<HashMap<Id, User>> {
-    let people: Vec<User> =
-        users::table.filter(users::id.eq_any(ids)).select(User::as_select()).load(conn)?;
+pub fn people(conn: &mut Connection, ids: &[Id]) -> QueryResult<HashMap<Id, Listed>> {
+    let people: Vec<Listed> =
+        users::table.filter(users::id.eq_any(ids)).select(Listed::as_select()).load(conn)?;
     Ok(people.into_iter().map(|user| (user.id.clone(), user)).collect())
 }
 

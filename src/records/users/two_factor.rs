@@ -2,7 +2,6 @@
 
 use diesel::prelude::*;
 
-use super::User;
 use crate::db::Connection;
 use crate::db::schema::users;
 use crate::identity::{Id, Moment, Role, Sentence, t};
@@ -20,11 +19,11 @@ impl TwoFactor {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::On, Self::Off, Self::Due];
 
-    /// That of an account, where people of these roles have to.
-    pub fn of(user: &User, required_of: &[Role]) -> Self {
-        match user.has_two_factor() {
+    /// That of an account of that role which takes one or not, where people of these roles have to.
+    pub fn of(takes_one: bool, role: Role, required_of: &[Role]) -> Self {
+        match takes_one {
             true => Self::On,
-            false if required_of.contains(&user.role) => Self::Due,
+            false if required_of.contains(&role) => Self::Due,
             false => Self::Off,
         }
     }

@@ -90,7 +90,7 @@ impl UseRow {
     fn of((row, session, user): &(AppSessionRow, Session, User), now: Moment) -> Self {
         let is_signed_in = row.at.is_open() && session.life.is_live(now);
         Self {
-            face: Face::of(user),
+            face: Face::of_user(user),
             username: user.username.to_string(),
             user: USER.to([user.id.as_str()]),
             device: browser_name(&session.device),

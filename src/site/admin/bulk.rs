@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::db::{self, Connection};
 use crate::identity::{Id, Message, Role, Sentence, fingerprint, t};
 use crate::paths::admin::{BULK, USERS};
-use crate::records::users::{self, User, directory};
+use crate::records::users::{Listed, directory};
 use crate::site::listing::id;
 use crate::web::errors::HttpError;
 use crate::web::forms::{Form, FormError, Problems};
@@ -89,8 +89,8 @@ pub async fn submit(
     by.require_recent_proof(&bulk.query.path())?;
     let selected = bulk.users(&app).await?;
     let many = selected.len();
-    let applies = |user: &User| bulk.act.applies_to(user, &by.user().id);
-    let users: Vec<User> = selected.into_iter().filter(applies).collect();
+    let applies = |user: &Listed| bulk.act.applies_to(user, &by.user().id);
+    let users: Vec<Listed> = selected.into_iter().filter(applies).collect();
     let problems = if bulk.field("confirmed").is_empty() {
         Problems::default()
     } else {
@@ -117,7 +117,7 @@ pub fn describe(fields: BTreeMap<String, String>) -> Option<Message> {
 }
 
 /// Does it, for all of them or for none; whom it does not apply to is skipped. Returns to how many it was done.
-async fn run(app: &App, by: &By, bulk: &Bulk, users: &[User]) -> Result<usize, FormError> {
+async fn run(app: &App, by: &By, bulk: &Bulk, users: &[Listed]) -> Result<usize, FormError> {
     if bulk.field("confirmed") != bulk.fingerprint_of(users) || !(1..=MAX_BULK_USERS).contains(&users.len()) {
         return Err(FormError::at(
             "acts",
@@ -166,7 +166,7 @@ impl Bulk {
     }
 
     /// Identifies the act and the accounts that were shown, so that a change of either is noticed. Not a secret.
-    fn fingerprint_of(&self, users: &[User]) -> String {
+    fn fingerprint_of(&self, users: &[Listed]) -> String {
         let mut shown = vec![self.act.kind().word()];
         shown.extend(users.iter().map(|user| user.id.as_str()));
         fingerprint(shown.join(",").as_bytes())
@@ -177,7 +177,7 @@ impl Bulk {
     }
 
     /// Finds whom it means now, one more than may be at most.
-    async fn users(&self, app: &App) -> Result<Vec<User>, db::Error> {
+    async fn users(&self, app: &App) -> Result<Vec<Listed>, db::Error> {
         let whom = self.whom.clone();
         app.db
             .read(move |conn| {
@@ -190,22 +190,16 @@ impl Bulk {
 }
 
 impl Whom {
-    fn find(&self, conn: &mut Connection) -> QueryResult<Vec<User>> {
+    fn find(&self, conn: &mut Connection) -> QueryResult<Vec<Listed>> {
         match self {
-            Self::Selected(ids) => {
-                let mut selected = Vec::new();
-                for id in ids {
-                    selected.extend(users::by_id(conn, id)?);
-                }
-                Ok(selected)
-            }
+            Self::Selected(ids) => Ok(directory::people(conn, ids)?.into_values().collect()),
             Self::Everybody(filter) => directory::all(conn, filter, MAX_BULK_USERS + 1),
         }
     }
 }
 
 impl BulkPage {
-    fn new(bulk: &Bulk, users: &[User], selected: usize, mut problems: Problems) -> Self {
+    fn new(bulk: &Bulk, users: &[Listed], selected: usize, mut problems: Problems) -> Self {
         let count = users.len();
         if count == 0 && selected > 0 {
             problems.add("acts", t("This doesn't apply to any of the accounts you selected. Go back and choose other accounts or another action."));

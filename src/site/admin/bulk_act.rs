@@ -2,7 +2,7 @@
 
 use crate::accounts::administration::{Act, ActKind};
 use crate::identity::{AccountStatus, Id, Message, Sentence, t, tn};
-use crate::records::users::User;
+use crate::records::users::Listed;
 use crate::web::notice::Notice;
 
 /// Each with the question, the button that answers it, what is said once it is done, and what it will do.
@@ -99,7 +99,7 @@ impl BulkAct {
     }
 
     /// Whether it changes anything about an account, for who acts.
-    pub fn applies_to(self, user: &User, actor: &Id) -> bool {
+    pub fn applies_to(self, user: &Listed, actor: &Id) -> bool {
         user.id != *actor
             && match self {
                 Self::Block => user.blocked_at.is_none(),

@@ -12,7 +12,7 @@ use crate::identity::{Id, Message, Moment, Sentence, t};
 use crate::paths::admin::{EVENTS, USER};
 use crate::paths::with_query;
 use crate::records::events::{self, Event, Filter, Kind, Source, Whose};
-use crate::records::users::{self, User, directory};
+use crate::records::users::{self, Listed, directory};
 use crate::site::listing::{day, known, one_more, one_page, parse_cursor, print_cursor};
 use crate::site::telling::{Change, changes, detail};
 use crate::web::errors::HttpError;
@@ -61,11 +61,11 @@ pub struct Who {
 }
 
 impl Who {
-    fn of(user: &User) -> Self {
+    fn of(user: &Listed) -> Self {
         Self {
             name: Message::verbatim(user.username.as_str()),
             path: Some(USER.to([user.id.as_str()])),
-            face: Some(Face::of(user)),
+            face: Some(Face::of_listed(user)),
         }
     }
 

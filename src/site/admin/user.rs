@@ -189,7 +189,8 @@ impl UserPage {
             known,
             may_act: viewer.user.role == Role::Superuser && !is_self,
             is_self,
-            is_due: TwoFactor::of(&user, &app.config.two_factor.required_of) == TwoFactor::Due,
+            is_due: TwoFactor::of(user.has_two_factor(), user.role, &app.config.two_factor.required_of)
+                == TwoFactor::Due,
             grace: app.config.lifecycle.grace,
             tried: None,
             user,
@@ -220,7 +221,7 @@ impl UserPage {
     }
 
     fn face(&self) -> Face {
-        Face::of(&self.user)
+        Face::of_user(&self.user)
     }
 
     fn events_path(&self) -> String {

@@ -19,7 +19,7 @@ use crate::identity::{AccountStatus, Email, Id, Message, Moment, Role, Username,
 use crate::paths::admin::{BULK, USER, USERS, USERS_CSV};
 use crate::records::events::{self, Kind, NewEvent};
 use crate::records::sessions;
-use crate::records::users::User;
+use crate::records::users::Listed;
 use crate::records::users::directory::{self, Filter};
 use crate::records::users::two_factor::TwoFactor;
 use crate::site::csv;
@@ -81,18 +81,18 @@ struct Row {
 }
 
 impl Row {
-    fn of(user: &User, required_of: &[Role], last_seen: Option<Moment>) -> Self {
+    fn of(user: &Listed, required_of: &[Role], last_seen: Option<Moment>) -> Self {
         Self {
             path: USER.to([user.id.as_str()]),
             checkbox: bulk::checkbox_name(&user.id),
             is_ticked: false,
-            face: Face::of(user),
+            face: Face::of_listed(user),
             username: user.username.clone(),
             full_name: user.full_name.clone(),
             email: user.email.clone(),
             role: user.role,
             status: user.status(),
-            two_factor: TwoFactor::of(user, required_of),
+            two_factor: TwoFactor::of(user.has_two_factor(), user.role, required_of),
             joined: user.created_at,
             last_seen,
         }
@@ -124,7 +124,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
             let page = directory::page(conn, &wanted, order, after.as_ref(), ROWS)?;
             let ids: Vec<Id> = page.users.iter().map(|user| user.id.clone()).collect();
             let seen = sessions::last_seen(conn, &ids)?;
-            let row = |user: &User| Row::of(user, &wanted.required_of, seen.get(&user.id).copied());
+            let row = |user: &Listed| Row::of(user, &wanted.required_of, seen.get(&user.id).copied());
             let rows = page.users.iter().map(row).collect();
             let counted = directory::count(conn, &wanted, most_counted(&wanted) + 1)?;
             Ok(Found { rows, next: page.next, counted })
@@ -233,7 +233,7 @@ impl Rest {
     }
 }
 
-fn csv_line(user: &User, required_of: &[Role]) -> String {
+fn csv_line(user: &Listed, required_of: &[Role]) -> String {
     csv::line(&[
         user.id.as_str(),
         user.username.as_str(),
@@ -242,7 +242,7 @@ fn csv_line(user: &User, required_of: &[Role]) -> String {
         &user.phone,
         user.role.as_str(),
         user.status().as_str(),
-        TwoFactor::of(user, required_of).as_str(),
+        TwoFactor::of(user.has_two_factor(), user.role, required_of).as_str(),
         &user.created_at.iso(),
     ])
 }

@@ -48,7 +48,8 @@ impl UsersQuery {
         named.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Reads what is asked for, where people of these roles have to sign in with a second step. A date that cannot be read is left out and reported.
+    /// Reads what is asked for, where people of these roles have to sign in with a second step. A date that cannot be read is left
+    /// out and reported.
     ///
     /// # Errors
     /// Words that no page of ours has in its address.
