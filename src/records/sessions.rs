@@ -36,6 +36,19 @@ pub enum Remember {
     No,
 }
 
+impl Remember {
+    /// Reads the box of a form, which is sent where it is ticked.
+    pub fn of_box(sent: &str) -> Self {
+        (!sent.is_empty()).into()
+    }
+}
+
+impl From<bool> for Remember {
+    fn from(is_ticked: bool) -> Self {
+        if is_ticked { Self::Yes } else { Self::No }
+    }
+}
+
 /// How long a session lasts.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,

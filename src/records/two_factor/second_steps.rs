@@ -75,7 +75,7 @@ impl SecondStep {
 
     /// Whether "Stay signed in on this device" was ticked.
     pub fn remember(&self) -> Remember {
-        if self.remembers { Remember::Yes } else { Remember::No }
+        self.remembers.into()
     }
 
     /// How many tries are left.

@@ -92,7 +92,7 @@ async fn sign_in(app: &App, browser: &SignInRequest, form: &PasskeyForm) -> Resu
         AccountStatus::Active => form.waiting().to_owned(),
         AccountStatus::Leaving => LEAVE.path().to_owned(),
     };
-    let new = NewSession::of(app, browser, user.clone(), form.remember());
+    let new = NewSession::of(app, browser, user.clone(), Remember::of_box(&form.remember));
     let (device, source) = (new.known_as.clone(), browser.client.source());
     let entering = user.clone();
     let session = app
@@ -152,9 +152,5 @@ impl PasskeyForm {
     /// What waits for signing in: a sealed form, or a path.
     fn waiting(&self) -> &str {
         if self.carried.is_empty() { &self.next } else { &self.carried }
-    }
-
-    fn remember(&self) -> Remember {
-        if self.remember.is_empty() { Remember::No } else { Remember::Yes }
     }
 }

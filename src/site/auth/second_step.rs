@@ -180,10 +180,7 @@ pub(super) async fn ended(
 
 async fn show(app: Data<App>, _: Stranger, browser: SignInRequest) -> Result<Answer, HttpError> {
     Ok(match find(&app, &browser).await? {
-        Found::Waiting(waiting) => {
-            let page = waiting.page(&app, false, Problems::default()).await?;
-            page::ok(page)
-        }
+        Found::Waiting(waiting) => page::ok(waiting.page(&app, false, Problems::default()).await?),
         Found::Over(step) => over(&app, &OVER, step.as_deref()),
     })
 }
@@ -213,10 +210,7 @@ async fn submit(
             let page = waiting.page(&app, trusts, problems).await?;
             Ok(page::too_many(wait, page))
         }
-        Err(error) => {
-            let page = waiting.page(&app, trusts, error.problems()?).await?;
-            Ok(page::form_again(page))
-        }
+        Err(error) => Ok(page::form_again(waiting.page(&app, trusts, error.problems()?).await?)),
     }
 }
 

@@ -242,9 +242,9 @@ async fn sign_in(
     };
     let next = form.waiting();
     if user.role != door {
-        return Ok(Welcome::Elsewhere(Proof::of(app, &user, form.remember(), next)));
+        return Ok(Welcome::Elsewhere(Proof::of(app, &user, Remember::of_box(&form.remember), next)));
     }
-    admit(app, browser, &user, form.remember(), next).await
+    admit(app, browser, &user, Remember::of_box(&form.remember), next).await
 }
 
 async fn begin_verification(app: &App, client: &Client, user: &User) -> Result<Welcome, FormError> {
@@ -335,9 +335,5 @@ impl SignInForm {
     /// The button that goes on as another role.
     fn proof(&self) -> Option<&Offer> {
         self.offered.as_ref()
-    }
-
-    fn remember(&self) -> Remember {
-        if self.remember.is_empty() { Remember::No } else { Remember::Yes }
     }
 }

@@ -99,7 +99,7 @@ async fn submit(
     let before = before.filter(|flow| flow.email.is_same_as(&email) && flow.state(now) == CodeState::Open);
     match ask(&app, &req, &client, &email, &form.waiting(&app), before).await {
         Ok(flow) => {
-            let cookie = entry::cookie(&app, &flow, form.remember());
+            let cookie = entry::cookie(&app, &flow, Remember::of_box(&form.remember));
             Ok(page::see_other(ENTER_CODE.path()).with_cookie(cookie))
         }
         Err(HttpError::TooMany(wait)) => {
@@ -157,9 +157,5 @@ impl AskForm {
             Some(_) => self.carried.clone(),
             None => Next::parse(&self.next).as_str().to_owned(),
         }
-    }
-
-    fn remember(&self) -> Remember {
-        if self.remember.is_empty() { Remember::No } else { Remember::Yes }
     }
 }

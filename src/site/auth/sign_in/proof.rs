@@ -105,7 +105,7 @@ impl Proof {
         Some(Self {
             user: Id::parse(&sealed.user)?,
             role: Role::parse(&sealed.role)?,
-            remember: if sealed.remember { Remember::Yes } else { Remember::No },
+            remember: sealed.remember.into(),
             next: sealed.next,
             password: sealed.password,
             until,

@@ -84,7 +84,7 @@ pub(super) async fn waiting(app: &App, req: &HttpRequest) -> Result<Option<Waiti
     };
     let Some((id, remembers)) = text.split_once(' ') else { return Ok(None) };
     let Some(id) = Id::parse(id) else { return Ok(None) };
-    let remember = if remembers == "1" { Remember::Yes } else { Remember::No };
+    let remember = Remember::from(remembers == "1");
     let flow = app.db.find(move |conn| verifications::flow(conn, &id, CodePurpose::SignIn)).await?;
     let flow = flow.filter(|flow| flow.ended_at.is_none());
     Ok(flow.map(|flow| Waiting { flow, remember }))
