@@ -3,6 +3,7 @@
 //! The real program on SQLite, on PostgreSQL with Redis and on MariaDB with Redis, each page in turns with a handler that does the same
 //! work in the fastest way known ([`bare`]), on the same machine as the load: read ratios and processor time, not absolute figures.
 //! Headers, durability and the row that is asked at each request stay on; limits alone are off, since one address asks for everybody.
+//! At the end, django-allauth in the same run ([`allauth`]).
 
 #![expect(
     clippy::cast_precision_loss,
@@ -21,6 +22,7 @@ mod it {
     pub mod harness;
 }
 
+mod allauth;
 mod bare;
 mod load;
 
@@ -29,6 +31,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use allauth::Allauth;
 use it::harness::{
     AtApplication, MailServer, OTHER_PASSWORD, PASSWORD, Program, Visitor, World, fill, free_port, pictures,
     run_alone, wait_for_port,
@@ -58,19 +61,48 @@ fn main() {
         "| where | what | bare req/s | ours req/s | ratio | bare p50 / p99 ms | ours p50 / p99 / slowest ms | CPU µs, bare / ours | MB, bare / ours |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    let mut missed = Vec::new();
+    let mut report = Report::default();
     for world in World::ALL.iter().filter(|world| **world != World::Redis) {
         run_alone(async || {
             if let Some(stage) = Stage::set(*world).await {
-                missed.extend(stage.measure(&wrk, &wanted).await);
+                stage.measure(&wrk, &wanted, &mut report).await;
             }
         });
     }
+    report.tell_beside_allauth();
     println!();
-    for goal in &missed {
+    for goal in &report.missed {
         println!("missed: {goal}");
     }
-    assert!(missed.is_empty(), "{} goals were missed", missed.len());
+    assert!(report.missed.is_empty(), "{} goals were missed", report.missed.len());
+}
+
+/// What came out.
+#[derive(Default)]
+struct Report {
+    /// Of each page, ours and the bare one.
+    pages: Vec<(World, &'static str, Round, Round)>,
+    /// Of django-allauth, and the memory that it had then.
+    allauths: Vec<(&'static str, Round, f64)>,
+    /// The goals that were missed.
+    missed: Vec<String>,
+}
+
+impl Report {
+    /// Prints how many times as many requests ours, and the bare page, answered as django-allauth did. No more than told: how fast the bare
+    /// page is beside it depends on the machine and on its version.
+    fn tell_beside_allauth(&self) {
+        for (name, theirs, memory) in &self.allauths {
+            println!(
+                "\n{name}: django-allauth {:.0} req/s, p50 / p99 {:.0} / {:.0} ms, {:.0} µs, {memory:.0} MB",
+                theirs.per_second, theirs.p50, theirs.p99, theirs.cpu
+            );
+            for (world, _, ours, bare) in self.pages.iter().filter(|(_, page, ..)| page == name) {
+                let [ours, bare] = [ours, bare].map(|round| round.per_second / theirs.per_second);
+                println!("{name}, {world:?}: {ours:.0} times as many; the bare page {bare:.0} times");
+            }
+        }
+    }
 }
 
 /// A page that is measured.
@@ -87,6 +119,8 @@ struct Stage {
     world: World,
     ours: Program,
     bare: Bare,
+    /// On PostgreSQL.
+    allauth: Option<Allauth>,
     port: u16,
     pages: Vec<Measured>,
     _sandbox: it::harness::Sandbox,
@@ -122,30 +156,51 @@ impl Stage {
         ]);
         let ours = Program::serve(folder.path(), port, &mail, &settings);
         let bare = Bare::start(&settings, folder.path(), bare_port);
+        let is_theirs = world == World::Postgres;
+        let allauth = is_theirs.then(|| Allauth::start(&settings, free_port())).flatten();
         let home = format!("http://localhost:{port}");
         let mut ann = Visitor::new(home.clone(), "10.0.0.1".to_owned());
         ann.sign_in_at("/auth/sign-in/user/", "annalee", PASSWORD).await;
         let mut chief = Visitor::new(home, "10.0.0.2".to_owned());
         chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
         let pages = pages(&mut ann, &chief, &wiki.cookie, port, bare_port).await;
-        Some(Self { world, ours, bare, port, pages, _sandbox: sandbox, _folder: folder, _mail: mail })
+        Some(Self {
+            world,
+            ours,
+            bare,
+            allauth,
+            port,
+            pages,
+            _sandbox: sandbox,
+            _folder: folder,
+            _mail: mail,
+        })
     }
 
-    /// Measures everything; returns the goals that were missed.
-    async fn measure(&self, wrk: &Wrk, wanted: &[&str]) -> Vec<String> {
+    /// Measures everything.
+    async fn measure(&self, wrk: &Wrk, wanted: &[&str], report: &mut Report) {
         let is_wanted = |name: &str| wanted.is_empty() || wanted.contains(&name);
-        let mut missed = Vec::new();
         for page in self.pages.iter().filter(|page| is_wanted(page.name)) {
-            missed.extend(self.compare(wrk, page));
+            self.compare(wrk, page, report);
+        }
+        if let Some(allauth) = self.allauth.as_ref().filter(|_| is_wanted("allauth")) {
+            for (name, path, is_signed_in) in
+                [("profile", "/profile/", true), ("sign-in page", "/accounts/login/", false)]
+            {
+                let ask = allauth.ask(path, is_signed_in);
+                let round = || wrk.run(&ask, CONNECTIONS, SECONDS, allauth.id());
+                round();
+                let theirs = median(&[(); ROUNDS].map(|()| round()));
+                report.allauths.push((name, theirs, resident(allauth.id())));
+            }
         }
         if is_wanted("flood") {
-            missed.extend(self.flood(wrk).await);
+            report.missed.extend(self.flood(wrk).await);
         }
-        missed
     }
 
     /// One page, in turns with the bare one.
-    fn compare(&self, wrk: &Wrk, page: &Measured) -> Vec<String> {
+    fn compare(&self, wrk: &Wrk, page: &Measured, report: &mut Report) {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
             let our = wrk.run(&page.ours, CONNECTIONS, SECONDS, self.ours.id());
@@ -179,7 +234,8 @@ impl Stage {
         let too_slow = too_slow.map(|goal| format!("{place}: {ratio:.2} of the bare page (goal: {goal})"));
         let too_late = (page.name == "profile" && ours.p99 >= 10.0)
             .then(|| format!("{place}: p99 {:.1} ms (goal: 10)", ours.p99));
-        too_slow.into_iter().chain(too_late).collect()
+        report.missed.extend(too_slow.into_iter().chain(too_late));
+        report.pages.push((self.world, page.name, ours, bare));
     }
 
     /// Pages while people sign in without pause.
