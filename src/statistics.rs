@@ -1,7 +1,8 @@
 //! How many there are of everything, counted periodically: over a million accounts that takes longer than a page may.
 //!
 //! Where counting is quick it is done for each page, so that nobody ever sees an old number on a small site. Where it is
-//! not, a page shows the last numbers, and has those older than a minute counted again beside it.
+//! not, a page shows the last numbers, and has those older than a minute counted again beside it. The total of a long list may be a
+//! minute old.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,24 +69,41 @@ impl Statistics {
         Self { db, clock, last: Arc::default(), is_counting: Arc::default() }
     }
 
+    /// Returns numbers that are less than a minute old, or what [`Self::get`] does.
+    ///
+    /// # Errors
+    /// The database's, when there are no numbers yet.
+    pub async fn recent(&self) -> Result<Snapshot, db::Error> {
+        match self.last().filter(|last| self.age(last) < FRESH) {
+            Some(last) => Ok(last),
+            None => self.get().await,
+        }
+    }
+
     /// Returns the numbers now, or the last ones.
     ///
     /// # Errors
     /// The database's, when there are no numbers yet.
     pub async fn get(&self) -> Result<Snapshot, db::Error> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // A clock that was set back makes them old, not new for ever.
-        let now = self.clock.now();
-        let age = |last: &Snapshot| if last.at.is_ahead_of(now) { STALE } else { now.since(last.at) };
-        match last.filter(|last| last.took > QUICK && age(last) < STALE) {
+        match self.last().filter(|last| last.took > QUICK && self.age(last) < STALE) {
             Some(last) => {
-                if age(&last) > FRESH && !self.is_counting.swap(true, Ordering::SeqCst) {
+                if self.age(&last) > FRESH && !self.is_counting.swap(true, Ordering::SeqCst) {
                     self.refresh_later();
                 }
                 Ok(last)
             }
             None => self.refresh().await,
         }
+    }
+
+    fn last(&self) -> Option<Snapshot> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How old numbers are. A clock that was set back makes them old, not new for ever.
+    fn age(&self, of: &Snapshot) -> Duration {
+        let now = self.clock.now();
+        if of.at.is_ahead_of(now) { STALE } else { now.since(of.at) }
     }
 
     fn refresh_later(&self) {

@@ -35,8 +35,8 @@ use crate::web::viewer::{By, Staff};
 
 /// Up to so many accounts are counted for a page.
 const COUNTED: usize = 10_000;
-/// Where two filters meet, so many: no index counts those alone.
-const COUNTED_BY_TWO: usize = 1000;
+/// So many where the census knows larger numbers, or where two filters meet: no index counts those alone.
+const COUNTED_AT_LEAST: usize = 1000;
 /// So many accounts are read at once for a file.
 const BATCH: usize = 500;
 
@@ -150,23 +150,28 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
 }
 
 fn most_counted(filter: &Filter) -> usize {
-    if filter.role.is_some() && filter.status.is_some() { COUNTED_BY_TWO } else { COUNTED }
+    let are_two = filter.role.is_some() && filter.status.is_some();
+    if are_two || is_in_census(filter) { COUNTED_AT_LEAST } else { COUNTED }
 }
 
-/// Says how many accounts a filter means: exactly, as far as that can be counted for a page; from the last census where it
-/// has the number.
+/// Whether the census has the number of these accounts.
+fn is_in_census(filter: &Filter) -> bool {
+    filter.search.is_empty()
+        && !filter.has_email
+        && filter.two_factor.is_none()
+        && filter.joined_from.is_none()
+        && filter.joined_before.is_none()
+}
+
+/// Says how many accounts a filter means: exactly, as far as that can be counted for a page; beyond that from the census of the last
+/// minutes, where it has the number.
 async fn total(app: &App, filter: &Filter, counted: usize) -> Result<Message, HttpError> {
     let most = most_counted(filter);
     if counted <= most {
         return Ok(tn("1 account", "{count} accounts", counted));
     }
-    let is_counted = filter.search.is_empty()
-        && !filter.has_email
-        && filter.two_factor.is_none()
-        && filter.joined_from.is_none()
-        && filter.joined_before.is_none();
-    if is_counted {
-        let census = app.statistics.get().await?.census;
+    if is_in_census(filter) {
+        let census = app.statistics.recent().await?.census;
         return Ok(tn("1 account", "{count} accounts", census.of(filter.role, filter.status.as_ref())));
     }
     Ok(t("More than {count} accounts").with("count", most))

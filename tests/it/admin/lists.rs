@@ -338,6 +338,28 @@ fn pages_of_the_list_show_everybody_once_in_any_order() {
 }
 
 #[test]
+fn the_total_of_a_long_list_is_a_minute_old_at_most() {
+    let Some(sandbox) = World::Embedded.sandbox() else { return };
+    sandbox.open().migrate().unwrap();
+    fill(World::Embedded, &sandbox, 1500);
+    run_alone(async || {
+        let site = sandbox.site().await;
+        let mut chief = superuser(&site).await;
+        chief.visit("/admin/users/").await;
+        chief.see("1,501 accounts");
+        site.appoint(Role::User, "annalee").await;
+        site.wait(seconds(61)).await;
+        chief.visit("/admin/users/").await;
+        chief.see("1,502 accounts");
+        // What is searched for is counted each time.
+        site.appoint(Role::User, "annabel").await;
+        chief.visit("/admin/users/?q=anna").await;
+        chief.see("2 accounts");
+        site.stop().await;
+    });
+}
+
+#[test]
 fn the_file_of_all_people_takes_no_more_memory_than_a_page() {
     let Some(sandbox) = World::Embedded.sandbox() else { return };
     sandbox.open().migrate().unwrap();
