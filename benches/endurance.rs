@@ -137,6 +137,7 @@ async fn read(mut visitor: Visitor, until: Instant, done: &Done) {
             return;
         }
         visitor.visit(page).await;
+        visitor.status(if *page == "/nowhere/" { 404 } else { 200 });
         count(&done.pages);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -175,6 +176,7 @@ async fn search(mut visitor: Visitor, until: Instant, done: &Done) {
             return;
         }
         visitor.visit(page).await;
+        visitor.status(200);
         count(&done.pages);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -26,8 +26,8 @@ impl Clock {
     /// The wall clock, for everything that is stored.
     #[expect(clippy::disallowed_methods, reason = "this is the one caller")]
     pub fn now(&self) -> Moment {
-        let moved = self.moved_seconds.load(Ordering::Relaxed);
-        let ahead = self.wrong_seconds.load(Ordering::Relaxed).saturating_add_unsigned(moved);
+        let wrong = self.wrong_seconds.load(Ordering::Relaxed);
+        let ahead = wrong.saturating_add_unsigned(self.moved().as_secs());
         let (now, by) = (Moment::new(OffsetDateTime::now_utc()), Duration::from_secs(ahead.unsigned_abs()));
         match ahead {
             0 => now,

@@ -1,8 +1,8 @@
 //! How many there are of everything, counted periodically: over a million accounts that takes longer than a page may.
 //!
-//! Where counting is quick it is done for each page, so that nobody ever sees an old number on a small site. Where it is
-//! not, a page shows the last numbers, and has those older than a minute counted again beside it. The total of a long list may be a
-//! minute old.
+//! Where counting is quick it is done for each overview, so that nobody sees an old number there on a small site. Where it is
+//! not, a page shows the last numbers, and has those older than a minute counted again beside it. The total of a list of over a thousand
+//! accounts may be a minute old in any case.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -156,14 +156,15 @@ impl Stage {
         ]);
         let ours = Program::serve(folder.path(), port, &mail, &settings);
         let bare = Bare::start(&settings, folder.path(), bare_port);
-        let is_theirs = world == World::Postgres;
-        let allauth = is_theirs.then(|| Allauth::start(&settings, free_port())).flatten();
+        let is_postgres = world == World::Postgres;
+        let allauth = is_postgres.then(|| Allauth::start(&settings, free_port())).flatten();
         let home = format!("http://localhost:{port}");
         let mut ann = Visitor::new(home.clone(), "10.0.0.1".to_owned());
         ann.sign_in_at("/auth/sign-in/user/", "annalee", PASSWORD).await;
         let mut chief = Visitor::new(home, "10.0.0.2".to_owned());
         chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
-        let pages = pages(&mut ann, &chief, &wiki.cookie, port, bare_port).await;
+        let profile_goal = if is_postgres { 0.85 } else { 0.80 };
+        let pages = pages(&mut ann, &chief, &wiki.cookie, (port, bare_port), profile_goal).await;
         Some(Self {
             world,
             ours,
@@ -232,8 +233,10 @@ impl Stage {
         let place = format!("{:?}, {}", self.world, page.name);
         let too_slow = page.goal.filter(|goal| ratio < *goal);
         let too_slow = too_slow.map(|goal| format!("{place}: {ratio:.2} of the bare page (goal: {goal})"));
-        let too_late = (page.name == "profile" && ours.p99 >= 10.0)
-            .then(|| format!("{place}: p99 {:.1} ms (goal: 10)", ours.p99));
+        let is_late = page.goal.is_some() && (ours.p99 >= 10.0 || ours.slowest >= 50.0);
+        let too_late = is_late.then(|| {
+            format!("{place}: p99 {:.1} ms, slowest {:.1} ms (goals: 10 and 50)", ours.p99, ours.slowest)
+        });
         report.missed.extend(too_slow.into_iter().chain(too_late));
         report.pages.push((self.world, page.name, ours, bare));
     }
@@ -301,7 +304,13 @@ impl Stage {
 }
 
 /// What is measured.
-async fn pages(ann: &mut Visitor, chief: &Visitor, wiki: &str, port: u16, bare_port: u16) -> Vec<Measured> {
+async fn pages(
+    ann: &mut Visitor,
+    chief: &Visitor,
+    wiki: &str,
+    (port, bare_port): (u16, u16),
+    profile_goal: f64,
+) -> Vec<Measured> {
     ann.visit("/user-profile/").await;
     let picture = pictures::address(ann);
     let (_, stylesheet) =
@@ -340,7 +349,7 @@ async fn pages(ann: &mut Visitor, chief: &Visitor, wiki: &str, port: u16, bare_p
         goal,
     };
     vec![
-        page("profile", "/user-profile/", "/user-profile/", browser(Some(ann)), Some(0.80)),
+        page("profile", "/user-profile/", "/user-profile/", browser(Some(ann)), Some(profile_goal)),
         page("sign-in page", "/auth/sign-in/user/", "/auth/sign-in/user/", browser(None), Some(0.80)),
         page("people list", "/admin/users/", "/admin/users/", browser(Some(chief)), None),
         page("picture", &picture, &picture, browser(Some(ann)), None),

@@ -159,7 +159,7 @@ impl UserLine {
             phone: user.phone.clone(),
             role: user.role.as_str(),
             status: user.status().as_str(),
-            two_factor: TwoFactor::of(user.has_two_factor(), user.role, required_of).as_str(),
+            two_factor: user.two_factor(required_of).as_str(),
             blocked_reason: user.blocked_reason.clone(),
             leaves: user.leaves_at.map(Moment::iso),
             joined: user.created_at.iso(),

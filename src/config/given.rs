@@ -88,7 +88,7 @@ pub(super) fn likeliest(name: &str, known: &BTreeSet<String>) -> Option<String> 
     let typed = squeezed(name);
     let near = known.iter().filter_map(|ours| {
         let (most, squeezed) = ((ours.len() / 4).min(3), squeezed(ours));
-        // Each start compares every name of the environment: those of another length are not looked at.
+        // Each start compares every name of the environment: those that are too short or too long are not looked at.
         let may_be = squeezed.len().abs_diff(typed.len()) <= most;
         may_be.then(|| (distance(&typed, &squeezed), ours)).filter(|(distance, _)| *distance <= most)
     });

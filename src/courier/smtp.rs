@@ -43,7 +43,7 @@ impl SmtpClient {
     /// Prepares to speak with the server of the settings.
     ///
     /// # Errors
-    /// When the authority of its certificate is none.
+    /// When `EMAIL_TLS_CA_FILE` holds no certificate that can be used.
     pub fn new(config: Smtp) -> Result<Self, SendError> {
         let authorities = config.authority.as_deref().map(read_authorities).transpose()?.unwrap_or_default();
         Ok(Self { config, authorities, tls: OnceCell::new() })
@@ -132,8 +132,14 @@ impl SmtpClient {
     fn trust(&self) -> Result<TlsConnector, SendError> {
         let mut roots = rustls::RootCertStore::empty();
         // Some of a system's store may be too odd to be read; the others count.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let system = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(system.certs);
         roots.add_parsable_certificates(self.authorities.iter().cloned());
+        if roots.is_empty() {
+            // Asked again for the next mail: perhaps they are just being replaced.
+            let why = system.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
+            return Err(SendError::Unreachable(format!("no authority can vouch for the server: {why}")));
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

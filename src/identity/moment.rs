@@ -102,28 +102,6 @@ impl Moment {
         iso
     }
 
-    /// Reads a time as SQLite keeps it, `2026-11-24 08:45:01.123456`; `None` where it is written otherwise. A page reads ten of them, and
-    /// a parser of any form takes ten times as long.
-    pub fn of_sqlite(text: &str) -> Option<Self> {
-        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ', rest @ ..] = text.as_bytes() else {
-            return None;
-        };
-        let [h1, h2, b':', i1, i2, b':', s1, s2, fraction @ ..] = rest else { return None };
-        let two = |one: &u8, other: &u8| number(&[*one, *other]).and_then(|number| u8::try_from(number).ok());
-        let year = i32::try_from(number(&[*y1, *y2, *y3, *y4])?).ok()?;
-        let month = time::Month::try_from(two(m1, m2)?).ok()?;
-        let date = time::Date::from_calendar_date(year, month, two(d1, d2)?).ok()?;
-        let micros = match fraction {
-            [] => 0,
-            [b'.', digits @ ..] => {
-                number(digits)? * 10_u32.checked_pow(6_u32.checked_sub(digits.len().try_into().ok()?)?)?
-            }
-            _ => return None,
-        };
-        let time = time::Time::from_hms_micro(two(h1, h2)?, two(i1, i2)?, two(s1, s2)?, micros).ok()?;
-        Some(Self(PrimitiveDateTime::new(date, time)))
-    }
-
     /// Microseconds since 1970, for compact storage.
     pub fn micros(self) -> i64 {
         i64::try_from(self.0.assume_utc().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
@@ -144,8 +122,8 @@ fn is_storable(date: time::Date) -> bool {
 /// Writes `2026-11-24`.
 fn push_day(to: &mut String, date: time::Date) {
     let year = u16::try_from(date.year()).unwrap_or_default();
-    for century in [year / 100, year % 100] {
-        push_two(to, u8::try_from(century).unwrap_or_default());
+    for two in [year / 100, year % 100] {
+        push_two(to, u8::try_from(two).unwrap_or_default());
     }
     for number in [date.month().into(), date.day()] {
         to.push('-');
@@ -155,12 +133,6 @@ fn push_day(to: &mut String, date: time::Date) {
 
 fn push_two(to: &mut String, number: u8) {
     to.extend([b'0' + number / 10, b'0' + number % 10].map(char::from));
-}
-
-/// The number that some digits are, seven at most.
-fn number(digits: &[u8]) -> Option<u32> {
-    let is_number = (1..=7).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    is_number.then(|| digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
 }
 
 /// `2026-11-24T08:45:01.123456Z`, in downloads and in the fields of a queued mail.
@@ -200,36 +172,5 @@ mod tests {
         let moment = Moment::new(datetime!(2026-01-03 08:05:09.5 UTC));
         assert_eq!(moment.iso(), "2026-01-03T08:05:09Z");
         assert_eq!(moment.iso_day(), "2026-01-03");
-    }
-
-    #[test]
-    fn what_sqlite_keeps_is_read_as_diesel_reads_it() {
-        let read = |text: &str| Moment::of_sqlite(text).map(|moment| moment.0);
-        assert_eq!(read("2026-01-03 08:05:09"), Some(datetime!(2026-01-03 08:05:09)));
-        for (fraction, micros) in [("5", 500_000), ("000001", 1), ("12", 120_000), ("999999", 999_999)] {
-            let expected = datetime!(2024-02-29 23:59:59).replace_microsecond(micros).unwrap();
-            assert_eq!(read(&format!("2024-02-29 23:59:59.{fraction}")), Some(expected));
-        }
-        for other in [
-            "",
-            "2026-01-03",
-            "2026-01-03 08:05",
-            "2026-01-03T08:05:09",
-            "2026-01-03 08:05:09Z",
-            "2026-01-03 08:05:09.",
-            "2026-02-29 08:05:09",
-            "2026-13-03 08:05:09",
-            "2026-01-03 24:05:09",
-            "2026-01-03 08:60:09",
-            "2026-01-03 08:05:60",
-            "2026-01-03 08:05:09.1234567",
-            "2026-01-03 08:05:09,5",
-            "+026-01-03 08:05:09",
-            "2026-01-03 08:05:09.+1",
-            "2461408.5",
-            "2026-01-03 08:05:0\u{0661}",
-        ] {
-            assert_eq!(read(other), None, "{other}");
-        }
     }
 }

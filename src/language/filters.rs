@@ -53,8 +53,8 @@ fn zone(values: &dyn Values) -> Zone {
     askama::get_value::<Zone>(values, "zone").cloned().unwrap_or_else(|_| Zone::utc())
 }
 
-/// A sentence in the language of its reader. It is ours, and none has a character that means something in HTML: a page has a hundred,
-/// which nobody needs to look through each time.
+/// A sentence in the language of its reader, which stands in a page as it is: it is ours, and none has a `&`, `<`, `>` or `"`. A page has a
+/// hundred of them, which nobody needs to look through each time.
 #[derive(Clone, Copy)]
 pub struct Said(&'static str);
 
@@ -83,7 +83,9 @@ impl FastWritable for Said {
 /// Translates a sentence.
 #[askama::filter_fn]
 pub fn tr(sentence: impl Given<&'static str>, values: &dyn Values) -> askama::Result<Said> {
-    Ok(Said(language(values)?.translate(sentence.given())))
+    let said = language(values)?.translate(sentence.given());
+    debug_assert!(!said.contains(['&', '<', '>', '"']), "“{said}” would have to be escaped");
+    Ok(Said(said))
 }
 
 /// Fills in `{name}`.

@@ -39,7 +39,7 @@ pub enum Remember {
 impl Remember {
     /// Reads the box of a form, which is sent where it is ticked.
     pub fn of_box(sent: &str) -> Self {
-        (!sent.is_empty()).into()
+        Self::from(!sent.is_empty())
     }
 }
 

@@ -26,7 +26,7 @@ use crate::identity::{
 pub use head::Head;
 pub use listed::Listed;
 pub use person::Person;
-pub use profile::{Profile, picture_owner, pictures_among, set_details, set_picture, set_preferences};
+pub use profile::{Profile, pictures_among, set_details, set_picture, set_preferences};
 pub(super) use sign_up::remove_stale;
 pub use sign_up::{confirm, correct_sign_up, remove_unverified};
 
@@ -182,6 +182,11 @@ impl User {
     /// Whether signing in takes a second step.
     pub fn has_two_factor(&self) -> bool {
         self.two_factor_since.is_some()
+    }
+
+    /// The same, where people of these roles have to.
+    pub fn two_factor(&self, required_of: &[Role]) -> two_factor::TwoFactor {
+        two_factor::TwoFactor::of(self.two_factor_since, self.role, required_of)
     }
 
     /// Whether a code is asked for now: also somebody who has lost the second step, and has waited, gives none.

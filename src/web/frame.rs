@@ -1,4 +1,4 @@
-//! Around everything: the page of each error, the headers of each answer, and the last resort for a panic.
+//! Around everything: the gate, the page of each error, the headers of each answer, and the last resort for a panic.
 
 use std::panic::AssertUnwindSafe;
 

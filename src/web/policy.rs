@@ -15,7 +15,7 @@ macro_rules! policy {
 }
 
 /// The policy of a page: no script at all, or that of passkeys.
-pub const fn of_page(has_script: bool, is_https: bool) -> HeaderValue {
+pub fn of_page(has_script: bool, is_https: bool) -> HeaderValue {
     match (has_script, is_https) {
         (false, false) => const { HeaderValue::from_static(policy!("'none'", "")) },
         (false, true) => const { HeaderValue::from_static(policy!("'none'", "; upgrade-insecure-requests")) },

@@ -55,7 +55,7 @@ pub struct Face {
 
 impl Face {
     /// That of an account, by its identifier, the name that it shows and its picture.
-    pub fn of(id: &Id, name: &str, picture: Option<&str>) -> Self {
+    fn of(id: &Id, name: &str, picture: Option<&str>) -> Self {
         Self {
             picture: picture.map(|name| PICTURE.to([name])),
             initials: initials(name),

@@ -75,7 +75,7 @@ impl SecondStep {
 
     /// Whether "Stay signed in on this device" was ticked.
     pub fn remember(&self) -> Remember {
-        self.remembers.into()
+        Remember::from(self.remembers)
     }
 
     /// How many tries are left.

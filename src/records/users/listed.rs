@@ -3,11 +3,12 @@
 use diesel::prelude::*;
 
 use super::User;
+use super::two_factor::TwoFactor;
 use crate::db::schema::users;
 use crate::identity::{AccountStatus, Email, Id, Moment, Role, Username};
 
 /// An account in a list.
-#[derive(Clone, Queryable, Selectable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub struct Listed {
     pub id: Id,
@@ -40,9 +41,9 @@ impl Listed {
         super::head::display_name(&self.full_name, &self.username)
     }
 
-    /// Whether signing in takes a second step.
-    pub fn has_two_factor(&self) -> bool {
-        self.two_factor_since.is_some()
+    /// Whether signing in takes a second step, where people of these roles have to.
+    pub fn two_factor(&self, required_of: &[Role]) -> TwoFactor {
+        TwoFactor::of(self.two_factor_since, self.role, required_of)
     }
 }
 

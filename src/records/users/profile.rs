@@ -82,11 +82,6 @@ pub fn set_picture(conn: &mut Connection, id: &Id, picture: Option<&str>) -> Que
     Ok(old)
 }
 
-/// Finds whose picture that is.
-pub fn picture_owner(conn: &mut Connection, picture: &str) -> QueryResult<Option<Id>> {
-    users::table.filter(users::picture.eq(picture)).select(users::id).get_result(conn).optional()
-}
-
 /// Returns those of these pictures that are in use.
 pub fn pictures_among(conn: &mut Connection, names: &[String]) -> QueryResult<Vec<String>> {
     let used: Vec<Option<String>> =

@@ -19,12 +19,12 @@ impl TwoFactor {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::On, Self::Off, Self::Due];
 
-    /// That of an account of that role which takes one or not, where people of these roles have to.
-    pub fn of(takes_one: bool, role: Role, required_of: &[Role]) -> Self {
-        match takes_one {
-            true => Self::On,
-            false if required_of.contains(&role) => Self::Due,
-            false => Self::Off,
+    /// That of an account of that role, where people of these roles have to.
+    pub(super) fn of(since: Option<Moment>, role: Role, required_of: &[Role]) -> Self {
+        match since {
+            Some(_) => Self::On,
+            None if required_of.contains(&role) => Self::Due,
+            None => Self::Off,
         }
     }
 

@@ -340,9 +340,9 @@ async fn serve(app: Data<App>, viewer: Viewer, name: Path<String>) -> Result<Htt
     let name = Some(name.into_inner()).filter(|name| pictures::is_ours(name)).ok_or(HttpError::NotFound)?;
     // One's own is known already.
     if viewer.user.picture.as_ref() != Some(&name) {
-        let wanted = name.clone();
+        let wanted = [name.clone()];
         let sees_others = viewer.user.role.sees_admin();
-        if !sees_others || app.db.find(move |conn| users::picture_owner(conn, &wanted)).await?.is_none() {
+        if !sees_others || app.db.find(move |conn| users::pictures_among(conn, &wanted)).await?.is_empty() {
             return Err(HttpError::NotFound);
         }
     }

@@ -3,6 +3,7 @@
 use crate::accounts::administration::{Act, ActKind};
 use crate::identity::{AccountStatus, Id, Message, Sentence, t, tn};
 use crate::records::users::Listed;
+use crate::records::users::two_factor::TwoFactor;
 use crate::web::notice::Notice;
 
 /// Each with the question, the button that answers it, what is said once it is done, and what it will do.
@@ -106,7 +107,9 @@ impl BulkAct {
                 Self::Unblock => user.blocked_at.is_some(),
                 Self::Verify => user.verified_at.is_none(),
                 Self::SendCode => user.status() == AccountStatus::Unverified,
-                Self::RemindTwoFactor => !user.has_two_factor() && user.status() == AccountStatus::Active,
+                Self::RemindTwoFactor => {
+                    user.two_factor(&[]) == TwoFactor::Off && user.status() == AccountStatus::Active
+                }
                 Self::EndSessions | Self::Delete => true,
             }
     }

@@ -189,8 +189,7 @@ impl UserPage {
             known,
             may_act: viewer.user.role == Role::Superuser && !is_self,
             is_self,
-            is_due: TwoFactor::of(user.has_two_factor(), user.role, &app.config.two_factor.required_of)
-                == TwoFactor::Due,
+            is_due: user.two_factor(&app.config.two_factor.required_of) == TwoFactor::Due,
             grace: app.config.lifecycle.grace,
             tried: None,
             user,

@@ -36,7 +36,7 @@ use crate::web::viewer::{By, Staff};
 /// Up to so many accounts are counted for a page.
 const COUNTED: usize = 10_000;
 /// So many where the census knows larger numbers, or where two filters meet: no index counts those alone.
-const COUNTED_AT_LEAST: usize = 1000;
+const COUNTED_BRIEFLY: usize = 1000;
 /// So many accounts are read at once for a file.
 const BATCH: usize = 500;
 
@@ -92,7 +92,7 @@ impl Row {
             email: user.email.clone(),
             role: user.role,
             status: user.status(),
-            two_factor: TwoFactor::of(user.has_two_factor(), user.role, required_of),
+            two_factor: user.two_factor(required_of),
             joined: user.created_at,
             last_seen,
         }
@@ -151,7 +151,7 @@ async fn list(app: Data<App>, Staff(viewer): Staff, req: HttpRequest) -> Result<
 
 fn most_counted(filter: &Filter) -> usize {
     let are_two = filter.role.is_some() && filter.status.is_some();
-    if are_two || is_in_census(filter) { COUNTED_AT_LEAST } else { COUNTED }
+    if are_two || is_in_census(filter) { COUNTED_BRIEFLY } else { COUNTED }
 }
 
 /// Whether the census has the number of these accounts.
@@ -163,8 +163,8 @@ fn is_in_census(filter: &Filter) -> bool {
         && filter.joined_before.is_none()
 }
 
-/// Says how many accounts a filter means: exactly, as far as that can be counted for a page; beyond that from the census of the last
-/// minutes, where it has the number.
+/// Says how many accounts a filter means: exactly up to as many as are counted; beyond that from the census of the last minutes, where
+/// it has the number.
 async fn total(app: &App, filter: &Filter, counted: usize) -> Result<Message, HttpError> {
     let most = most_counted(filter);
     if counted <= most {
@@ -172,7 +172,11 @@ async fn total(app: &App, filter: &Filter, counted: usize) -> Result<Message, Ht
     }
     if is_in_census(filter) {
         let census = app.statistics.recent().await?.census;
-        return Ok(tn("1 account", "{count} accounts", census.of(filter.role, filter.status.as_ref())));
+        let known = census.of(filter.role, filter.status.as_ref());
+        // Fewer than have just been found: it is out of date.
+        if usize::try_from(known).is_ok_and(|known| known > most) {
+            return Ok(tn("1 account", "{count} accounts", known));
+        }
     }
     Ok(t("More than {count} accounts").with("count", most))
 }
@@ -247,7 +251,7 @@ fn csv_line(user: &Listed, required_of: &[Role]) -> String {
         &user.phone,
         user.role.as_str(),
         user.status().as_str(),
-        TwoFactor::of(user.has_two_factor(), user.role, required_of).as_str(),
+        user.two_factor(required_of).as_str(),
         &user.created_at.iso(),
     ])
 }

@@ -105,7 +105,7 @@ impl Proof {
         Some(Self {
             user: Id::parse(&sealed.user)?,
             role: Role::parse(&sealed.role)?,
-            remember: sealed.remember.into(),
+            remember: Remember::from(sealed.remember),
             next: sealed.next,
             password: sealed.password,
             until,
