@@ -1,8 +1,9 @@
 //! Whether memory stays what it is: `cargo bench --bench endurance -- 60`, for an hour; without a number, for two minutes.
 //!
 //! The real program on SQLite under mixed load: people sign up with codes from their mailbox, sign in and out, look at their pages and
-//! change their pictures (at the pace of 10,000 in an hour), and a superuser searches them. What is resident at half-time is to be what is
-//! resident at the end: until then SQLite fills its caches, 2 MB for each of eight connections.
+//! change their pictures (at the pace of 10,000 in an hour), and a superuser searches them. There are 100,000 people from
+//! the beginning, so that SQLite's caches (2 MB for each of eight connections) are full soon: what is resident at half-time is to be what is
+//! resident at the end.
 
 #![expect(
     clippy::expect_used,
@@ -25,8 +26,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use it::harness::{
-    MailServer, OTHER_PASSWORD, PASSWORD, Program, Site, Visitor, free_port, minutes, pictures, run_alone,
-    seconds,
+    MailServer, OTHER_PASSWORD, PASSWORD, Program, Visitor, World, fill, free_port, minutes, pictures,
+    run_alone, seconds,
 };
 use latchkey::identity::Role;
 
@@ -54,7 +55,10 @@ fn count(one: &Cell<u32>) {
 }
 
 async fn hold(span: Duration) {
-    let site = Site::start(HashMap::new()).await;
+    let sandbox = World::Embedded.sandbox().expect("SQLite");
+    sandbox.open().migrate().expect("tables");
+    fill(World::Embedded, &sandbox, 100_000);
+    let site = sandbox.site().await;
     for number in 0..PAINTERS {
         site.appoint(Role::User, &format!("painter{number}")).await;
     }
@@ -65,6 +69,7 @@ async fn hold(span: Duration) {
     let settings = HashMap::from([
         ("PUBLIC_URL", format!("http://localhost:{port}")),
         ("RATE_LIMITS", "off".to_owned()),
+        ("DATABASE_URL", sandbox.url()),
     ]);
     let program = Program::serve(folder.path(), port, &mail, &settings);
     let (until, done) = (Instant::now() + span, Done::default());
