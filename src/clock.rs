@@ -32,7 +32,7 @@ impl Clock {
         match ahead {
             0 => now,
             1.. => now.plus(by),
-            _ => now.minus(by),
+            ..0 => now.minus(by),
         }
     }
 

@@ -137,8 +137,10 @@ impl SmtpClient {
         roots.add_parsable_certificates(self.authorities.iter().cloned());
         if roots.is_empty() {
             // Asked again for the next mail: perhaps they are just being replaced.
-            let why = system.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
-            return Err(SendError::Unreachable(format!("no authority can vouch for the server: {why}")));
+            return Err(SendError::Unreachable(match system.errors.first() {
+                Some(error) => format!("this system's certificate authorities can't be read: {error}"),
+                None => "this system has no certificate authorities; install ca-certificates or set EMAIL_TLS_CA_FILE".to_owned(),
+            }));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
