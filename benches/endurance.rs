@@ -131,20 +131,38 @@ async fn paint(mut visitor: Visitor, number: usize, until: Instant, done: &Done)
 async fn read(mut visitor: Visitor, until: Instant, done: &Done) {
     visitor.sign_in_at("/auth/sign-in/user/", "reader", OTHER_PASSWORD).await;
     let pages = [
-        "/user-profile/",
-        "/user-profile/activity/",
-        "/user-profile/sessions/",
-        "/auth/sign-in/user/",
-        "/nowhere/",
+        ("/user-profile/", 200),
+        ("/user-profile/activity/", 200),
+        ("/user-profile/sessions/", 200),
+        ("/auth/sign-in/user/", 200),
+        ("/nowhere/", 404),
     ];
-    for page in pages.iter().cycle() {
+    visit_in_turn(visitor, &pages, Duration::from_millis(10), until, done).await;
+}
+
+async fn search(mut visitor: Visitor, until: Instant, done: &Done) {
+    visitor.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
+    let pages = ["/admin/users/", "/admin/users/?q=comer", "/admin/events/", "/admin/", "/admin/users.csv"];
+    let pages = pages.map(|page| (page, 200));
+    visit_in_turn(visitor, &pages, Duration::from_millis(200), until, done).await;
+}
+
+/// Visits pages again and again, each of which is to answer with its status.
+async fn visit_in_turn(
+    mut visitor: Visitor,
+    pages: &[(&str, u16)],
+    pause: Duration,
+    until: Instant,
+    done: &Done,
+) {
+    for (page, status) in pages.iter().cycle() {
         if Instant::now() > until {
             return;
         }
         visitor.visit(page).await;
-        visitor.status(if *page == "/nowhere/" { 404 } else { 200 });
+        visitor.status(*status);
         count(&done.pages);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -170,19 +188,5 @@ async fn sign_up(mail: &MailServer, visitor: impl Fn() -> Visitor, until: Instan
         newcomer.status(200);
         count(&done.sign_ups);
         tokio::time::sleep(seconds(1)).await;
-    }
-}
-
-async fn search(mut visitor: Visitor, until: Instant, done: &Done) {
-    visitor.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
-    let pages = ["/admin/users/", "/admin/users/?q=comer", "/admin/events/", "/admin/", "/admin/users.csv"];
-    for page in pages.iter().cycle() {
-        if Instant::now() > until {
-            return;
-        }
-        visitor.visit(page).await;
-        visitor.status(200);
-        count(&done.pages);
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

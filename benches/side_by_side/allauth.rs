@@ -38,10 +38,13 @@ impl Allauth {
         Some(Self { child, port, cookie })
     }
 
-    /// Its page at that path, asked by whoever is signed in or by nobody.
-    pub fn ask(&self, path: &str, is_signed_in: bool) -> Ask {
-        let cookie = is_signed_in.then(|| format!("Cookie: {}", self.cookie));
-        Ask { url: format!("http://127.0.0.1:{}{path}", self.port), headers: cookie.into_iter().collect() }
+    /// Its pages, by the names of ours that they stand beside.
+    pub fn pages(&self) -> [(&'static str, Ask); 2] {
+        let ask = |path, headers| Ask { url: format!("http://127.0.0.1:{}{path}", self.port), headers };
+        [
+            ("profile", ask("/profile/", vec![format!("Cookie: {}", self.cookie)])),
+            ("sign-in page", ask("/accounts/login/", Vec::new())),
+        ]
     }
 
     /// The number of its first process.

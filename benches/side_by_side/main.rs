@@ -164,7 +164,7 @@ impl Stage {
         let mut chief = Visitor::new(home, "10.0.0.2".to_owned());
         chief.sign_in_at("/auth/sign-in/superuser/", "chief", OTHER_PASSWORD).await;
         let profile_goal = if is_postgres { 0.85 } else { 0.80 };
-        let pages = pages(&mut ann, &chief, &wiki.cookie, (port, bare_port), profile_goal).await;
+        let pages = pages(&mut ann, &chief, &wiki.cookie, port, bare_port, profile_goal).await;
         Some(Self {
             world,
             ours,
@@ -185,10 +185,7 @@ impl Stage {
             self.compare(wrk, page, report);
         }
         if let Some(allauth) = self.allauth.as_ref().filter(|_| is_wanted("allauth")) {
-            for (name, path, is_signed_in) in
-                [("profile", "/profile/", true), ("sign-in page", "/accounts/login/", false)]
-            {
-                let ask = allauth.ask(path, is_signed_in);
+            for (name, ask) in allauth.pages() {
                 let round = || wrk.run(&ask, CONNECTIONS, SECONDS, allauth.id());
                 round();
                 let theirs = median(&[(); ROUNDS].map(|()| round()));
@@ -308,7 +305,8 @@ async fn pages(
     ann: &mut Visitor,
     chief: &Visitor,
     wiki: &str,
-    (port, bare_port): (u16, u16),
+    port: u16,
+    bare_port: u16,
     profile_goal: f64,
 ) -> Vec<Measured> {
     ann.visit("/user-profile/").await;
