@@ -1,10 +1,13 @@
 //! Password hashing, on threads of its own.
 //!
 //! bcrypt takes a quarter of a second of a core for each password, on purpose. It runs on as many threads as there are
-//! cores, at low priority, for which callers wait in turn: at most five seconds, then they are asked to come back. Nobody
-//! else's page waits for it. Each network waits in a line of its own, whose first few wait with those of the others.
+//! cores, for which callers wait in turn: at most five seconds, then they are asked to come back. Nobody else's page waits
+//! for it: it rests while requests come. Each network waits in a line of its own, whose first few wait with those of the
+//! others.
 
+mod bcrypt;
 mod recipe;
+mod traffic;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +19,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use crate::config::PasswordConfig;
 use crate::identity::{Message, Password, PasswordHash};
 use recipe::Recipe;
+use traffic::Traffic;
 
 /// The longest wait for a free thread.
 const MAX_QUEUE_WAIT: Duration = Duration::from_secs(5);
@@ -32,7 +36,7 @@ pub enum HashError {
     /// Too many are waiting; try again in a few seconds.
     #[error("too many passwords are waiting to be hashed")]
     Busy,
-    /// bcrypt failed, which is a mistake of ours; the cause is in the log.
+    /// It panicked, which is a mistake of ours; the cause is in the log.
     #[error("a password could not be hashed")]
     Failed,
 }
@@ -53,6 +57,7 @@ pub enum Verdict {
 pub struct Hasher {
     threads: Arc<Threads>,
     recipe: Arc<Recipe>,
+    traffic: Arc<Traffic>,
 }
 
 struct Threads {
@@ -81,16 +86,8 @@ impl Hasher {
     /// When the system refuses them.
     pub fn start(config: &PasswordConfig) -> std::io::Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
-        let be_nice = || {
-            if let Err(error) = rustix::process::nice(10) {
-                log::debug!("hashing keeps its normal priority: {error}");
-            }
-        };
-        let runtime = Builder::new_current_thread()
-            .max_blocking_threads(count)
-            .thread_name("hasher")
-            .on_thread_start(be_nice)
-            .build()?;
+        let runtime =
+            Builder::new_current_thread().max_blocking_threads(count).thread_name("hasher").build()?;
         let threads = Threads {
             runtime: Some(runtime),
             free: Arc::new(Semaphore::new(count)),
@@ -98,7 +95,14 @@ impl Hasher {
             lines: Mutex::default(),
             count,
         };
-        Ok(Self { threads: Arc::new(threads), recipe: Arc::new(Recipe::new(config)) })
+        let traffic = Arc::<Traffic>::default();
+        let recipe = Recipe::new(config, Arc::clone(&traffic));
+        Ok(Self { threads: Arc::new(threads), recipe: Arc::new(recipe), traffic })
+    }
+
+    /// Lets the threads rest a moment for a request that has come.
+    pub fn give_way(&self) {
+        self.traffic.count();
     }
 
     /// Makes the hash to store for `password`. `line` names the network that asks.
@@ -107,7 +111,7 @@ impl Hasher {
     /// [`HashError::Busy`] when it would take too long.
     pub async fn hash(&self, line: &str, password: Password) -> Result<PasswordHash, HashError> {
         let recipe = Arc::clone(&self.recipe);
-        self.threads.run(line, move || recipe.hash(&password)).await?.ok_or(HashError::Failed)
+        self.threads.run(line, move || recipe.hash(&password)).await
     }
 
     /// Makes the hash to store for a new password, unless it can be guessed: then says why. Judging costs what the sender
@@ -126,10 +130,7 @@ impl Hasher {
             password.refuse_if_guessable(&own_words)?;
             Ok(recipe.hash(&password))
         };
-        match self.threads.run(line, judge_and_hash).await? {
-            Ok(hash) => hash.map(Ok).ok_or(HashError::Failed),
-            Err(message) => Ok(Err(message)),
-        }
+        self.threads.run(line, judge_and_hash).await
     }
 
     /// Checks whether `password` is the one of `stored`. Takes the same work when there is none.

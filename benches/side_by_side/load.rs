@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::it::harness::{PASSWORD, Visitor, program};
@@ -117,39 +119,41 @@ pub fn median(rounds: &[Round]) -> Round {
     }
 }
 
-/// People who sign in without pause.
+/// People who sign in without pause, until it is dropped.
 pub struct Flood {
-    began: Instant,
-    stop: tokio::sync::watch::Sender<bool>,
-    clients: Vec<actix_web::rt::task::JoinHandle<usize>>,
+    signed_in: Arc<AtomicU32>,
+    clients: Vec<actix_web::rt::task::JoinHandle<()>>,
 }
 
 impl Flood {
     pub fn start(port: u16, clients: u8) -> Self {
-        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let signed_in = Arc::<AtomicU32>::default();
         let client = |number: u8| {
-            let stopped = stopped.clone();
+            let signed_in = Arc::clone(&signed_in);
             let visitor = Visitor::new(format!("http://localhost:{port}"), format!("10.1.{number}.1"));
             actix_web::rt::spawn(async move {
-                let mut count = 0;
-                while !*stopped.borrow() {
+                loop {
                     let fields = [("username", "bobbob"), ("password", PASSWORD)];
                     let answer = visitor.posting("/auth/sign-in/user/", &fields).send().await;
-                    count += usize::from(answer.expect("an answer").status() == 303);
+                    let is_in = answer.expect("an answer").status() == 303;
+                    signed_in.fetch_add(is_in.into(), Ordering::Relaxed);
                 }
-                count
             })
         };
-        Self { began: Instant::now(), stop, clients: (0..clients).map(client).collect() }
+        Self { clients: (0..clients).map(client).collect(), signed_in }
     }
 
-    /// Ends it; returns how many signed in per second.
-    pub async fn stop(self) -> f64 {
-        self.stop.send_replace(true);
-        let mut count = 0;
-        for client in self.clients {
-            count += client.await.expect("a client");
-        }
-        count as f64 / self.began.elapsed().as_secs_f64()
+    /// Does `work`, and counts how many sign in per second meanwhile.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> (f64, T) {
+        let count = || f64::from(self.signed_in.load(Ordering::Relaxed));
+        let (began, before) = (Instant::now(), count());
+        let done = work.await;
+        ((count() - before) / began.elapsed().as_secs_f64(), done)
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.clients.iter().for_each(actix_web::rt::task::JoinHandle::abort);
     }
 }

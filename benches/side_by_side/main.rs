@@ -242,37 +242,40 @@ impl Stage {
     async fn flood(&self, wrk: &Wrk) -> Vec<String> {
         let hash = self.one_hash().await;
         let cores = std::thread::available_parallelism().expect("Linux").get();
-        let profile = self.pages.iter().find(|page| page.name == "profile").expect("a profile");
-        let alone = median(&[(); 3].map(|()| wrk.run(&profile.ours, CONNECTIONS, SECONDS, self.ours.id())));
+        let watched = ["profile", "forward-auth"].map(|name| {
+            let page = self.pages.iter().find(|page| page.name == name).expect("a page");
+            let round = || wrk.run(&page.ours, CONNECTIONS, SECONDS, self.ours.id());
+            (page, median(&[(); 3].map(|()| round())))
+        });
         let mut missed = Vec::new();
         for clients in [1, 2, 16, 32] {
             let flood = Flood::start(self.port, clients);
-            tokio::time::sleep(Duration::from_secs(8)).await;
-            let signed_in = flood.stop().await;
-            let flood = Flood::start(self.port, clients);
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let meanwhile = self.meanwhile(wrk, &profile.ours).await;
-            flood.stop().await;
-            let share = signed_in * hash.as_secs_f64() / cores.min(usize::from(clients)) as f64;
-            println!(
-                "| {:?} | {clients} sign in without pause | – | {signed_in:.1} sign-ins/s, {share:.2} of what hashing allows; profile meanwhile {:.0} req/s, {:.2} of alone | – | – | {:.1} / {:.1} / {:.1} | – | {:.1} |",
-                self.world,
-                meanwhile.per_second,
-                meanwhile.per_second / alone.per_second,
-                meanwhile.p50,
-                meanwhile.p99,
-                meanwhile.slowest,
-                resident(self.ours.id()),
-            );
-            let place = format!("{:?}, profile while {clients} sign in", self.world);
-            if clients == 32 && meanwhile.p99 >= 10.0 {
-                missed.push(format!("{place}: p99 {:.1} ms (goal: 10)", meanwhile.p99));
-            }
-            if clients == 32 && meanwhile.per_second < 0.45 * alone.per_second {
-                missed.push(format!(
-                    "{place}: {:.2} of alone (goal: 0.45)",
-                    meanwhile.per_second / alone.per_second
-                ));
+            // Until each has signed in once, and has had the email about a new device.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let (undisturbed, ()) = flood.during(tokio::time::sleep(Duration::from_secs(8))).await;
+            let share = undisturbed * hash.as_secs_f64() / cores.min(usize::from(clients)) as f64;
+            for (page, alone) in &watched {
+                let (beside, meanwhile) = flood.during(self.meanwhile(wrk, &page.ours)).await;
+                let of_alone = meanwhile.per_second / alone.per_second;
+                println!(
+                    "| {:?} | {clients} sign in without pause | – | {undisturbed:.1} sign-ins/s, {share:.2} of what hashing allows; {beside:.1} beside {}: {:.0} req/s, {of_alone:.2} of alone | – | – | {:.1} / {:.1} / {:.1} | – | {:.1} |",
+                    self.world,
+                    page.name,
+                    meanwhile.per_second,
+                    meanwhile.p50,
+                    meanwhile.p99,
+                    meanwhile.slowest,
+                    resident(self.ours.id()),
+                );
+                let goals = [
+                    (meanwhile.p99 < 10.0, format!("p99 {:.1} ms (goal: 10)", meanwhile.p99)),
+                    (of_alone >= 0.45, format!("{of_alone:.2} of alone (goal: 0.45)")),
+                    // Rests leave a third of the time; of that, what the processors have left.
+                    (beside >= 0.1 * undisturbed, format!("{beside:.1} sign-ins/s (goal: a tenth)")),
+                ];
+                let place = format!("{:?}, {} while {clients} sign in", self.world, page.name);
+                let missing = goals.into_iter().filter(|(is_met, _)| !is_met);
+                missed.extend(missing.map(|(_, what)| format!("{place}: {what}")));
             }
         }
         missed

@@ -1,5 +1,6 @@
 //! What a password becomes before it is stored, and what is computed to compare one with it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::Engine;
@@ -8,7 +9,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
 use sha2::Sha384;
 
-use super::Verdict;
+use super::traffic::Traffic;
+use super::{Verdict, bcrypt};
 use crate::config::PasswordConfig;
 use crate::identity::{Password, PasswordHash, fingerprint};
 
@@ -26,6 +28,8 @@ pub(super) struct Recipe {
     dummy: PasswordHash,
     /// The highest cost of a stored hash that was ever met: wrong passwords take as long, whatever the cost of theirs.
     highest: AtomicU32,
+    /// What the work gives way to.
+    traffic: Arc<Traffic>,
 }
 
 /// The key of all passwords without a pepper: a fixed label, so that a lost `SECRET_KEY` never costs anybody theirs.
@@ -33,24 +37,20 @@ const LABEL: &[u8] = b"latchkey password v1";
 const PLAIN: &str = "v1";
 
 impl Recipe {
-    pub(super) fn new(config: &PasswordConfig) -> Self {
+    pub(super) fn new(config: &PasswordConfig, traffic: Arc<Traffic>) -> Self {
         let pepper = config.pepper.expose_secret();
         let mut key = LABEL.to_vec();
         key.extend_from_slice(pepper.as_bytes());
         let version =
             if pepper.is_empty() { PLAIN.to_owned() } else { format!("{PLAIN}.{}", fingerprint(&key)) };
         let dummy = dummy(&version, config.cost);
-        Self { cost: config.cost, key, version, dummy, highest: AtomicU32::new(config.cost) }
+        let highest = AtomicU32::new(config.cost);
+        Self { cost: config.cost, key, version, dummy, highest, traffic }
     }
 
-    pub(super) fn hash(&self, password: &Password) -> Option<PasswordHash> {
-        match bcrypt::hash(prepared(&self.key, password), self.cost) {
-            Ok(hash) => Some(PasswordHash::from_stored(format!("{}{hash}", self.version))),
-            Err(error) => {
-                log::error!("a password could not be hashed: {error}");
-                None
-            }
-        }
+    pub(super) fn hash(&self, password: &Password) -> PasswordHash {
+        let hash = bcrypt::hash(&prepared(&self.key, password), self.cost, &self.traffic);
+        PasswordHash::from_stored(format!("{}{hash}", self.version))
     }
 
     pub(super) fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Verdict {
@@ -69,10 +69,11 @@ impl Recipe {
         // Made before there was a pepper: it counts, and is hashed again.
         let key = if version == PLAIN { LABEL } else { &self.key };
         let is_current = version == self.version && cost == self.cost;
-        let matches = bcrypt::verify(prepared(key, password), &hash).unwrap_or_else(|error| {
-            log::error!("a stored password hash cannot be read: {error}");
-            false
-        });
+        let matches =
+            bcrypt::verify(&prepared(key, password), &hash, &self.traffic).unwrap_or_else(|error| {
+                log::error!("a stored password hash cannot be read: {error}");
+                false
+            });
         match (matches && is_known, is_current) {
             (false, _) => {
                 self.make_up_for(cost);
@@ -86,7 +87,7 @@ impl Recipe {
     /// Does the work of a wrong password when there is none to compare with.
     fn verify_nothing(&self, password: &Password) {
         if let Some((_, hash, cost)) = read(&self.dummy) {
-            if let Err(error) = bcrypt::verify(prepared(&self.key, password), &hash) {
+            if let Err(error) = bcrypt::verify(&prepared(&self.key, password), &hash, &self.traffic) {
                 log::error!("the hash of nobody cannot be read: {error}");
             }
             self.make_up_for(cost);
@@ -97,9 +98,7 @@ impl Recipe {
     /// add up to the difference.
     fn make_up_for(&self, done: u32) {
         for cost in done..self.highest.load(Ordering::Relaxed) {
-            if let Err(error) = bcrypt::hash_with_salt("", cost, [0; 16]) {
-                log::error!("a password could not be hashed: {error}");
-            }
+            bcrypt::hash("", cost, &self.traffic);
         }
     }
 }
@@ -133,7 +132,7 @@ mod tests {
 
     fn recipe(cost: u32, pepper: &str) -> Recipe {
         let rules = PasswordRules { min_length: 8 };
-        Recipe::new(&PasswordConfig { cost, rules, pepper: pepper.into() })
+        Recipe::new(&PasswordConfig { cost, rules, pepper: pepper.into() }, Arc::default())
     }
 
     #[test]
@@ -146,7 +145,7 @@ mod tests {
             ("ab\0ab".into(), "ab".into()),
         ];
         for (one, other) in pairs {
-            let hash = recipe.hash(&Password::entered(&one)).unwrap();
+            let hash = recipe.hash(&Password::entered(&one));
             assert_eq!(recipe.verify(&Password::entered(&one), Some(&hash)), Verdict::Right);
             assert_eq!(recipe.verify(&Password::entered(&other), Some(&hash)), Verdict::Wrong);
         }
@@ -155,7 +154,7 @@ mod tests {
     #[test]
     fn a_new_cost_asks_for_a_new_hash_and_a_lost_pepper_costs_the_password() {
         let password = Password::entered("violet canyon");
-        let hash = recipe(4, "a").hash(&password).unwrap();
+        let hash = recipe(4, "a").hash(&password);
         assert_eq!(recipe(5, "a").verify(&password, Some(&hash)), Verdict::RightButOld);
         assert_eq!(recipe(4, "b").verify(&password, Some(&hash)), Verdict::Wrong);
         assert_eq!(recipe(4, "").verify(&password, Some(&hash)), Verdict::Wrong);
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_highest_cost_that_was_met_is_what_a_wrong_password_costs() {
-        let stored = recipe(6, "").hash(&Password::entered("violet canyon")).unwrap();
+        let stored = recipe(6, "").hash(&Password::entered("violet canyon"));
         let recipe = recipe(5, "");
         recipe.verify(&Password::entered("x"), Some(&stored));
         assert_eq!(recipe.highest.load(Ordering::Relaxed), 6);
@@ -183,7 +182,7 @@ mod tests {
     #[test]
     fn a_pepper_can_be_added_later() {
         let password = Password::entered("violet canyon");
-        let hash = recipe(4, "").hash(&password).unwrap();
+        let hash = recipe(4, "").hash(&password);
         assert_eq!(recipe(4, "a").verify(&password, Some(&hash)), Verdict::RightButOld);
         assert_eq!(recipe(4, "a").verify(&Password::entered("x"), Some(&hash)), Verdict::Wrong);
     }
@@ -205,7 +204,7 @@ mod tests {
         let recipe = recipe(4, "");
         let hash = recipe.dummy.as_str().strip_prefix("v1").unwrap();
         assert_eq!(
-            bcrypt::verify("x", hash).ok(),
+            bcrypt::verify("x", hash, &Traffic::default()).ok(),
             Some(false),
             "it is read and computed, not refused at sight"
         );
@@ -217,7 +216,7 @@ mod tests {
         fn only_the_password_itself_verifies(one in "\\PC{1,20}", other in "\\PC{1,20}") {
             let recipe = recipe(4, "");
             let (one, other) = (Password::entered(&one), Password::entered(&other));
-            let hash = recipe.hash(&one).unwrap();
+            let hash = recipe.hash(&one);
             prop_assert_eq!(recipe.verify(&one, Some(&hash)), Verdict::Right);
             let verdict = recipe.verify(&other, Some(&hash));
             prop_assert_eq!(verdict == Verdict::Right, one.expose() == other.expose());
