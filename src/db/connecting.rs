@@ -4,27 +4,28 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
 #[cfg(feature = "mysql")]
 use diesel::prelude::*;
+use diesel::r2d2::Error;
 use secrecy::ExposeSecret;
 
 use super::connection::DbConnection;
 use crate::config::{Backend, DatabaseConfig};
 
 /// Connects to the database that the settings name.
-pub(super) fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r2d2::Error> {
-    use diesel::r2d2::Error::{ConnectionError, QueryError};
+pub(super) fn connect(config: &DatabaseConfig) -> Result<DbConnection, Error> {
     let place = config.place.expose_secret();
     match config.backend {
         #[cfg(feature = "sqlite")]
         Backend::Sqlite => {
-            let mut conn = diesel::sqlite::SqliteConnection::establish(place).map_err(ConnectionError)?;
-            conn.batch_execute(SQLITE_SESSION).map_err(QueryError)?;
+            let mut conn =
+                diesel::sqlite::SqliteConnection::establish(place).map_err(Error::ConnectionError)?;
+            conn.batch_execute(SQLITE_SESSION).map_err(Error::QueryError)?;
             Ok(DbConnection::Sqlite(conn))
         }
         #[cfg(feature = "postgres")]
         Backend::Postgres => {
             let url = with_system_authorities(&with_defaults(place));
-            let mut conn = diesel::pg::PgConnection::establish(&url).map_err(ConnectionError)?;
-            conn.batch_execute(POSTGRES_SESSION).map_err(QueryError)?;
+            let mut conn = diesel::pg::PgConnection::establish(&url).map_err(Error::ConnectionError)?;
+            conn.batch_execute(POSTGRES_SESSION).map_err(Error::QueryError)?;
             Ok(DbConnection::Postgres(conn))
         }
         #[cfg(feature = "mysql")]
@@ -45,9 +46,9 @@ pub(super) fn connect(config: &DatabaseConfig) -> Result<DbConnection, diesel::r
         }
         // The settings refused it already.
         #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
-        other => {
-            Err(ConnectionError(diesel::ConnectionError::BadConnection(format!("not built for {other:?}"))))
-        }
+        other => Err(Error::ConnectionError(diesel::ConnectionError::BadConnection(format!(
+            "not built for {other:?}"
+        )))),
     }
 }
 
@@ -90,9 +91,8 @@ const REACH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Refuses a machine that is gone, so that another one has its turn.
 #[cfg(feature = "mysql")]
-fn require_reachable(url: &str) -> Result<(), diesel::r2d2::Error> {
-    let refused =
-        |why: String| diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(why));
+fn require_reachable(url: &str) -> Result<(), Error> {
+    let refused = |why: String| Error::ConnectionError(diesel::ConnectionError::BadConnection(why));
     let place = url::Url::parse(url).map_err(|error| refused(error.to_string()))?;
     let addresses = place.socket_addrs(|| Some(3306)).map_err(|error| refused(error.to_string()))?;
     let answers = |address| std::net::TcpStream::connect_timeout(address, REACH_TIMEOUT).is_ok();
@@ -105,8 +105,8 @@ fn require_reachable(url: &str) -> Result<(), diesel::r2d2::Error> {
 
 /// Connects to one server, and refuses one that cannot serve: of several another one may.
 #[cfg(feature = "mysql")]
-fn mysql(url: &str, demands_tls: bool) -> Result<DbConnection, diesel::r2d2::Error> {
-    use diesel::r2d2::Error::{ConnectionError, QueryError};
+fn mysql(url: &str, demands_tls: bool) -> Result<DbConnection, Error> {
+    use Error::{ConnectionError, QueryError};
     let mut conn = diesel::mysql::MysqlConnection::establish(url).map_err(ConnectionError)?;
     conn.batch_execute(MYSQL_SESSION).map_err(QueryError)?;
     if demands_tls {
@@ -126,22 +126,19 @@ fn mysql(url: &str, demands_tls: bool) -> Result<DbConnection, diesel::r2d2::Err
 
 /// What the server shows under a name; nothing where it knows no such name.
 #[cfg(feature = "mysql")]
-fn shown(
-    conn: &mut diesel::mysql::MysqlConnection,
-    what: &'static str,
-) -> Result<Option<String>, diesel::r2d2::Error> {
+fn shown(conn: &mut diesel::mysql::MysqlConnection, what: &'static str) -> Result<Option<String>, Error> {
     #[derive(diesel::QueryableByName)]
     struct Shown {
         #[diesel(sql_type = diesel::sql_types::Text, column_name = "Value")]
         value: String,
     }
     let shown = diesel::sql_query(format!("SHOW {what}")).get_result::<Shown>(conn).optional();
-    shown.map(|row| row.map(|row| row.value)).map_err(diesel::r2d2::Error::QueryError)
+    shown.map(|row| row.map(|row| row.value)).map_err(Error::QueryError)
 }
 
 /// Refuses a connection in clear: the client takes REQUIRED for a wish.
 #[cfg(feature = "mysql")]
-fn require_tls(conn: &mut diesel::mysql::MysqlConnection) -> Result<(), diesel::r2d2::Error> {
+fn require_tls(conn: &mut diesel::mysql::MysqlConnection) -> Result<(), Error> {
     #[derive(diesel::QueryableByName)]
     struct Cipher {
         #[diesel(sql_type = diesel::sql_types::Text)]
@@ -152,13 +149,11 @@ fn require_tls(conn: &mut diesel::mysql::MysqlConnection) -> Result<(), diesel::
     let cipher = diesel::sql_query(query)
         .get_result::<Cipher>(conn)
         .or_else(|_| diesel::sql_query(newer).get_result::<Cipher>(conn))
-        .map_err(diesel::r2d2::Error::QueryError)?;
+        .map_err(Error::QueryError)?;
     if cipher.value.is_empty() {
         let why =
             "DATABASE_URL asks for TLS (ssl_mode=REQUIRED), but the connection isn't encrypted; add ssl_ca";
-        return Err(diesel::r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(
-            why.to_owned(),
-        )));
+        return Err(Error::ConnectionError(diesel::ConnectionError::BadConnection(why.to_owned())));
     }
     Ok(())
 }

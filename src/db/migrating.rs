@@ -1,6 +1,5 @@
 //! How the tables are brought up to this program's version, all instances taking turns.
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::Error::QueryBuilderError;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -16,6 +15,8 @@ impl DbConnection {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(inner) => {
+                use diesel::connection::{AnsiTransactionManager, TransactionManager};
+
                 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
                 if is_up_to_date(inner, &MIGRATIONS)? {
                     return Ok(0);
@@ -30,6 +31,8 @@ impl DbConnection {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(inner) => {
+                use diesel::connection::SimpleConnection;
+
                 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
                 // Before anything is asked of the server that only an owner of tables may: the role that serves need not be one.
                 if is_up_to_date(inner, &MIGRATIONS)? {
@@ -49,6 +52,8 @@ impl DbConnection {
             }
             #[cfg(feature = "mysql")]
             Self::Mysql(inner) => {
+                use diesel::connection::SimpleConnection;
+
                 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
                 if is_up_to_date(inner, &MIGRATIONS)? {
                     return Ok(0);

@@ -16,6 +16,7 @@ pub(super) type Query<'a> = users::BoxedQuery<'a, AnyBackend>;
 /// in their order.
 const MAX_BY_INDEX: i64 = 2000;
 /// What an index of trigrams needs.
+#[cfg(feature = "sqlite")]
 const MIN_CHARS_FOR_INDEX: usize = 3;
 
 /// Narrows a query to the accounts in which that text may stand, where the database can tell before it reads them.
