@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::it::harness::{PASSWORD, Visitor, program};
+use super::it::harness::{PASSWORD, Program, Visitor, program};
 
 /// What wrk says of one round, and what the server spent on it.
 #[derive(Clone, Copy, Default)]
@@ -84,12 +84,7 @@ fn cpu(pid: u32) -> Duration {
 
 /// Megabytes that a server has resident.
 pub fn resident(pid: u32) -> f64 {
-    let kilobytes = |pid: u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number")
-    };
-    family(pid).map(kilobytes).sum::<f64>() / 1024.0
+    family(pid).map(|pid| Program::memory_of(pid, "VmRSS")).sum()
 }
 
 fn milliseconds(text: &str) -> f64 {

@@ -167,7 +167,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 8] = [
 
 fn set_headers(headers: &mut HeaderMap, app: Option<&web::Data<App>>) {
     let https = app.filter(|app| app.config.public_url.is_https());
-    let policy = (header::CONTENT_SECURITY_POLICY, policy::of_page(false, https.is_some()));
+    let policy = (header::CONTENT_SECURITY_POLICY, policy::of_page(https.is_some()));
     for (name, value) in ALWAYS.into_iter().chain([policy]) {
         if !headers.contains_key(&name) {
             headers.insert(name, value);

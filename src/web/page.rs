@@ -149,7 +149,7 @@ impl Responder for Answer {
                     }
                     let mut answer = html(status, draw(&view));
                     if view.has_script() {
-                        let policy = policy::of_page(true, view.is_https());
+                        let policy = policy::of_page_with_script(view.is_https());
                         answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
                     }
                     answer

@@ -14,12 +14,20 @@ macro_rules! policy {
     };
 }
 
-/// The policy of a page: no script at all, or that of passkeys.
-pub fn of_page(has_script: bool, is_https: bool) -> HeaderValue {
-    match (has_script, is_https) {
-        (false, false) => const { HeaderValue::from_static(policy!("'none'", "")) },
-        (false, true) => const { HeaderValue::from_static(policy!("'none'", "; upgrade-insecure-requests")) },
-        (true, false) => const { HeaderValue::from_static(policy!("'self'", "")) },
-        (true, true) => const { HeaderValue::from_static(policy!("'self'", "; upgrade-insecure-requests")) },
+/// The policy of a page: no script at all.
+pub fn of_page(is_https: bool) -> HeaderValue {
+    if is_https {
+        const { HeaderValue::from_static(policy!("'none'", "; upgrade-insecure-requests")) }
+    } else {
+        const { HeaderValue::from_static(policy!("'none'", "")) }
+    }
+}
+
+/// The policy of a page of passkeys, which runs the one script that there is.
+pub fn of_page_with_script(is_https: bool) -> HeaderValue {
+    if is_https {
+        const { HeaderValue::from_static(policy!("'self'", "; upgrade-insecure-requests")) }
+    } else {
+        const { HeaderValue::from_static(policy!("'self'", "")) }
     }
 }

@@ -311,6 +311,28 @@ fn postfix_takes_codes_over_tls_and_refuses_who_is_not_there() {
     }
 }
 
+#[test]
+fn a_system_without_certificate_authorities_is_told_what_to_install() {
+    let Some(postfix) = Mta::postfix() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = folder.path().join("nobody.pem");
+    std::fs::write(&nobody, "").unwrap();
+    let (key, port, nobody) = ("k".repeat(64), postfix.port.to_string(), nobody.display().to_string());
+    let settings = [
+        ("SECRET_KEY", key.as_str()),
+        ("EMAIL_HOST", "localhost"),
+        ("EMAIL_PORT", port.as_str()),
+        ("EMAIL_USE_TLS", "on"),
+        ("SSL_CERT_FILE", nobody.as_str()),
+    ];
+    let sent = latchkey(folder.path(), &["send-test-mail", "ann@example.org"], &settings, "");
+    let said = said(&sent);
+    assert!(
+        !sent.status.success() && said.contains("install ca-certificates or set EMAIL_TLS_CA_FILE"),
+        "{said}"
+    );
+}
+
 /// What a person and an operator see with a server of that kind: `taken` and `refused` are what it says.
 fn a_server_takes_codes_and_refuses_who_is_not_there(server: &Mta, taken: &str, refused: &str) {
     let port = server.port.to_string();

@@ -45,7 +45,12 @@ impl Program {
 
     /// Megabytes of memory, by the line of its status in `/proc`.
     pub fn memory(&self, line: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("Linux");
+        Self::memory_of(self.id(), line)
+    }
+
+    /// Megabytes of memory of a process, by the line of its status in `/proc`.
+    pub fn memory_of(process: u32, line: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
         let found = status.lines().find_map(|text| text.strip_prefix(line)).expect("a line");
         let kilobytes = found.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<f64>();
         kilobytes.expect("a number") / 1024.0
