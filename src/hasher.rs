@@ -1,9 +1,9 @@
 //! Password hashing, on threads of its own.
 //!
 //! bcrypt takes a quarter of a second of a core for each password, on purpose. It runs on as many threads as there are
-//! cores, for which callers wait in turn: at most five seconds, then they are asked to come back. Nobody else's page waits
-//! for it: it rests while requests come. Each network waits in a line of its own, whose first few wait with those of the
-//! others.
+//! cores, for which callers wait in turn: at most five seconds, then they are asked to come back. It rests when requests
+//! come, so that nobody else's page waits long for it. Each network waits in a line of its own, whose first few wait with
+//! those of the others.
 
 mod bcrypt;
 mod recipe;
@@ -19,7 +19,6 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use crate::config::PasswordConfig;
 use crate::identity::{Message, Password, PasswordHash};
 use recipe::Recipe;
-use traffic::Traffic;
 
 /// The longest wait for a free thread.
 const MAX_QUEUE_WAIT: Duration = Duration::from_secs(5);
@@ -36,7 +35,7 @@ pub enum HashError {
     /// Too many are waiting; try again in a few seconds.
     #[error("too many passwords are waiting to be hashed")]
     Busy,
-    /// It panicked, which is a mistake of ours; the cause is in the log.
+    /// Hashing panicked, which is a mistake of ours; the cause is in the log.
     #[error("a password could not be hashed")]
     Failed,
 }
@@ -57,7 +56,6 @@ pub enum Verdict {
 pub struct Hasher {
     threads: Arc<Threads>,
     recipe: Arc<Recipe>,
-    traffic: Arc<Traffic>,
 }
 
 struct Threads {
@@ -95,14 +93,17 @@ impl Hasher {
             lines: Mutex::default(),
             count,
         };
-        let traffic = Arc::<Traffic>::default();
-        let recipe = Recipe::new(config, Arc::clone(&traffic));
-        Ok(Self { threads: Arc::new(threads), recipe: Arc::new(recipe), traffic })
+        Ok(Self { threads: Arc::new(threads), recipe: Arc::new(Recipe::new(config, count)) })
     }
 
-    /// Lets the threads rest a moment for a request that has come.
+    /// Makes the threads rest a moment for a request that has come.
     pub fn give_way(&self) {
-        self.traffic.count();
+        self.recipe.give_way();
+    }
+
+    /// Counts the requests that it has given way to.
+    pub fn given_way_to(&self) -> u32 {
+        self.recipe.given_way_to()
     }
 
     /// Makes the hash to store for `password`. `line` names the network that asks.
@@ -115,7 +116,8 @@ impl Hasher {
     }
 
     /// Makes the hash to store for a new password, unless it can be guessed: then says why. Judging costs what the sender
-    /// of a password chooses, so it is done here and not where pages are served.
+    /// of a password chooses, so it is done here and not where pages are served. It does not rest for requests: it takes a few
+    /// milliseconds.
     ///
     /// # Errors
     /// [`HashError::Busy`] when it would take too long.

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{ServerHandle, Service};
+use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::rt::task::JoinHandle;
 use actix_web::{HttpServer, web};
@@ -54,13 +54,8 @@ pub async fn serve(
     let mut server = HttpServer::new(move || {
         let app = template.for_worker();
         let session = session::layer(&app);
-        let hasher = app.hasher.clone();
         let data = web::Data::new(app);
         actix_web::App::new()
-            .wrap_fn(move |req, next| {
-                hasher.give_way();
-                next.call(req)
-            })
             .app_data(web::Data::clone(&data))
             .app_data(web::Data::clone(&assets))
             .configure(|routes| {

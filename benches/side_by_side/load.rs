@@ -116,34 +116,51 @@ pub fn median(rounds: &[Round]) -> Round {
 
 /// People who sign in without pause, until it is dropped.
 pub struct Flood {
-    signed_in: Arc<AtomicU32>,
+    /// How often each client has signed in.
+    signed_in: Vec<Arc<AtomicU32>>,
     clients: Vec<actix_web::rt::task::JoinHandle<()>>,
 }
 
 impl Flood {
     pub fn start(port: u16, clients: u8) -> Self {
-        let signed_in = Arc::<AtomicU32>::default();
         let client = |number: u8| {
-            let signed_in = Arc::clone(&signed_in);
+            let signed_in = Arc::<AtomicU32>::default();
             let visitor = Visitor::new(format!("http://localhost:{port}"), format!("10.1.{number}.1"));
-            actix_web::rt::spawn(async move {
+            let count = Arc::clone(&signed_in);
+            let client = actix_web::rt::spawn(async move {
                 loop {
                     let fields = [("username", "bobbob"), ("password", PASSWORD)];
                     let answer = visitor.posting("/auth/sign-in/user/", &fields).send().await;
                     let is_in = answer.expect("an answer").status() == 303;
-                    signed_in.fetch_add(is_in.into(), Ordering::Relaxed);
+                    count.fetch_add(is_in.into(), Ordering::Relaxed);
                 }
-            })
+            });
+            (signed_in, client)
         };
-        Self { clients: (0..clients).map(client).collect(), signed_in }
+        let (signed_in, clients) = (0..clients).map(client).unzip();
+        Self { signed_in, clients }
+    }
+
+    /// Waits until each has signed in twice: then no email about a new device is left to be sent.
+    pub async fn is_under_way(&self) {
+        while self.signed_in.iter().any(|count| count.load(Ordering::Relaxed) < 2) {
+            self.assert_that_all_go_on();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Does `work`, and counts how many sign in per second meanwhile.
     pub async fn during<T>(&self, work: impl Future<Output = T>) -> (f64, T) {
-        let count = || f64::from(self.signed_in.load(Ordering::Relaxed));
+        let count =
+            || self.signed_in.iter().map(|count| f64::from(count.load(Ordering::Relaxed))).sum::<f64>();
         let (began, before) = (Instant::now(), count());
         let done = work.await;
+        self.assert_that_all_go_on();
         ((count() - before) / began.elapsed().as_secs_f64(), done)
+    }
+
+    fn assert_that_all_go_on(&self) {
+        assert!(self.clients.iter().all(|client| !client.is_finished()), "a client gave up");
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a password becomes before it is stored, and what is computed to compare one with it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use ::bcrypt::HashParts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use sha2::Sha384;
 
 use super::traffic::Traffic;
@@ -28,8 +29,8 @@ pub(super) struct Recipe {
     dummy: PasswordHash,
     /// The highest cost of a stored hash that was ever met: wrong passwords take as long, whatever the cost of theirs.
     highest: AtomicU32,
-    /// What the work gives way to.
-    traffic: Arc<Traffic>,
+    /// What its work gives way to.
+    traffic: Traffic,
 }
 
 /// The key of all passwords without a pepper: a fixed label, so that a lost `SECRET_KEY` never costs anybody theirs.
@@ -37,7 +38,7 @@ const LABEL: &[u8] = b"latchkey password v1";
 const PLAIN: &str = "v1";
 
 impl Recipe {
-    pub(super) fn new(config: &PasswordConfig, traffic: Arc<Traffic>) -> Self {
+    pub(super) fn new(config: &PasswordConfig, threads: usize) -> Self {
         let pepper = config.pepper.expose_secret();
         let mut key = LABEL.to_vec();
         key.extend_from_slice(pepper.as_bytes());
@@ -45,7 +46,16 @@ impl Recipe {
             if pepper.is_empty() { PLAIN.to_owned() } else { format!("{PLAIN}.{}", fingerprint(&key)) };
         let dummy = dummy(&version, config.cost);
         let highest = AtomicU32::new(config.cost);
-        Self { cost: config.cost, key, version, dummy, highest, traffic }
+        Self { cost: config.cost, key, version, dummy, highest, traffic: Traffic::new(threads) }
+    }
+
+    /// Makes the work rest for a request that has come.
+    pub(super) fn give_way(&self) {
+        self.traffic.count();
+    }
+
+    pub(super) fn given_way_to(&self) -> u32 {
+        self.traffic.so_far()
     }
 
     pub(super) fn hash(&self, password: &Password) -> PasswordHash {
@@ -54,13 +64,14 @@ impl Recipe {
     }
 
     pub(super) fn verify(&self, password: &Password, stored: Option<&PasswordHash>) -> Verdict {
-        let Some((version, hash, cost)) = stored.and_then(read) else {
+        let Some((version, parts)) = stored.and_then(read) else {
             if stored.is_some_and(|hash| !hash.is_unusable()) {
                 log::error!("a stored password hash cannot be read");
             }
             self.verify_nothing(password);
             return Verdict::Wrong;
         };
+        let cost = parts.get_cost();
         self.highest.fetch_max(cost, Ordering::Relaxed);
         let is_known = version == self.version || version == PLAIN;
         if !is_known {
@@ -69,11 +80,7 @@ impl Recipe {
         // Made before there was a pepper: it counts, and is hashed again.
         let key = if version == PLAIN { LABEL } else { &self.key };
         let is_current = version == self.version && cost == self.cost;
-        let matches =
-            bcrypt::verify(&prepared(key, password), &hash, &self.traffic).unwrap_or_else(|error| {
-                log::error!("a stored password hash cannot be read: {error}");
-                false
-            });
+        let matches = bcrypt::verify(&prepared(key, password), &parts, &self.traffic);
         match (matches && is_known, is_current) {
             (false, _) => {
                 self.make_up_for(cost);
@@ -86,11 +93,9 @@ impl Recipe {
 
     /// Does the work of a wrong password when there is none to compare with.
     fn verify_nothing(&self, password: &Password) {
-        if let Some((_, hash, cost)) = read(&self.dummy) {
-            if let Err(error) = bcrypt::verify(&prepared(&self.key, password), &hash, &self.traffic) {
-                log::error!("the hash of nobody cannot be read: {error}");
-            }
-            self.make_up_for(cost);
+        if let Some((_, parts)) = read(&self.dummy) {
+            std::hint::black_box(bcrypt::verify(&prepared(&self.key, password), &parts, &self.traffic));
+            self.make_up_for(parts.get_cost());
         }
     }
 
@@ -98,7 +103,7 @@ impl Recipe {
     /// add up to the difference.
     fn make_up_for(&self, done: u32) {
         for cost in done..self.highest.load(Ordering::Relaxed) {
-            bcrypt::hash("", cost, &self.traffic);
+            bcrypt::work(cost, &self.traffic);
         }
     }
 }
@@ -109,19 +114,19 @@ fn dummy(version: &str, cost: u32) -> PasswordHash {
     PasswordHash::from_stored(format!("{version}$2b${cost:02}${blank}"))
 }
 
-/// The version, bcrypt's text and the cost of a stored hash, where it is one that bcrypt computes.
-fn read(stored: &PasswordHash) -> Option<(&str, String, u32)> {
-    let (version, hash) = stored.as_str().split_once('$')?;
-    let cost = hash.split('$').nth(1)?.parse().ok()?;
-    let is_bcrypt = hash.len() == 59 && hash.is_ascii() && hash.starts_with("2b$");
-    (is_bcrypt && (4..=MAX_COST).contains(&cost)).then(|| (version, format!("${hash}"), cost))
+/// The version and the parts of a stored hash, where it is one that bcrypt computes.
+fn read(stored: &PasswordHash) -> Option<(&str, HashParts)> {
+    let (version, _) = stored.as_str().split_once('$')?;
+    let hash = stored.as_str().strip_prefix(version)?;
+    let parts: HashParts = hash.parse().ok()?;
+    (hash.starts_with("$2b$") && (4..=MAX_COST).contains(&parts.get_cost())).then_some((version, parts))
 }
 
-fn prepared(key: &[u8], password: &Password) -> String {
+fn prepared(key: &[u8], password: &Password) -> Zeroizing<String> {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     let mut mac = Hmac::<Sha384>::new_from_slice(key).expect("a key");
     mac.update(password.expose().as_bytes());
-    STANDARD_NO_PAD.encode(mac.finalize().into_bytes())
+    Zeroizing::new(STANDARD_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]
@@ -132,7 +137,7 @@ mod tests {
 
     fn recipe(cost: u32, pepper: &str) -> Recipe {
         let rules = PasswordRules { min_length: 8 };
-        Recipe::new(&PasswordConfig { cost, rules, pepper: pepper.into() }, Arc::default())
+        Recipe::new(&PasswordConfig { cost, rules, pepper: pepper.into() }, 1)
     }
 
     #[test]
@@ -189,7 +194,10 @@ mod tests {
 
     #[test]
     fn a_broken_stored_hash_is_a_wrong_password() {
-        for broken in ["", "v1", "v1$2b$12$é", "v1$2b$04$short", "$2b$04$", &"é".repeat(60)] {
+        let no_base64 = format!("v1$2b$04${}", "!".repeat(53));
+        let other_version = recipe(4, "").dummy.as_str().replace("$2b$", "$2x$");
+        let texts = ["", "v1", "v1$2b$12$é", "v1$2b$04$short", "$2b$04$", &"é".repeat(60)];
+        for broken in texts.into_iter().chain([no_base64.as_str(), other_version.as_str()]) {
             let stored = PasswordHash::from_stored(broken.to_owned());
             assert_eq!(
                 recipe(4, "").verify(&Password::entered("x"), Some(&stored)),
@@ -202,12 +210,8 @@ mod tests {
     #[test]
     fn the_dummy_is_hashed_like_any_other() {
         let recipe = recipe(4, "");
-        let hash = recipe.dummy.as_str().strip_prefix("v1").unwrap();
-        assert_eq!(
-            bcrypt::verify("x", hash, &Traffic::default()).ok(),
-            Some(false),
-            "it is read and computed, not refused at sight"
-        );
+        assert!(read(&recipe.dummy).is_some(), "it is read and computed, not refused at sight");
+        assert_eq!(recipe.verify(&Password::entered("x"), Some(&recipe.dummy)), Verdict::Wrong);
     }
 
     proptest! {

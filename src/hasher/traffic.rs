@@ -3,61 +3,76 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The longest that hashing works without looking who came.
+/// How long hashing works before it looks for requests that have come.
 const SPELL: Duration = Duration::from_micros(500);
-/// How long it rests for each who came: what a page takes.
-const REST: Duration = Duration::from_micros(100);
-/// The longest rest after a spell. It leaves a third of the time: no flood of requests keeps people from signing in.
+/// The rest that one request is worth, shared by all threads: about the processor time of a page, here and in the database.
+const REST_OF_ALL: Duration = Duration::from_micros(200);
+/// The shortest rest: the system makes more of less. What is owed until then is rested later.
+const SHORTEST_REST: Duration = Duration::from_micros(100);
+/// The longest rest after a spell. It leaves hashing a third of the time, so no flood of requests stops sign-ins.
 const LONGEST_REST: Duration = Duration::from_millis(1);
 
 /// How many requests have come.
-#[derive(Default)]
-pub struct Traffic(AtomicU32);
+pub struct Traffic {
+    requests: AtomicU32,
+    /// How long one thread rests for each.
+    rest: Duration,
+}
 
 impl Traffic {
-    /// Counts one.
-    pub fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// Begins to count, for so many threads.
+    pub fn new(threads: usize) -> Self {
+        let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
+        Self { requests: AtomicU32::new(0), rest: REST_OF_ALL / threads }
     }
 
-    /// Begins a piece of work that rests for those who come from now on.
+    /// Counts a request.
+    pub fn count(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Begins a piece of work that rests for requests that come from now on.
     pub fn rests(&self) -> Rests<'_> {
         Rests { traffic: self, seen: self.so_far(), since: Instant::now() }
     }
 
-    fn so_far(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    /// Tells how many have come.
+    pub fn so_far(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
     }
 }
 
 /// The rests of one piece of work.
 pub struct Rests<'a> {
     traffic: &'a Traffic,
-    /// How many had come at the last rest.
+    /// How many requests had come when the last rest began.
     seen: u32,
-    /// When it ended.
+    /// When it began to work again.
     since: Instant,
 }
 
 impl Rests<'_> {
-    /// Rests if that is due. Called often, it looks at the clock and no more.
+    /// Rests if that is due. Cheap to call often: mostly it only reads the clock.
     pub fn rest_if_due(&mut self) {
-        if self.since.elapsed() < SPELL {
-            return;
-        }
-        let rest = self.rest_after(self.traffic.so_far());
-        if !rest.is_zero() {
-            #[expect(clippy::disallowed_methods, reason = "the threads of the hasher serve nobody else")]
-            std::thread::sleep(rest);
-        }
+        let Some(rest) = self.due_after(self.since.elapsed()) else { return };
+        #[expect(clippy::disallowed_methods, reason = "the threads of the hasher serve nobody else")]
+        std::thread::sleep(rest);
         self.since = Instant::now();
     }
 
-    /// For how long to rest when so many have come. Those who come meanwhile count for the next time.
-    fn rest_after(&mut self, so_far: u32) -> Duration {
-        let came = so_far.wrapping_sub(self.seen);
+    /// Says how long to rest after so much work, for the requests that have come since the last rest began.
+    fn due_after(&mut self, worked: Duration) -> Option<Duration> {
+        if worked < SPELL {
+            return None;
+        }
+        let so_far = self.traffic.so_far();
+        // The counter wraps around.
+        let owed = self.traffic.rest.saturating_mul(so_far.wrapping_sub(self.seen));
+        if owed < SHORTEST_REST {
+            return None;
+        }
         self.seen = so_far;
-        (REST * came.min(1000)).min(LONGEST_REST)
+        Some(owed.min(LONGEST_REST))
     }
 }
 
@@ -66,15 +81,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashing_rests_for_who_came_and_never_for_long() {
-        let traffic = Traffic(AtomicU32::new(u32::MAX - 1));
+    fn hashing_rests_for_each_request_and_never_for_long() {
+        let traffic = Traffic { requests: AtomicU32::new(u32::MAX - 1), ..Traffic::new(4) };
         let mut rests = traffic.rests();
-        assert_eq!(rests.rest_after(traffic.so_far()), Duration::ZERO, "nobody came");
-        // Past the largest number, too.
-        (0..3).for_each(|_| traffic.count());
-        assert_eq!(rests.rest_after(traffic.so_far()), 3 * REST);
-        assert_eq!(rests.rest_after(traffic.so_far()), Duration::ZERO, "each counts once");
-        (0..5000).for_each(|_| traffic.count());
-        assert_eq!(rests.rest_after(traffic.so_far()), LONGEST_REST);
+        let mut due = |requests: u32, worked| {
+            (0..requests).for_each(|_| traffic.count());
+            rests.due_after(worked)
+        };
+        assert_eq!(due(0, SPELL), None, "nobody came");
+        assert_eq!(due(1, SPELL), None, "too little to rest for");
+        // The counter wraps around here.
+        assert_eq!(due(2, SPELL), Some(3 * REST_OF_ALL / 4), "four threads share it");
+        assert_eq!(due(0, SPELL), None, "each request counts once");
+        assert_eq!(due(5000, SPELL / 2), None, "it has hardly worked");
+        assert_eq!(due(0, SPELL), Some(LONGEST_REST));
     }
 }

@@ -37,6 +37,8 @@ pub fn keep(req: &mut ServiceRequest) -> Result<(), HttpError> {
         check_host(&app.config, req)?;
         check_network(&app.config, req, ip)?;
         keep_own_cookies(&app.config, req.headers_mut());
+        // Not before: requests that are refused cost too little to slow down sign-ins.
+        app.hasher.give_way();
     }
     Ok(())
 }

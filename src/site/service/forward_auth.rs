@@ -105,6 +105,7 @@ async fn decide(proxy: Proxy, app: &Data<App>, req: &HttpRequest) -> Result<Http
     let Some(application) = app.config.applications.at(asked.host) else {
         return Err(unknown_host(asked.host));
     };
+    app.hasher.give_way();
     let now = app.clock.now();
     let known = known(app, application, asked.cookie.as_ref(), now).await?;
     if let Some(ticket) = asked.ticket() {

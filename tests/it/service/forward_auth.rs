@@ -132,6 +132,7 @@ fn each_proxy_is_answered_as_it_understands() {
         }
 
         // Envoy sends the request itself, with any method and the application's Host.
+        let given_way_to = site.app.hasher.given_way_to();
         for (method, status) in
             [(Method::GET, 302), (Method::HEAD, 302), (Method::POST, 303), (Method::PUT, 303)]
         {
@@ -143,6 +144,7 @@ fn each_proxy_is_answered_as_it_understands() {
             let location = said.headers()["location"].to_str().unwrap();
             assert!(location.contains(&format!("?to=https%3A//wiki.example.org/{to}")), "{location}");
         }
+        assert_eq!(site.app.hasher.given_way_to(), given_way_to + 4, "hashing gives way to each");
         site.stop().await;
     });
 }

@@ -27,6 +27,7 @@ stories! {
     files_are_served_with_their_hash_for_ever,
     health_is_told,
     too_many_requests_from_one_address_are_told_to_wait,
+    hashing_gives_way_to_whoever_is_let_in_and_to_nobody_else,
     an_address_cannot_make_a_page_say_anything,
     what_was_done_is_said_once_and_only_to_the_browser_that_did_it,
 }
@@ -310,6 +311,22 @@ async fn too_many_requests_from_one_address_are_told_to_wait(site: &Site) {
     }
     assert!(refused.expect("a limit").headers().contains_key("retry-after"));
     assert_eq!(status(&site.visitor(), Method::GET, "/").await, 200, "others are free");
+}
+
+async fn hashing_gives_way_to_whoever_is_let_in_and_to_nobody_else(site: &Site) {
+    let visitor = site.visitor();
+    let given_way_to = || site.app.hasher.given_way_to();
+    let before = given_way_to();
+    assert_eq!(status(&visitor, Method::GET, "/auth/sign-in/user/").await, 200);
+    assert_eq!(given_way_to(), before + 1);
+    let elsewhere = visitor.request(Method::GET, "/").header("Host", "evil.example");
+    assert_ne!(elsewhere.send().await.unwrap().status(), 200);
+    assert_eq!(status(&visitor, Method::GET, "/healthz").await, 200);
+    assert_eq!(given_way_to(), before + 1);
+    while status(&visitor, Method::GET, "/").await == 200 {}
+    let before = given_way_to();
+    assert_eq!(status(&visitor, Method::GET, "/").await, 429);
+    assert_eq!(given_way_to(), before);
 }
 
 async fn an_address_cannot_make_a_page_say_anything(site: &Site) {
