@@ -2,7 +2,7 @@
 //!
 //! bcrypt takes a quarter of a second of a core for each password, on purpose. It runs on as many threads as there are
 //! cores, for which callers wait in turn: at most five seconds, then they are asked to come back. It rests when requests
-//! come, so that nobody else's page waits long for it. Each network waits in a line of its own, whose first few wait with
+//! arrive, so that nobody else's page waits long for it. Each network waits in a line of its own, whose first few wait with
 //! those of the others.
 
 mod bcrypt;
@@ -96,14 +96,14 @@ impl Hasher {
         Ok(Self { threads: Arc::new(threads), recipe: Arc::new(Recipe::new(config, count)) })
     }
 
-    /// Makes the threads rest a moment for a request that has come.
+    /// Counts a request that hashing is to rest for; `traffic` says when.
     pub fn give_way(&self) {
-        self.recipe.give_way();
+        self.recipe.traffic.count();
     }
 
-    /// Counts the requests that it has given way to.
+    /// Tells how many requests it has been told of, for tests.
     pub fn given_way_to(&self) -> u32 {
-        self.recipe.given_way_to()
+        self.recipe.traffic.so_far()
     }
 
     /// Makes the hash to store for `password`. `line` names the network that asks.
@@ -116,8 +116,8 @@ impl Hasher {
     }
 
     /// Makes the hash to store for a new password, unless it can be guessed: then says why. Judging costs what the sender
-    /// of a password chooses, so it is done here and not where pages are served. It does not rest for requests: it takes a few
-    /// milliseconds.
+    /// of a password chooses, so it is done here and not where pages are served. Judging doesn't rest for requests: it takes only
+    /// a few milliseconds.
     ///
     /// # Errors
     /// [`HashError::Busy`] when it would take too long.

@@ -142,9 +142,11 @@ impl Flood {
     }
 
     /// Waits until each has signed in twice: then no email about a new device is left to be sent.
-    pub async fn is_under_way(&self) {
+    pub async fn get_under_way(&self) {
+        let patience = Instant::now();
         while self.signed_in.iter().any(|count| count.load(Ordering::Relaxed) < 2) {
             self.assert_that_all_go_on();
+            assert!(patience.elapsed() < Duration::from_secs(120), "nobody signs in");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

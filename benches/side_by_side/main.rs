@@ -94,6 +94,9 @@ struct Report {
 impl Report {
     /// Prints the pages while people sign in.
     fn tell_floods(&self) {
+        if self.floods.is_empty() {
+            return;
+        }
         println!(
             "\n| where | people signing in | sign-ins/s without page load; share of what hashing allows | sign-ins/s beside the profile / beside forward-auth | profile: share of its pace | profile: p50 / p99 / slowest ms | forward-auth: share of its pace | forward-auth: p50 / p99 / slowest ms | MB |"
         );
@@ -142,7 +145,7 @@ impl Beside {
         format!("{:.2} | {p50:.1} / {p99:.1} / {slowest:.1}", self.share_of_pace)
     }
 
-    /// Says which goals are missed there, where so many sign in without page load.
+    /// Says which goals are missed there, given how many a second sign in without page load.
     fn missed(&self, place: &str, undisturbed: f64) -> Vec<String> {
         let Self { page, round: Round { p99, .. }, share_of_pace, signed_in } = self;
         let goals = [
@@ -291,7 +294,7 @@ impl Stage {
         });
         for clients in [1, 2, 16, 32] {
             let flood = Flood::start(self.port, clients);
-            flood.is_under_way().await;
+            flood.get_under_way().await;
             let (undisturbed, ()) = flood.during(tokio::time::sleep(Duration::from_secs(8))).await;
             let share = undisturbed * hash.as_secs_f64() / cores.min(usize::from(clients)) as f64;
             let mut pages = Vec::new();

@@ -1,6 +1,6 @@
 //! bcrypt that gives way to requests.
 //!
-//! The crate of that name computes a hash in one piece, and a lower priority does not keep that from delaying pages: Linux
+//! The crate of that name computes a hash in one go, and a lower priority does not keep that from delaying pages: Linux
 //! lets a thread run for a slice of some milliseconds before it considers another, and where it groups processes
 //! (containers, units, terminals), a group gets little of a core on which it runs only a thread of low priority
 //! (docs/performance.md has the figures). So bcrypt's rounds are written out here, over the same cipher, with rests between
@@ -15,13 +15,13 @@ use subtle::ConstantTimeEq;
 
 use super::traffic::Traffic;
 
-/// "`OrpheanBeholderScryDoubt`", which bcrypt encrypts.
+/// `OrpheanBeholderScryDoubt`, the text that bcrypt encrypts.
 const TEXT: [[u32; 2]; 3] =
     [[0x4f72_7068, 0x6561_6e42], [0x6568_6f6c, 0x6465_7253], [0x6372_7944, 0x6f75_6274]];
 /// How many bytes of the result are kept.
 const KEPT: usize = 23;
 
-/// Hashes `key` with a new salt. Of a key, 72 bytes count.
+/// Hashes `key` with a new salt. Only the first 72 bytes of a key count.
 pub fn hash(key: &str, cost: u32, traffic: &Traffic) -> String {
     salted(key, cost, &rand::random(), traffic)
 }
@@ -32,7 +32,7 @@ pub fn verify(key: &str, stored: &HashParts, traffic: &Traffic) -> bool {
     ours.as_bytes().ct_eq(stored.to_string().as_bytes()).into()
 }
 
-/// Does the work of that cost, and makes nothing of it.
+/// Does the work of that cost, and discards the result.
 pub fn work(cost: u32, traffic: &Traffic) {
     std::hint::black_box(salted("", cost, &[0; 16], traffic));
 }

@@ -37,7 +37,7 @@ pub fn keep(req: &mut ServiceRequest) -> Result<(), HttpError> {
         check_host(&app.config, req)?;
         check_network(&app.config, req, ip)?;
         keep_own_cookies(&app.config, req.headers_mut());
-        // Not before: requests that are refused cost too little to slow down sign-ins.
+        // Only now: a refused request costs too little to be worth slowing down sign-ins for.
         app.hasher.give_way();
     }
     Ok(())

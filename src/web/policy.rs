@@ -23,7 +23,7 @@ pub fn of_page(is_https: bool) -> HeaderValue {
     }
 }
 
-/// The policy of a page of passkeys, which runs the one script that there is.
+/// The policy of a page that asks for a passkey: it runs our only script.
 pub fn of_page_with_script(is_https: bool) -> HeaderValue {
     if is_https {
         const { HeaderValue::from_static(policy!("'self'", "; upgrade-insecure-requests")) }

@@ -105,7 +105,6 @@ async fn decide(proxy: Proxy, app: &Data<App>, req: &HttpRequest) -> Result<Http
     let Some(application) = app.config.applications.at(asked.host) else {
         return Err(unknown_host(asked.host));
     };
-    app.hasher.give_way();
     let now = app.clock.now();
     let known = known(app, application, asked.cookie.as_ref(), now).await?;
     if let Some(ticket) = asked.ticket() {
@@ -139,6 +138,8 @@ async fn known(
         return Ok(Known::Nobody);
     }
     app.limits.take_here(&Limit::Application.of(at.id.as_str()))?;
+    // Not for strangers and whoever asks too often: they would slow down sign-ins without a limit.
+    app.hasher.give_way();
     Ok(if !application.is_for(person.role) {
         Known::OtherRole(person.username)
     } else if is_stale(app, application, &life, &person, now) {

@@ -44,7 +44,6 @@ async fn answer(app: &Data<App>, req: &HttpRequest, body: Payload) -> HttpRespon
     let Some(application) = asking(app, req) else {
         return HttpResponse::Unauthorized().insert_header((WWW_AUTHENTICATE, "Bearer")).finish();
     };
-    app.hasher.give_way();
     let form = match forms::body(body.into_inner()).await {
         Ok(body) => forms::decode::<IntrospectForm>(&body),
         Err(error) => Err(error),
