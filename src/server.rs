@@ -1,7 +1,7 @@
 //! The server: the order in which a request passes, and how it starts and stops.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, ToSocketAddrs};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,9 @@ use crate::courier::{Courier, WORKERS};
 use crate::web::assets::Assets;
 use crate::web::{connections, frame, passage, routes, session};
 use crate::{housekeeping, site};
+
+/// How many connections the kernel keeps for us until we take them (fewer where `somaxconn` is lower).
+const WAITING_CONNECTIONS: i32 = 4096;
 
 /// A socket to serve on.
 pub enum Listener {
@@ -35,6 +38,17 @@ impl Listener {
         };
         address.unwrap_or_else(|error| error.to_string())
     }
+}
+
+/// Listens on an address, and lets a burst of connections wait there. The standard library has room for 128: what comes beyond
+/// waits for a second at least, or is reset without an answer.
+///
+/// # Errors
+/// When the address is not ours or taken.
+pub fn listen(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, WAITING_CONNECTIONS)?;
+    Ok(listener)
 }
 
 /// Serves until it is stopped, then lets what is under way finish.
@@ -120,4 +134,22 @@ pub fn start_couriers(app: &App) -> io::Result<Vec<JoinHandle<()>>> {
         actix_web::rt::spawn(async move { courier.work().await })
     };
     Ok((0..WORKERS).map(|_| work()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_of_connections_waits_and_none_is_dropped() {
+        let listener = listen("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let connections: Vec<_> = (0..400).map(|_| connect().expect("room to wait in")).collect();
+        listener.set_nonblocking(true).unwrap();
+        let taken = connections.iter().filter(|_| listener.accept().is_ok()).count();
+        assert_eq!(taken, connections.len());
+    }
 }

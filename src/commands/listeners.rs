@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -10,7 +9,7 @@ use std::path::Path;
 use listenfd::ListenFd;
 
 use crate::config::{Config, Listen};
-use crate::server::Listener;
+use crate::server::{self, Listener};
 
 /// Opens them all.
 ///
@@ -26,7 +25,7 @@ pub(super) fn open(config: &Config) -> Result<Vec<Listener>, String> {
     }
     let open = |place: &Listen| {
         let opened = match place {
-            Listen::Tcp(address) => TcpListener::bind(address).map(Listener::Tcp),
+            Listen::Tcp(address) => server::listen(address).map(Listener::Tcp),
             Listen::Unix(path) => bind_unix(path).map(Listener::Unix),
         };
         opened.map_err(|error| format!("cannot listen on {place}: {error}; choose another address with BIND"))

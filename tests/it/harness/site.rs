@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
@@ -73,7 +73,7 @@ impl Site {
         mail: MailServer,
         settings: HashMap<&'static str, String>,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = server::listen("127.0.0.1:0").expect("a free port");
         let listens_at = listener.local_addr().expect("an address");
         let port = listens_at.port();
         let inside = |name: &str| folder.path().join(name).display().to_string();
