@@ -292,7 +292,7 @@ async fn judging() {
         "500 passwords of 128 characters: the slowest was judged in {next:.1} ms (goal: 20), the first, which reads the dictionaries, in {first:.1} ms"
     );
     let config = PasswordConfig { cost: 12, rules: PasswordRules { min_length: 8 }, pepper: "".into() };
-    let hasher = latchkey::hasher::Hasher::start(&config).expect("threads");
+    let hasher = latchkey::hasher::Hasher::new(&config);
     let began = Instant::now();
     let hash = hasher.hash(latchkey::hasher::OWN_LINE, Password::entered("violet canyon umbrella"));
     hash.await.expect("a hash");

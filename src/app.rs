@@ -42,7 +42,7 @@ pub struct App {
     pub statistics: Statistics,
     /// With `DEBUG`: what was sent.
     pub sent_mails: Option<SentMails>,
-    /// This worker's connection to Redis.
+    /// The connection to Redis, if sessions and limits are kept there.
     pub redis: Option<RedisConnection>,
 }
 
@@ -55,7 +55,7 @@ impl App {
         let keys = Keys::derive(&config.secret_keys);
         let db = Db::open(&config.database);
         Ok(Self {
-            hasher: Hasher::start(&config.passwords)?,
+            hasher: Hasher::new(&config.passwords),
             limits: Limits::new(config.limits.clone(), keys.limit, clock.clone()),
             pictures: Pictures::new(&config.media)?,
             passkeys: Passkeys::of(&config)?,
@@ -68,7 +68,7 @@ impl App {
                 TransportKind::File(folder) => SentMails::in_folder(folder),
                 TransportKind::Smtp(_) | TransportKind::Console => SentMails::default(),
             }),
-            redis: None,
+            redis: config.redis.as_ref().map(RedisConnection::new).transpose()?,
             keys: Arc::new(keys),
             config: Arc::new(config),
             db,
@@ -76,16 +76,12 @@ impl App {
         })
     }
 
-    /// Gives a worker a connection to Redis of its own: it needs no lock and wakes no other thread.
+    /// Gives a worker connections of its own: it needs no lock and wakes no other thread.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "the program was built with one of the same settings")]
     pub fn for_worker(&self) -> Self {
-        let redis = self.config.redis.as_ref().and_then(|config| match RedisConnection::new(config) {
-            Ok(connection) => Some(connection),
-            Err(error) => {
-                log::error!("REDIS_URL cannot be used: {error}");
-                None
-            }
-        });
+        let redis = self.config.redis.as_ref();
+        let redis = redis.map(|config| RedisConnection::new(config).expect("settings of Redis"));
         Self {
             db: self.db.for_worker(),
             limits: self.limits.clone().shared_by(redis.clone()),

@@ -27,7 +27,7 @@ use secrecy::SecretString;
 
 pub use apps::{AppPage, Application, Applications, ticket_in};
 pub use brand::{Brand, FooterLink, Logo, LogoKind, Palette, Shades, Support};
-pub use database::{Backend, DatabaseConfig};
+pub use database::{Backend, DatabaseConfig, THREADS_PER_WORKER};
 pub use given::Given;
 pub use lifecycle::{Dormancy, DormantAction, LifecycleConfig, Privacy};
 pub use limits::{Limit, LimitsConfig, Rate, RateLimits};

@@ -7,6 +7,7 @@
 //!   again, so it must not hash, send or decode.
 
 pub(crate) mod after_commit;
+mod calls;
 pub(crate) mod columns;
 mod connecting;
 pub(crate) mod connection;
@@ -26,8 +27,8 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 use diesel::connection::TransactionManager;
 use diesel::r2d2::{Pool, PooledConnection};
-use tokio::sync::Semaphore;
 
+use calls::{Replaceable, WorkerThreads};
 pub use connection::{DbConnection as Connection, MultiBackend as AnyBackend};
 use error::Undone;
 pub use error::{Error, TransactionError};
@@ -40,20 +41,17 @@ use crate::config::{self, DatabaseConfig};
 
 /// The longest that a request waits for the database.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longer than anything here should take.
-const SLOW: Duration = Duration::from_millis(500);
-
 /// The database.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<Manager>,
+    manager: Manager,
+    pool: Replaceable<Pool<Manager>>,
     /// Raised when a connection turns out dead: then the others of its age are not asked first.
     epoch: Arc<AtomicU64>,
     outage: Outage,
     /// Whether a pooler gives the sessions of the server to whoever needs one.
     shares_sessions: Arc<AtomicBool>,
-    /// So many of a worker's two blocking threads may write: one that waits for somebody's lock keeps nobody from reading.
-    writers: Arc<Semaphore>,
+    threads: Replaceable<WorkerThreads>,
     /// With SQLite alone.
     inline: Option<Arc<Inline>>,
 }
@@ -61,32 +59,25 @@ pub struct Db {
 impl Db {
     /// Opens the database that the settings name. Connects when first used.
     pub fn open(config: &DatabaseConfig) -> Self {
-        let epoch = Arc::new(AtomicU64::new(0));
+        let epoch = Arc::default();
         let manager = Manager::new(config.clone(), Arc::clone(&epoch));
         let is_embedded = config.backend == config::Backend::Sqlite;
-        let inline = is_embedded.then(|| Inline::new(manager.clone()));
-        let pool = Pool::builder()
-            .max_size(config.pool_size)
-            .min_idle(Some(0))
-            .connection_timeout(Duration::from_secs(3))
-            .error_handler(Box::new(LogErrors))
-            .build_unchecked(manager);
         Self {
-            pool,
+            inline: is_embedded.then(|| Inline::new(manager.clone())),
+            pool: Replaceable::new(manager.pool()),
+            manager,
             epoch,
             outage: Outage::default(),
             shares_sessions: Arc::default(),
-            writers: writers(),
-            inline,
+            threads: Replaceable::new(WorkerThreads::new()),
         }
     }
 
-    /// Gives a worker a connection of its own for what is found inline, and a turn of its own for writing: it waits for no other
-    /// thread.
+    /// Gives a worker threads of its own, and a connection for what is found inline: it waits for no other worker.
     #[must_use]
     pub fn for_worker(&self) -> Self {
         let inline = self.inline.as_ref().map(|own| own.another());
-        Self { inline, writers: writers(), ..self.clone() }
+        Self { inline, threads: Replaceable::new(WorkerThreads::new()), ..self.clone() }
     }
 
     /// Brings the tables up to this program's version; returns how many migrations ran. Blocks the thread.
@@ -175,7 +166,8 @@ impl Db {
         T: Send + 'static,
     {
         match self.inline.as_ref().and_then(|own| own.run(&query)) {
-            Some(answer) => answer,
+            // (What ends an outage is a write, and this thread never waits.)
+            Some(answer) => answer.inspect_err(|error| self.outage.begin(error)),
             None => self.read(query).await,
         }
     }
@@ -190,7 +182,8 @@ impl Db {
         T: Send + 'static,
     {
         let db = self.clone();
-        off_the_loop("read", move || {
+        let threads = self.threads.current();
+        self.call("read", threads, move || {
             let once = || {
                 let mut pooled = db.connection()?;
                 let answer = query(&mut pooled.conn).map_err(Error::from);
@@ -219,9 +212,10 @@ impl Db {
     {
         let db = self.clone();
         let deadline = Instant::now() + QUERY_TIMEOUT;
-        let turn = Arc::clone(&self.writers).acquire_owned();
+        let threads = self.threads.current();
+        let turn = Arc::clone(&threads.writers).acquire_owned();
         let turn = tokio::time::timeout(QUERY_TIMEOUT, turn).await.map_err(|_| too_late())?;
-        off_the_loop("write", move || {
+        self.call("write", threads, move || {
             // Until the thread is free again, whoever waits for it.
             let _turn = turn;
             let mut so_far = Undone::default();
@@ -297,7 +291,7 @@ impl Db {
     }
 
     fn connection(&self) -> Result<PooledConnection<Manager>, Error> {
-        self.pool.get().map_err(|error| {
+        self.pool.current().get().map_err(|error| {
             // What the pool waited for is the reason; how it waited is not.
             let why = error.to_string();
             Error::Unavailable(on_one_line(
@@ -305,11 +299,6 @@ impl Db {
             ))
         })
     }
-}
-
-/// One of a worker's threads stays free.
-fn writers() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(1))
 }
 
 fn write_nothing(conn: &mut Connection) -> Result<(), Error> {
@@ -322,40 +311,4 @@ fn write_nothing(conn: &mut Connection) -> Result<(), Error> {
 /// libpq writes several lines, and a tab before the second.
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-#[expect(clippy::disallowed_methods, reason = "the database is one of the few that may")]
-async fn off_the_loop<T, E, F>(what: &'static str, work: F) -> Result<T, E>
-where
-    F: FnOnce() -> Result<T, E> + Send + 'static,
-    T: Send + 'static,
-    E: TransactionError + Send + 'static,
-{
-    let timed = move || {
-        let began = Instant::now();
-        let done = work();
-        let took = began.elapsed();
-        // What waited for a database that is away is a part of its outage, which is told.
-        let is_away = done.as_ref().err().and_then(E::database).is_some_and(Error::is_of_outage);
-        if took > SLOW && !is_away {
-            log::warn!("the database took {} ms for a {what}", took.as_millis());
-        }
-        done
-    };
-    match tokio::time::timeout(QUERY_TIMEOUT, actix_web::web::block(timed)).await {
-        Ok(Ok(done)) => done,
-        Ok(Err(_)) => Err(Error::Unavailable("the query panicked".to_owned()).into()),
-        Err(_) => Err(too_late().into()),
-    }
-}
-
-/// Logs what goes wrong in the pool itself.
-#[derive(Debug)]
-struct LogErrors;
-
-impl diesel::r2d2::HandleError<diesel::r2d2::Error> for LogErrors {
-    fn handle_error(&self, error: diesel::r2d2::Error) {
-        // The outage that this makes is told once.
-        log::debug!("no connection to the database: {error}");
-    }
 }

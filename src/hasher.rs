@@ -13,11 +13,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::PasswordConfig;
 use crate::identity::{Message, Password, PasswordHash};
+use crate::threads::Threads;
 use recipe::Recipe;
 
 /// The longest wait for a free thread.
@@ -54,13 +54,13 @@ pub enum Verdict {
 /// The hashing threads; they end when the last clone is gone.
 #[derive(Clone)]
 pub struct Hasher {
-    threads: Arc<Threads>,
+    queue: Arc<Queue>,
     recipe: Arc<Recipe>,
 }
 
-struct Threads {
-    /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
+/// The threads, and who waits for them.
+struct Queue {
+    threads: Threads,
     /// A permit for each thread, given in the order of asking.
     free: Arc<Semaphore>,
     /// A permit for each caller that may wait.
@@ -78,22 +78,17 @@ struct Line {
 }
 
 impl Hasher {
-    /// Starts the threads.
-    ///
-    /// # Errors
-    /// When the system refuses them.
-    pub fn start(config: &PasswordConfig) -> std::io::Result<Self> {
+    /// Prepares a thread for each core.
+    pub fn new(config: &PasswordConfig) -> Self {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime =
-            Builder::new_current_thread().max_blocking_threads(count).thread_name("hasher").build()?;
-        let threads = Threads {
-            runtime: Some(runtime),
+        let queue = Queue {
+            threads: Threads::new("hasher", count),
             free: Arc::new(Semaphore::new(count)),
             room: Semaphore::new(MAX_WAITING),
             lines: Mutex::default(),
             count,
         };
-        Ok(Self { threads: Arc::new(threads), recipe: Arc::new(Recipe::new(config, count)) })
+        Self { queue: Arc::new(queue), recipe: Arc::new(Recipe::new(config, count)) }
     }
 
     /// Counts a request that hashing is to rest for; `traffic` says when.
@@ -112,7 +107,7 @@ impl Hasher {
     /// [`HashError::Busy`] when it would take too long.
     pub async fn hash(&self, line: &str, password: Password) -> Result<PasswordHash, HashError> {
         let recipe = Arc::clone(&self.recipe);
-        self.threads.run(line, move || recipe.hash(&password)).await
+        self.queue.run(line, move || recipe.hash(&password)).await
     }
 
     /// Makes the hash to store for a new password, unless it can be guessed: then says why. Judging costs what the sender
@@ -132,7 +127,7 @@ impl Hasher {
             password.refuse_if_guessable(&own_words)?;
             Ok(recipe.hash(&password))
         };
-        self.threads.run(line, judge_and_hash).await
+        self.queue.run(line, judge_and_hash).await
     }
 
     /// Checks whether `password` is the one of `stored`. Takes the same work when there is none.
@@ -172,11 +167,11 @@ impl Hasher {
             }
             verdicts
         };
-        self.threads.run(line, work).await
+        self.queue.run(line, work).await
     }
 }
 
-impl Threads {
+impl Queue {
     /// Waits for a free thread and runs `work` there. A caller that goes away leaves the queue.
     async fn run<T: Send + 'static>(
         &self,
@@ -190,14 +185,13 @@ impl Threads {
         let turn = tokio::time::timeout(MAX_QUEUE_WAIT, turn).await.map_err(|_| HashError::Busy)?;
         let thread = turn.map_err(|_| HashError::Failed)?;
         drop(waiting);
-        let runtime = self.runtime.as_ref().ok_or(HashError::Failed)?;
         // The thread is free again when the work ends, also when nobody waits for it any more.
         let work = move || {
             let done = work();
             drop(thread);
             done
         };
-        runtime.spawn_blocking(work).await.map_err(|error| {
+        self.threads.run(work).await.map_err(|error| {
             log::error!("hashing a password panicked: {error}");
             HashError::Failed
         })
@@ -221,15 +215,6 @@ impl Threads {
     }
 }
 
-impl Drop for Threads {
-    fn drop(&mut self) {
-        // Waiting for a thread is not allowed where this may be dropped: on the event loop.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,10 +223,10 @@ mod tests {
     #[test]
     fn those_of_one_network_leave_threads_to_the_others() {
         let rules = PasswordRules { min_length: 8 };
-        let hasher = Hasher::start(&PasswordConfig { cost: 4, rules, pepper: "".into() }).unwrap();
+        let hasher = Hasher::new(&PasswordConfig { cost: 4, rules, pepper: "".into() });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let threads = Arc::clone(&hasher.threads);
+            let threads = Arc::clone(&hasher.queue);
             let busy = u32::try_from(threads.count).unwrap();
             let all = threads.free.acquire_many(busy).await.unwrap();
             let crowd = (0..60).map(|_| hasher.verify("crowd", Password::entered("x"), None));
@@ -261,9 +246,9 @@ mod tests {
     #[test]
     fn whoever_finds_no_room_is_asked_to_come_back_and_whoever_left_makes_room() {
         let rules = PasswordRules { min_length: 8 };
-        let hasher = Hasher::start(&PasswordConfig { cost: 4, rules, pepper: "".into() }).unwrap();
+        let hasher = Hasher::new(&PasswordConfig { cost: 4, rules, pepper: "".into() });
         let all = u32::try_from(MAX_WAITING).unwrap();
-        let taken = hasher.threads.room.try_acquire_many(all).unwrap();
+        let taken = hasher.queue.room.try_acquire_many(all).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let hash = || runtime.block_on(hasher.hash(OWN_LINE, Password::entered("violet canyon")));
         assert_eq!(hash().unwrap_err(), HashError::Busy);
@@ -274,11 +259,11 @@ mod tests {
     #[test]
     fn nobody_waits_longer_than_five_seconds_for_a_thread() {
         let rules = PasswordRules { min_length: 8 };
-        let hasher = Hasher::start(&PasswordConfig { cost: 4, rules, pepper: "".into() }).unwrap();
+        let hasher = Hasher::new(&PasswordConfig { cost: 4, rules, pepper: "".into() });
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let busy = u32::try_from(hasher.threads.free.available_permits()).unwrap();
-        let _all = hasher.threads.free.try_acquire_many(busy).unwrap();
+        let busy = u32::try_from(hasher.queue.free.available_permits()).unwrap();
+        let _all = hasher.queue.free.try_acquire_many(busy).unwrap();
         let (answer, waited) = runtime.block_on(async {
             let began = tokio::time::Instant::now();
             (hasher.verify(OWN_LINE, Password::entered("violet canyon"), None).await, began.elapsed())

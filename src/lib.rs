@@ -2,20 +2,20 @@
 //!
 //! Read from the top down; each room knows only those below it (ARCHITECTURE.md says more, and a test holds it):
 //!
-//! - [`commands`]: the command line; [`logging`]: what a log line looks like
+//! - [`commands`]: the command line
 //! - [`server`]: the order in which a request passes, start and stop
 //! - [`site`]: what people can do, by who stands before the page
 //! - [`web`]: everything about HTTP and HTML; [`housekeeping`]: what is done periodically
 //! - [`app`]: the parts of the running program
-//! - [`courier`]: the worker that sends mail; [`statistics`]: the numbers of the admin pages
+//! - [`courier`]: the worker that sends mail; [`readiness`]: whether we can serve; [`statistics`]: the numbers of the admin pages
 //! - [`accounts`]: what happens to an account, whoever asks
 //! - [`mail`]: what mails say, and how they are queued
 //! - [`records`]: what is kept, one file for each table
 //! - [`db`]: everything that talks SQL
 //! - [`identity`]: what things are, as values
 //!
-//! Leaves that anyone above [`identity`] may read: [`config`], [`paths`], [`language`], [`limits`], [`redis_connection`],
-//! [`pictures`], [`passkeys`], [`hasher`], [`keys`], [`clock`].
+//! Leaves that anyone above [`identity`] may read: [`logging`], [`config`], [`paths`], [`language`], [`limits`], [`redis_connection`],
+//! [`pictures`], [`passkeys`], [`hasher`], [`keys`], [`clock`], `places`; `threads`, for what waits.
 
 pub mod commands;
 pub mod logging;
@@ -54,3 +54,4 @@ pub mod paths;
 pub mod pictures;
 mod places;
 pub mod redis_connection;
+mod threads;

@@ -13,13 +13,12 @@ mod folder;
 mod studio;
 
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bucket::S3Bucket;
 pub use decoding::DrawError;
 pub use drawing::{Crop, Drawn, Zoom};
+use folder::Folder;
 pub use folder::prove_writable;
 use studio::Studio;
 
@@ -76,7 +75,7 @@ pub struct Pictures {
 
 #[derive(Clone)]
 enum Storage {
-    Folder(Arc<Path>),
+    Folder(Folder),
     S3(S3Bucket),
 }
 
@@ -87,7 +86,7 @@ impl Pictures {
     /// When the settings name no usable bucket, or there is no thread to draw.
     pub fn new(config: &MediaConfig) -> io::Result<Self> {
         let storage = match config {
-            MediaConfig::Folder(folder) => Storage::Folder(folder.as_path().into()),
+            MediaConfig::Folder(folder) => Storage::Folder(Folder::new(folder)),
             MediaConfig::Bucket(config) => Storage::S3(S3Bucket::new(config)?),
         };
         Ok(Self { storage, studio: Studio::open()? })
@@ -99,10 +98,7 @@ impl Pictures {
     /// When it cannot be written to.
     pub async fn prepare(&self) -> io::Result<()> {
         match &self.storage {
-            Storage::Folder(folder) => {
-                let folder = Arc::clone(folder);
-                off_the_loop(move || folder::prepare(&folder)).await
-            }
+            Storage::Folder(folder) => in_time(folder.prepare()).await,
             Storage::S3(bucket) => in_time(bucket.prepare()).await,
         }
     }
@@ -126,16 +122,13 @@ impl Pictures {
     /// Keeps a drawn picture, safe when this returns; returns its random name.
     ///
     /// # Errors
-    /// When the disk or the storage refuses. In a folder nothing is left of it then; of an object whose
-    /// acknowledgement was lost, [`Pictures::settled`] finds it later.
+    /// When the disk or the storage refuses, or does not answer in time. What it has kept all the same, [`Pictures::settled`] finds
+    /// later.
     pub async fn keep(&self, kept: Kept, jpeg: Vec<u8>) -> io::Result<String> {
         let name = random_name();
         let file = kept.file(&name);
         match &self.storage {
-            Storage::Folder(folder) => {
-                let folder = Arc::clone(folder);
-                off_the_loop(move || folder::keep(&folder, &file, &jpeg)).await?;
-            }
+            Storage::Folder(folder) => in_time(folder.keep(&file, jpeg)).await?,
             Storage::S3(bucket) => in_time(bucket.keep(&file, jpeg)).await?,
         }
         Ok(name)
@@ -152,10 +145,7 @@ impl Pictures {
         }
         let file = kept.file(name);
         match &self.storage {
-            Storage::Folder(folder) => {
-                let folder = Arc::clone(folder);
-                off_the_loop(move || folder::read(&folder, &file)).await
-            }
+            Storage::Folder(folder) => in_time(folder.read(&file)).await,
             Storage::S3(bucket) => in_time(bucket.read(&file)).await,
         }
     }
@@ -170,10 +160,7 @@ impl Pictures {
     /// Removes a file of [`Pictures::settled`].
     pub async fn remove_file(&self, file: String) {
         let removed = match &self.storage {
-            Storage::Folder(folder) => {
-                let folder = Arc::clone(folder);
-                off_the_loop(move || folder::remove(&folder, &file)).await
-            }
+            Storage::Folder(folder) => in_time(folder.remove(&file)).await,
             Storage::S3(bucket) => in_time(bucket.remove(&file)).await,
         };
         if let Err(error) = removed {
@@ -187,10 +174,7 @@ impl Pictures {
     /// When they cannot be listed.
     pub async fn settled(&self) -> io::Result<Vec<Settled>> {
         let files = match &self.storage {
-            Storage::Folder(folder) => {
-                let folder = Arc::clone(folder);
-                off_the_loop(move || folder::settled(&folder)).await?
-            }
+            Storage::Folder(folder) => folder.settled().await?,
             Storage::S3(bucket) => bucket.settled().await?,
         };
         Ok(files.into_iter().filter_map(settled).collect())
@@ -212,13 +196,6 @@ fn settled(file: String) -> Option<Settled> {
 
 async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(STORAGE_TIMEOUT, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the disk is one of the few that may")]
-async fn off_the_loop<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    actix_web::web::block(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

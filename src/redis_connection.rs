@@ -19,6 +19,9 @@ use crate::identity::random_name;
 /// How long nobody tries again after a failure.
 const COOLING: Duration = Duration::from_millis(300);
 
+/// How often a cluster's connection, over which one of its servers is silent, is replaced: the new one learns who serves now.
+const RENEWAL: Duration = Duration::from_secs(1);
+
 /// How a Redis begins what it says when it is not, or not any more, the one that keeps our keys: a replica, a node of a cluster, one
 /// that starts, one whose passwords have changed.
 const NOT_ME: [&str; 9] =
@@ -41,6 +44,8 @@ pub struct RedisConnection {
 struct State {
     connection: Option<AnyConnection>,
     closed_until: Option<Instant>,
+    /// When a cluster's connection was replaced last.
+    renewed_at: Option<Instant>,
     was_away: bool,
 }
 
@@ -140,9 +145,15 @@ impl RedisConnection {
     fn fail(&self, error: &RedisError) -> Unavailable {
         let mut state = self.lock();
         let is_elsewhere = codes(error).iter().any(|code| NOT_ME.contains(&code.as_str()));
-        // A cluster's connection finds its way by itself, and most of its servers serve while one is silent.
+        let is_silent = error.is_io_error() || error.is_timeout();
+        // Most servers of a cluster serve while one is silent.
         let is_cluster = matches!(state.connection, Some(AnyConnection::Cluster(_)));
-        if !is_cluster && (error.is_io_error() || error.is_timeout() || is_elsewhere) {
+        if is_cluster && is_silent {
+            if state.renewed_at.is_none_or(|at| at.elapsed() > RENEWAL) {
+                state.renewed_at = Some(Instant::now());
+                actix_web::rt::spawn(self.clone().renew());
+            }
+        } else if !is_cluster && (is_silent || is_elsewhere) {
             state.connection = None;
             state.closed_until = Some(Instant::now() + COOLING);
         }
@@ -150,6 +161,15 @@ impl RedisConnection {
             log::warn!("Redis is unavailable: {}", told(error));
         }
         Unavailable
+    }
+
+    /// Makes another connection while the old one is used. A cluster's connection finds its way by itself when a server says so or
+    /// hangs up; for one that is silent it waits as long as TCP does.
+    async fn renew(self) {
+        match self.source.lock().await.connect().await {
+            Ok(connection) => self.lock().connection = Some(connection),
+            Err(error) => log::debug!("the cluster cannot be reached anew: {}", told(&error)),
+        }
     }
 
     fn note_answer(&self) {

@@ -95,11 +95,12 @@ pub async fn serve(
     })
     // Answers made of several writes would otherwise wait 40 ms for the client's acknowledgement.
     .tcp_nodelay(true)
-    // The database is all that may block them, and it has as many connections.
-    .worker_max_blocking_threads(2)
+    // Database, files and hashes have threads of their own. Here names are looked up, for ten seconds each where nobody answers.
+    .worker_max_blocking_threads(16)
     .max_connections(1024)
     .client_request_timeout(Duration::from_secs(5))
     .keep_alive(Duration::from_secs(15))
+    .client_disconnect_timeout(connections::MAX_UNREAD)
     .on_connect(move |io, data| connections::watch(io, data, &trusted))
     .shutdown_timeout(30)
     .disable_signals();

@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use listenfd::ListenFd;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, Listen};
 use crate::server::{self, Listener};
@@ -16,6 +17,7 @@ use crate::server::{self, Listener};
 /// # Errors
 /// With the place that cannot be listened on.
 pub(super) fn open(config: &Config) -> Result<Vec<Listener>, String> {
+    allow_many_files();
     let inherited = inherited().map_err(|error| format!("cannot use the sockets of systemd: {error}"))?;
     if config.debug && inherited.iter().any(is_open_to_others) {
         return Err("DEBUG=on is for this machine alone, and systemd listens for others: turn it off, or set ListenStream=127.0.0.1:8000".to_owned());
@@ -31,6 +33,14 @@ pub(super) fn open(config: &Config) -> Result<Vec<Listener>, String> {
         opened.map_err(|error| format!("cannot listen on {place}: {error}; choose another address with BIND"))
     };
     config.bind.iter().map(open).collect()
+}
+
+/// Each connection takes two descriptors, and what a process has at first, often 1,024, is for programs that cannot count further.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        log::debug!("as few connections as the process was given: {error}");
+    }
 }
 
 fn is_open_to_others(listener: &Listener) -> bool {

@@ -58,10 +58,14 @@ impl DbConnection {
                 if is_up_to_date(inner, &MIGRATIONS)? {
                     return Ok(0);
                 }
+                inner.batch_execute(
+                    "SET lock_wait_timeout = 3600 /*M!100300 , idle_transaction_timeout = 0, max_statement_time = 0 */",
+                )?;
                 // Ends with this connection at the latest.
                 inner.batch_execute("DO GET_LOCK(CONCAT('latchkey migrations ', DATABASE()), 3600)")?;
                 let done = run_migrations(inner, MIGRATIONS);
                 inner.batch_execute("DO RELEASE_LOCK(CONCAT('latchkey migrations ', DATABASE()))")?;
+                inner.batch_execute(super::connecting::MYSQL_LIMITS)?;
                 // In a cluster the lock is one node's: at another node the same steps may have been taken at the same time.
                 match done {
                     Err(_) if is_up_to_date(inner, &MIGRATIONS)? => Ok(0),

@@ -24,12 +24,15 @@ use rustix::net::Shutdown;
 use tokio::time::Instant;
 
 use super::client::{self, machine};
+use super::journal::OncePerMinute;
 
 /// From an answer to the end of the next head, or to the end of a body that nobody reads.
 const QUIET: Duration = Duration::from_secs(12);
 /// The same after the answer to a form: a body that nobody reads is thrown away meanwhile, as fast as it comes.
 const QUIET_AFTER_FORM: Duration = Duration::from_secs(3);
-/// How fast an answer is taken at least.
+/// How much longer a long one may take. Whoever is hung up on in the middle of sending sees no answer.
+pub const MAX_UNREAD: Duration = Duration::from_secs(30);
+/// How fast an answer is taken at least, and a body sent that nobody reads.
 const BYTES_PER_SECOND: u64 = 16 * 1024;
 /// The most connections of one address (IPv6: of one network of 64 bits) that is no proxy of ours: browsers have six.
 const MAX_OF_ONE: usize = 128;
@@ -52,7 +55,15 @@ struct Watched {
 pub fn watch(io: &dyn Any, data: &mut Extensions, trusted: &[IpNet]) {
     // Those of a unix socket are of our own proxy.
     let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
-    let Ok(socket) = stream.as_fd().try_clone_to_owned() else { return };
+    let socket = match stream.as_fd().try_clone_to_owned() {
+        Ok(socket) => socket,
+        // None goes unwatched.
+        Err(error) => {
+            static SAID: OncePerMinute = OncePerMinute::new();
+            SAID.warn(|| format!("connections are hung up on, since they cannot be watched: {error}"));
+            return hang_up(stream);
+        }
+    };
     let peer = stream.peer_addr().ok().map(|peer| peer.ip());
     let counted = peer.filter(|peer| !client::is_proxy(Some(*peer), trusted)).map(machine);
     let number = counted.as_ref().map_or(0, |name| count(name));
@@ -125,9 +136,10 @@ impl Connection {
         self.quiet_for(QUIET, bytes);
     }
 
-    /// An answer to a form is.
-    pub fn end_form(&self, bytes: u64) {
-        self.quiet_for(QUIET_AFTER_FORM, bytes);
+    /// An answer to a form is, whose body has so many bytes and may not have been read.
+    pub fn end_form(&self, bytes: u64, body: u64) {
+        let coming = Duration::from_secs(body / BYTES_PER_SECOND).min(MAX_UNREAD);
+        self.quiet_for(QUIET_AFTER_FORM + coming, bytes);
     }
 
     fn quiet_for(&self, quiet: Duration, bytes: u64) {
@@ -165,7 +177,11 @@ impl MessageBody for Pieces {
             // We are the slow ones.
             Poll::Pending => self.connection.begin(),
             Poll::Ready(Some(Ok(piece))) => self.connection.end(piece.len() as u64),
-            Poll::Ready(Some(Err(_)) | None) => self.connection.end(0),
+            Poll::Ready(None) => self.connection.end(0),
+            Poll::Ready(Some(Err(error))) => {
+                log::warn!("an answer broke off in the middle: {error}");
+                self.connection.end(0);
+            }
         }
         next
     }
@@ -173,10 +189,14 @@ impl MessageBody for Pieces {
 
 impl Watched {
     fn hang_up(&self) {
-        // It may have gone by itself.
-        if let Err(error) = rustix::net::shutdown(&self.socket, Shutdown::Both) {
-            log::debug!("a connection has ended already: {error}");
-        }
+        hang_up(&self.socket);
+    }
+}
+
+fn hang_up(socket: impl AsFd) {
+    // It may have gone by itself.
+    if let Err(error) = rustix::net::shutdown(socket, Shutdown::Both) {
+        log::debug!("a connection has ended already: {error}");
     }
 }
 

@@ -12,7 +12,7 @@ use actix_web::{Error, HttpResponse, ResponseError, web};
 use askama::Template;
 use futures_util::FutureExt;
 
-use super::connections::{Connection, Pieces};
+use super::connections::{self, Connection, Pieces};
 use super::errors::{ErrorPage, HttpError};
 use super::journal::Entry;
 use super::view::{Bare, View, filters};
@@ -77,21 +77,19 @@ struct Around {
     app: Option<web::Data<App>>,
     entry: Entry,
     connection: Option<Connection>,
-    /// Whether it may have a body.
-    is_form: bool,
+    /// How long its body is, if it may have one.
+    body: Option<u64>,
 }
 
 impl Around {
     fn begin(req: &ServiceRequest) -> Self {
-        let connection = req.request().conn_data::<Connection>().cloned();
-        if let Some(connection) = &connection {
-            connection.begin();
-        }
+        let length = req.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let length = length.and_then(|length| length.parse().ok()).unwrap_or_default();
         Self {
             app: req.app_data::<web::Data<App>>().cloned(),
             entry: Entry::begin(req),
-            connection,
-            is_form: !matches!(*req.method(), Method::GET | Method::HEAD),
+            connection: connections::begin(req.request()),
+            body: (!matches!(*req.method(), Method::GET | Method::HEAD)).then_some(length),
         }
     }
 
@@ -100,16 +98,16 @@ impl Around {
         cookies::put_path_first(answer.headers_mut());
         self.entry.sign(answer.headers_mut());
         // A body that was refused was perhaps not read, and may be as long and as slow as somebody likes.
-        if self.is_form && (answer.status().is_client_error() || answer.status().is_server_error()) {
+        if self.body.is_some() && (answer.status().is_client_error() || answer.status().is_server_error()) {
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
         if let Some(connection) = &self.connection {
-            match answer.body().size() {
-                BodySize::Sized(bytes) if self.is_form => connection.end_form(bytes),
-                BodySize::None if self.is_form => connection.end_form(0),
-                BodySize::Sized(bytes) => connection.end(bytes),
-                BodySize::None => connection.end(0),
-                BodySize::Stream => {
+            match (answer.body().size(), self.body) {
+                (BodySize::Sized(bytes), Some(length)) => connection.end_form(bytes, length),
+                (BodySize::None, Some(length)) => connection.end_form(0, length),
+                (BodySize::Sized(bytes), None) => connection.end(bytes),
+                (BodySize::None, None) => connection.end(0),
+                (BodySize::Stream, _) => {
                     let streaming = std::mem::replace(answer, HttpResponse::new(StatusCode::OK));
                     let watched = |body| BoxBody::new(Pieces::of(body, connection.clone()));
                     *answer = streaming.map_body(|_, body| watched(body));

@@ -29,8 +29,8 @@ struct Seen {
     signed_out: Vec<Visitor>,
     /// What was acknowledged, and when.
     acknowledged: Vec<(&'static str, Instant)>,
-    /// How many were asked to come back soon.
-    put_off: usize,
+    /// When they were asked to come back soon.
+    put_off: Vec<Instant>,
     /// What nobody should see.
     wrong: Vec<String>,
 }
@@ -44,7 +44,7 @@ impl Seen {
                 true
             }
             503 if answer.headers().contains_key("retry-after") => {
-                self.put_off += 1;
+                self.put_off.push(Instant::now());
                 false
             }
             other => {
@@ -58,8 +58,9 @@ impl Seen {
         self.signed_up.extend(other.signed_up);
         self.signed_out.extend(other.signed_out);
         self.acknowledged.extend(other.acknowledged);
+        self.put_off.extend(other.put_off);
         self.wrong.extend(other.wrong);
-        Self { put_off: self.put_off + other.put_off, ..self }
+        self
     }
 
     /// The longest time in which nothing of one kind was acknowledged.
@@ -169,7 +170,7 @@ async fn nothing_is_lost(what: &str, site: &Site, mut seen: Seen, fault: Instant
     println!(
         "{what}: {:.1} s without service, {} asked to come back; kept: {} sign-ups, {} sign-outs",
         seen.without_service().as_secs_f64(),
-        seen.put_off,
+        seen.put_off.len(),
         seen.signed_up.len(),
         seen.signed_out.len()
     );
@@ -218,6 +219,53 @@ fn a_standby_of_postgres_takes_over_while_people_sign_up() {
     });
 }
 
+#[test]
+fn a_standby_of_postgres_takes_over_from_a_primary_that_is_frozen() {
+    run_alone(async || {
+        let Some(first) = Postgres::start() else { return };
+        first.execute("CREATE DATABASE accounts");
+        let standby = first.standby();
+        let url = first.url_of_both(&standby, "accounts");
+        let (one, other) = (site_at(&url).await, site_at(&url).await);
+        let people = People::at(&[&one, &other]).await;
+        go_on_for(seconds(2)).await;
+        first.signal("STOP");
+        go_on_for(seconds(1)).await;
+        let fault = Instant::now();
+        standby.promote();
+        go_on_for(seconds(20)).await;
+        nothing_is_lost(
+            "PostgreSQL, the primary frozen and the standby promoted a second later",
+            &one,
+            people.stop().await,
+            fault,
+        )
+        .await;
+        one.stop().await;
+        other.stop().await;
+    });
+}
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_node_of_galera_is_frozen_while_people_sign_up_at_it_and_at_another_one() {
+    run_alone(async || {
+        let Some(galera) = Galera::start() else { return };
+        galera.execute(0, "CREATE DATABASE accounts CHARACTER SET utf8mb4");
+        let [at_first, at_second] = [0, 1].map(|node| galera.url_of_all(node, "accounts"));
+        let (one, other) = tokio::join!(site_at(&at_first), site_at(&at_second));
+        let people = People::at(&[&one, &other]).await;
+        go_on_for(seconds(2)).await;
+        let fault = Instant::now();
+        galera.freeze(0);
+        go_on_for(seconds(25)).await;
+        nothing_is_lost("Galera, one of three nodes frozen", &one, people.stop().await, fault).await;
+        one.stop().await;
+        other.stop().await;
+        drop(galera);
+    });
+}
+
 #[cfg(feature = "mysql")]
 #[test]
 fn a_node_of_galera_dies_and_comes_back_while_people_sign_up_at_two_others() {
@@ -256,16 +304,19 @@ fn a_node_of_galera_dies_and_comes_back_while_people_sign_up_at_two_others() {
 }
 
 /// Redis keeps who is signed in where, and nothing else that lasts: a pointer that its failover loses is signed in again.
-async fn redis_fails_over(what: &str, url: &str, mut redises: Redises) {
+async fn redis_fails_over(what: &str, url: &str, fault: impl FnOnce()) {
     let site = site_with(&[("REDIS_URL", url)]).await;
     let people = People::at(&[&site]).await;
     go_on_for(seconds(3)).await;
-    redises.kill(0);
+    fault();
     // By then the others have noticed; what is acknowledged later, they serve.
     go_on_for(seconds(5)).await;
     let noticed = Instant::now();
     go_on_for(seconds(2)).await;
-    nothing_is_lost(what, &site, people.stop().await, noticed).await;
+    let seen = people.stop().await;
+    let late = seen.put_off.iter().filter(|at| **at > noticed).count();
+    assert_eq!(late, 0, "{what}: asked to come back long after it");
+    nothing_is_lost(what, &site, seen, noticed).await;
     site.stop().await;
 }
 
@@ -273,10 +324,10 @@ async fn redis_fails_over(what: &str, url: &str, mut redises: Redises) {
 fn sentinels_choose_another_redis_while_people_sign_in() {
     run_alone(async || {
         for make in [RedisMake::Redis, RedisMake::Valkey] {
-            let Some(redises) = Redises::with_sentinels(make) else { return };
+            let Some(mut redises) = Redises::with_sentinels(make) else { return };
             redises.wait_for_sentinels();
             let what = format!("{make:?} with three sentinels, the first of two servers killed");
-            redis_fails_over(&what, &redises.sentinel_url(), redises).await;
+            redis_fails_over(&what, &redises.sentinel_url(), || redises.kill(0)).await;
         }
     });
 }
@@ -285,10 +336,24 @@ fn sentinels_choose_another_redis_while_people_sign_in() {
 fn a_cluster_of_redis_loses_a_node_while_people_sign_in() {
     run_alone(async || {
         for make in [RedisMake::Redis, RedisMake::Valkey] {
-            let Some(redises) = Redises::as_cluster(make) else { return };
+            let Some(mut redises) = Redises::as_cluster(make) else { return };
             let what = format!("{make:?} as a cluster of six, one of those that write killed");
-            redis_fails_over(&what, &redises.cluster_url(), redises).await;
+            redis_fails_over(&what, &redises.cluster_url(), || redises.kill(0)).await;
         }
+    });
+}
+
+#[test]
+fn a_frozen_redis_is_left_while_people_sign_in() {
+    run_alone(async || {
+        let make = RedisMake::Redis;
+        let Some(redises) = Redises::with_sentinels(make) else { return };
+        redises.wait_for_sentinels();
+        let what = "Redis with three sentinels, the first of two servers frozen";
+        redis_fails_over(what, &redises.sentinel_url(), || redises.freeze(0)).await;
+        let Some(redises) = Redises::as_cluster(make) else { return };
+        let what = "Redis as a cluster of six, one of those that write frozen";
+        redis_fails_over(what, &redises.cluster_url(), || redises.freeze(0)).await;
     });
 }
 

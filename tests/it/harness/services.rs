@@ -47,6 +47,16 @@ impl Guard {
         Self(Some(guard.expect("sh")))
     }
 
+    /// Sends a signal to the server and its children.
+    fn signal(&self, signal: &str) {
+        let shell = self.0.as_ref().expect("a running server").id();
+        let servers = children(&shell.to_string());
+        let theirs = servers.iter().flat_map(|server| children(server));
+        let all: Vec<String> =
+            [format!("-{signal}")].into_iter().chain(servers.clone()).chain(theirs).collect();
+        run_to_end("kill".as_ref(), &all.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
     /// Ends it at once.
     fn stop(&mut self) {
         if let Some(mut guard) = self.0.take() {
@@ -56,14 +66,9 @@ impl Guard {
     }
 }
 
-/// Sends a signal to the process whose number stands first in that file, and to its children.
-fn signal_all(pid_file: &Path, signal: &str) {
-    let text = std::fs::read_to_string(pid_file).expect("a running server");
-    let pid = text.lines().next().expect("a number").trim();
+fn children(pid: &str) -> Vec<String> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let signal = format!("-{signal}");
-    let all = [signal.as_str(), pid].into_iter().chain(children.split_whitespace());
-    run_to_end("kill".as_ref(), &all.collect::<Vec<_>>());
+    children.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Runs a program to its end.

@@ -59,6 +59,62 @@ fn heads_and_bodies_that_dribble_end_on_the_second_request_as_on_the_first() {
     });
 }
 
+/// A slow line, and no proxy that takes the picture first: who is hung up on in the middle would see "connection reset".
+#[test]
+fn whoever_is_refused_early_sees_why_however_slowly_they_send() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let mut stream = TcpStream::connect(site.listens_at).await.unwrap();
+        let head = format!(
+            "POST /user-profile/change-picture/ HTTP/1.1\r\nHost: {}\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+             Content-Length: 3000000\r\n\r\n",
+            site.listens_at
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..30 {
+            stream.write_all(&[b'a'; 100_000]).await.expect("somebody takes it");
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 303", "{}", String::from_utf8_lossy(&answer));
+        site.stop().await;
+    });
+}
+
+/// A folder on another machine that is away answers nothing, not even an error.
+#[test]
+fn pictures_that_cannot_be_read_keep_nobody_from_the_pages() {
+    run_alone(async || {
+        let site = Site::start(HashMap::new()).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/change-picture/").await;
+        ann.choose_file("Picture", "a.png", "image/png", &pictures::png(30, 30)).press("Save").await;
+        ann.visit("/user-profile/").await;
+        let address = ann.page().body.split('"').find(|part| part.contains("/user-profile/picture/"));
+        let address = address.expect("a picture").to_owned();
+        for file in site.folder.path().join("media").read_dir().unwrap() {
+            let file = file.unwrap().path();
+            std::fs::remove_file(&file).unwrap();
+            // Who opens it waits for somebody at the other end.
+            assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        }
+        let wait = |mut twin: Visitor, address: String| async move {
+            twin.visit(&address).await;
+            twin.page().status
+        };
+        let waiting = (0..20).map(|_| wait(ann.twin(), address.clone()));
+        let waiting = actix_web::rt::spawn(futures_util::future::join_all(waiting));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let asked = Instant::now();
+        ann.visit("/user-profile/").await;
+        ann.status(200);
+        assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+        assert_eq!(waiting.await.unwrap(), [503; 20]);
+        site.stop().await;
+    });
+}
+
 /// Many people send pictures at the same time: the machine's memory has an end, and whoever comes then is told to come again.
 #[test]
 fn pictures_that_many_send_at_once_take_so_much_memory_and_no_more() {

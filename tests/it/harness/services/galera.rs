@@ -85,6 +85,11 @@ impl Galera {
         self.nodes[node].guard.stop();
     }
 
+    /// Freezes a node: it takes what is sent to it, and says nothing.
+    pub fn freeze(&self, node: usize) {
+        self.nodes[node].guard.signal("STOP");
+    }
+
     /// Starts a node again, and waits until it is in step with the others.
     pub fn rejoin(&mut self, node: usize) {
         let group = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.group[0]));

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, MysqlConnection};
 
-use super::{Guard, find, free_port, is_root, run_to_end, signal_all, wait_until};
+use super::{Guard, find, free_port, is_root, run_to_end, wait_until};
 
 /// A server, with its folder.
 pub struct Mariadb {
@@ -60,7 +60,7 @@ impl Mariadb {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: &str) {
-        signal_all(&self.folder.path().join("pid"), signal);
+        self.guard.signal(signal);
     }
 
     /// Ends it at once.

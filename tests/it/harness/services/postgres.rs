@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
-use super::{Guard, find, free_port, is_root, make_certificate, run_to_end, signal_all, wait_until};
+use super::{Guard, find, free_port, is_root, make_certificate, run_to_end, wait_until};
 
 /// A server, with its folder.
 pub struct Postgres {
@@ -126,7 +126,7 @@ impl Postgres {
 
     /// Sends a signal to all of its processes.
     pub fn signal(&self, signal: &str) {
-        signal_all(&self.folder.path().join("data/postmaster.pid"), signal);
+        self.guard.signal(signal);
     }
 
     /// Ends it at once.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Guard, find, free_port, make_certificate, signal_all, wait_for_port};
+use super::{Guard, find, free_port, make_certificate, wait_for_port};
 
 /// A redis-server, with its folder.
 pub struct Redis {
@@ -95,7 +95,7 @@ impl Redis {
 
     /// Sends the server a signal.
     pub fn signal(&self, signal: &str) {
-        signal_all(self.inside("pid").as_ref(), signal);
+        self.guard.signal(signal);
     }
 
     /// Ends it at once.

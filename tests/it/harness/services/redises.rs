@@ -153,6 +153,11 @@ impl Redises {
         self.servers[number].guard.stop();
     }
 
+    /// Freezes one: it takes what is sent to it, and says nothing.
+    pub fn freeze(&self, number: usize) {
+        self.servers[number].guard.signal("STOP");
+    }
+
     fn ask(&self, number: usize, words: &[&str]) -> String {
         let mut command = redis::cmd(words[0]);
         for word in &words[1..] {
