@@ -304,7 +304,10 @@ impl Courier {
     async fn answer(&self, asked: OutboxMail, request: Mail) -> Result<(), db::Error> {
         let rules = self.rules;
         let now = self.parts.clock.now();
-        let typed = self.secret_of(&asked).unwrap_or_default();
+        let typed = match self.secret_of(&asked) {
+            Ok(typed) => typed,
+            Err(error) => return self.give_up(asked, State::Failed, &error.to_string()).await,
+        };
         self.parts
             .db
             .write(move |conn| {
@@ -385,8 +388,8 @@ impl Courier {
     }
 }
 
-/// 30 seconds, then twice as long each time, at most an hour.
+/// 30 seconds, then twice as long each time.
 fn delay(tries: i32) -> Duration {
     let doublings = u32::try_from(tries).unwrap_or_default().min(7);
-    Duration::from_secs((30 << doublings).min(3600))
+    Duration::from_secs(30 << doublings).min(outbox::MAX_DELAY)
 }

@@ -25,7 +25,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
-use diesel::connection::TransactionManager;
 use diesel::r2d2::{Pool, PooledConnection};
 
 use calls::{Replaceable, WorkerThreads};
@@ -35,7 +34,7 @@ pub use error::{Error, TransactionError};
 use inline::Inline;
 use manager::{Manager, Pooled};
 use outage::Outage;
-use transaction::{Ended, too_late, transaction};
+use transaction::{Ended, end, too_late, transaction};
 
 use crate::config::{self, DatabaseConfig};
 
@@ -99,16 +98,10 @@ impl Db {
         target: &Self,
         copy: impl FnOnce(&mut Connection, &mut Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        type Transactions = <Connection as diesel::Connection>::TransactionManager;
         let mut source = self.connection()?;
         let mut target = target.begin()?;
-        let to = &mut target.conn;
-        let copied = copy(&mut source.conn, to);
-        match &copied {
-            Ok(_) => Transactions::commit_transaction(to)?,
-            Err(_) => Transactions::rollback_transaction(to)?,
-        }
-        copied
+        let copied = copy(&mut source.conn, &mut target.conn);
+        end(&mut target.conn, copied)
     }
 
     /// Whether there are no tables yet.

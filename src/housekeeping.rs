@@ -27,11 +27,13 @@ const WAIT_AFTER_JUMP: Duration = Duration::from_secs(6 * 3600);
 
 /// Sweeps, then every ten minutes again.
 pub async fn work(app: App) {
-    let newest = app.db.read(events::newest).await;
-    let newest = newest.unwrap_or_else(|error| {
-        log::warn!("housekeeping waits: {error}");
-        Some(app.clock.now().minus(2 * LONG_AGO))
-    });
+    let newest = match app.db.read(events::newest).await {
+        Ok(newest) => newest.map_or(Newest::Never, Newest::At),
+        Err(error) => {
+            log::warn!("when something happened last is not known: {error}");
+            Newest::Unknown
+        }
+    };
     let mut watch = ClockWatch::new(&app.clock, newest);
     loop {
         if watch.look(&app.clock) == ClockState::Steady
@@ -51,6 +53,14 @@ pub enum ClockState {
     WasSet,
 }
 
+/// When something happened last.
+#[derive(Clone, Copy)]
+pub enum Newest {
+    At(Moment),
+    Never,
+    Unknown,
+}
+
 /// Compares the wall clock with the time that passes.
 pub struct ClockWatch {
     wall: Moment,
@@ -61,16 +71,19 @@ pub struct ClockWatch {
 impl ClockWatch {
     /// Begins to compare. A process that starts long after the newest thing that happened may have been stopped for as long, or
     /// have a clock that is ahead: nobody knows, and nothing is lost by waiting.
-    pub fn new(clock: &Clock, newest: Option<Moment>) -> Self {
+    pub fn new(clock: &Clock, newest: Newest) -> Self {
         let (wall, passed) = (clock.now(), clock.monotonic());
-        let may_be_ahead = newest.is_some_and(|newest| wall.since(newest) > LONG_AGO);
-        if may_be_ahead {
-            log::info!(
-                "nothing has happened for over a day, or the clock is wrong: nothing is deleted for the next {} hours",
-                WAIT_AFTER_JUMP.as_secs() / 3600
-            );
+        let why = match newest {
+            Newest::At(newest) if wall.since(newest) > LONG_AGO => {
+                Some("nothing has happened for over a day, or the clock is wrong")
+            }
+            Newest::At(_) | Newest::Never => None,
+            Newest::Unknown => Some("the clock may be wrong"),
+        };
+        if let Some(why) = why {
+            log::info!("{why}: nothing is deleted for the next {} hours", WAIT_AFTER_JUMP.as_secs() / 3600);
         }
-        let waits_until = if may_be_ahead { passed + WAIT_AFTER_JUMP } else { Duration::ZERO };
+        let waits_until = why.map_or(Duration::ZERO, |_| passed + WAIT_AFTER_JUMP);
         Self { wall, passed, waits_until }
     }
 
@@ -208,15 +221,13 @@ mod tests {
     #[test]
     fn a_process_that_starts_with_a_clock_that_may_be_ahead_deletes_nothing_for_hours() {
         let clock = Clock::system();
-        let state = |newest: Option<Duration>| {
-            let newest = newest.map(|ago| clock.now().minus(ago));
-            ClockWatch::new(&clock, newest).look(&clock)
-        };
-        assert_eq!(state(None), ClockState::Steady, "nothing has ever happened");
-        assert_eq!(state(Some(Duration::from_secs(3600))), ClockState::Steady);
-        let year = Duration::from_secs(365 * 24 * 3600);
-        assert_eq!(state(Some(year)), ClockState::WasSet);
-        let mut watch = ClockWatch::new(&clock, Some(clock.now().minus(year)));
+        let state = |newest: Newest| ClockWatch::new(&clock, newest).look(&clock);
+        let ago = |hours: u64| Newest::At(clock.now().minus(Duration::from_secs(hours * 3600)));
+        assert_eq!(state(Newest::Never), ClockState::Steady, "nothing has ever happened");
+        assert_eq!(state(ago(1)), ClockState::Steady);
+        assert_eq!(state(ago(365 * 24)), ClockState::WasSet);
+        assert_eq!(state(Newest::Unknown), ClockState::WasSet, "the database is away");
+        let mut watch = ClockWatch::new(&clock, ago(365 * 24));
         clock.advance(WAIT_AFTER_JUMP);
         assert_eq!(watch.look(&clock), ClockState::Steady, "six hours later it was just a long rest");
     }

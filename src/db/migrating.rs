@@ -15,7 +15,7 @@ impl DbConnection {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(inner) => {
-                use diesel::connection::{AnsiTransactionManager, TransactionManager};
+                use diesel::connection::AnsiTransactionManager;
 
                 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
                 if is_up_to_date(inner, &MIGRATIONS)? {
@@ -23,11 +23,7 @@ impl DbConnection {
                 }
                 AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN IMMEDIATE")?;
                 let done = run_migrations(inner, MIGRATIONS);
-                match &done {
-                    Ok(_) => AnsiTransactionManager::commit_transaction(inner)?,
-                    Err(_) => AnsiTransactionManager::rollback_transaction(inner)?,
-                }
-                done
+                super::transaction::end(inner, done)
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(inner) => {

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use diesel::Connection;
 use diesel::connection::TransactionManager;
 
 use super::after_commit;
-use super::connection::DbConnection as Connection;
+use super::connection::DbConnection;
 use super::error::{Error, TransactionError};
 
 /// How a transaction ended.
@@ -38,11 +39,11 @@ impl<T, E> From<Ended<T, E>> for Result<T, E> {
 /// Runs what stands between the beginning of a transaction and its end. Nothing is committed after `deadline`: the
 /// person who waited has already seen that it did not work.
 pub(super) fn transaction<T, E: TransactionError>(
-    conn: &mut Connection,
-    work: impl Fn(&mut Connection) -> Result<T, E>,
+    conn: &mut DbConnection,
+    work: impl Fn(&mut DbConnection) -> Result<T, E>,
     deadline: Instant,
 ) -> Ended<T, E> {
-    type Transactions = <Connection as diesel::Connection>::TransactionManager;
+    type Transactions = <DbConnection as Connection>::TransactionManager;
     after_commit::forget();
     let in_time = || if Instant::now() < deadline { Ok(()) } else { Err(E::from(too_late())) };
     match in_time().and_then(|()| work(conn)).and_then(|value| in_time().map(|()| value)) {
@@ -55,14 +56,28 @@ pub(super) fn transaction<T, E: TransactionError>(
             Err(error) => Ended::Undone(error.into()),
         },
         Err(refusal) => {
-            let is_lost = refusal.database().is_some_and(Error::is_lost);
-            if let Err(error) = Transactions::rollback_transaction(conn)
-                && !is_lost
-            {
-                log::warn!("a transaction was rolled back already: {error}");
-            }
+            roll_back(conn);
             Ended::Undone(refusal)
         }
+    }
+}
+
+/// Commits what was done, or rolls it back and tells why it was not done.
+pub(super) fn end<C: Connection, T, E: From<diesel::result::Error>>(
+    conn: &mut C,
+    done: Result<T, E>,
+) -> Result<T, E> {
+    match &done {
+        Ok(_) => C::TransactionManager::commit_transaction(conn)?,
+        Err(_) => roll_back(conn),
+    }
+    done
+}
+
+/// Rolls back. Where that fails, the connection or its transaction has ended already.
+fn roll_back<C: Connection>(conn: &mut C) {
+    if let Err(error) = C::TransactionManager::rollback_transaction(conn) {
+        log::debug!("nothing to roll back: {error}");
     }
 }
 

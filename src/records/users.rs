@@ -36,9 +36,6 @@ pub const UNVERIFIED_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 /// How long the old address can undo a change.
 pub const UNDO_LINK_LIFETIME: Duration = Duration::from_secs(72 * 3600);
 
-/// How long after the wait somebody who lost their second step can come back.
-pub const TWO_FACTOR_RECOVERY_LAPSE: Duration = Duration::from_secs(7 * 86_400);
-
 /// An account: a whole row, as it is read, inserted and copied.
 #[derive(Clone, Queryable, Selectable, Insertable, serde::Serialize)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
@@ -196,12 +193,12 @@ impl User {
 
     /// When the second step ends because its person has lost it. Nobody who waited and did not come back for a week still waits.
     pub fn two_factor_recovery(&self, now: Moment) -> Option<Moment> {
-        self.two_factor_ends_at.filter(|ends_at| now < ends_at.plus(TWO_FACTOR_RECOVERY_LAPSE))
+        two_factor::recovery(self.two_factor_ends_at, now)
     }
 
     /// Whether they have waited for as long as that takes.
     pub fn has_waited_for_two_factor(&self, now: Moment) -> bool {
-        self.two_factor_recovery(now).is_some_and(|ends_at| ends_at <= now)
+        two_factor::has_waited(self.two_factor_ends_at, now)
     }
 
     /// Whether its person was invited and has not chosen a password yet.

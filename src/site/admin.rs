@@ -38,6 +38,13 @@ pub(super) fn routes(pages: &mut Pages) {
     apps::routes(pages);
 }
 
+/// Whether a form at a path asks for an act of a superuser.
+pub fn is_act(path: &str) -> bool {
+    [NEW_USER.path(), BULK.path()].contains(&path)
+        || DELETE_USER.parse(path).is_some()
+        || USER_ACT.parse(path).is_some()
+}
+
 /// Does what a form asked for that waited for the password, as if it had been sent now.
 ///
 /// # Errors

@@ -8,9 +8,10 @@ use actix_web::cookie::Cookie;
 use super::cookies;
 use crate::app::App;
 use crate::identity::Id;
+use crate::records::users::UNVERIFIED_LIFETIME;
 
-/// An unverified account lives as long.
-const LIFETIME: Duration = Duration::from_secs(72 * 3600);
+/// As long as an unverified account lives.
+const LIFETIME: Duration = UNVERIFIED_LIFETIME;
 
 /// Finds the flow that this browser began, if it began one within the last three days.
 pub fn read(app: &App, req: &HttpRequest) -> Option<Id> {

@@ -381,3 +381,22 @@ fn until_mails(server: &Mta, is_right: impl Fn(&str) -> bool) {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn what_was_asked_for_before_the_key_was_changed_is_given_up_and_told() {
+    run_alone(async || {
+        let without_courier = HashMap::from([("COURIER", "off".to_owned())]);
+        let site = Site::start(without_courier).await;
+        let mut ann = site.visitor();
+        ann.visit("/auth/forgot-password/").await;
+        ann.fill("Username or email address", "annalee").press("Send the link").await;
+        ann.status(200);
+        let (folder, mail) = site.stop().await;
+        let other_key = HashMap::from([("SECRET_KEY", "x".repeat(64))]);
+        let site = Site::start_in(folder, mail, other_key).await;
+        site.until(WAITING, 0).await;
+        let told = site.texts("SELECT trouble AS text FROM outbox WHERE state = 'failed'").await;
+        assert!(told.len() == 1 && told[0].contains("another SECRET_KEY"), "{told:?}");
+        site.stop().await;
+    });
+}

@@ -26,8 +26,6 @@ fn read() -> BTreeSet<String> {
         };
         Config::from_lookup(&lookup).unwrap();
     }
-    // Read before all others, for the log.
-    names.borrow_mut().insert("RUST_LOG".to_owned());
     // A file that holds the value is the second way to give any secret.
     let names = names.into_inner();
     let is_way = |name: &String| name.strip_suffix("_FILE").is_some_and(|setting| names.contains(setting));

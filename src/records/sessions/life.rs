@@ -95,9 +95,9 @@ impl Life {
     }
 
     /// Whether its person proved who they are within that span, by all that signing in takes.
-    pub fn is_proven_within(&self, span: Duration, has_two_factor: bool, now: Moment) -> bool {
+    pub fn is_proven_within(&self, span: Duration, takes_code: bool, now: Moment) -> bool {
         let is_recent = |since: Option<Duration>| since.is_some_and(|since| since < span);
-        is_recent(self.since_password(now)) && (!has_two_factor || is_recent(self.since_factor(now)))
+        is_recent(self.since_password(now)) && (!takes_code || is_recent(self.since_factor(now)))
     }
 
     /// How long ago the second step was taken; `None` where it never was, or only a clock that was ahead says so.

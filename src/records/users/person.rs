@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::two_factor::has_waited;
 use crate::db::schema::users;
 use crate::identity::{AccountStatus, Email, Id, Moment, Role, Username};
 
@@ -18,6 +19,7 @@ pub struct Person {
     blocked_at: Option<Moment>,
     leaves_at: Option<Moment>,
     two_factor_since: Option<Moment>,
+    two_factor_ends_at: Option<Moment>,
 }
 
 impl Person {
@@ -30,6 +32,11 @@ impl Person {
     /// Whether signing in takes a second step.
     pub fn has_two_factor(&self) -> bool {
         self.two_factor_since.is_some()
+    }
+
+    /// Whether a code is asked for now.
+    pub fn takes_code(&self, now: Moment) -> bool {
+        self.has_two_factor() && !has_waited(self.two_factor_ends_at, now)
     }
 
     /// The full name, or the username where there is none.

@@ -1,10 +1,25 @@
 //! Whether signing in to an account takes a second step.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 
 use crate::db::Connection;
 use crate::db::schema::users;
 use crate::identity::{Id, Moment, Role, Sentence, t};
+
+/// How long after the wait somebody who lost their second step can come back.
+const TWO_FACTOR_RECOVERY_LAPSE: Duration = Duration::from_secs(7 * 86_400);
+
+/// When the second step ends because its person has lost it, where that wait ends then.
+pub(super) fn recovery(ends_at: Option<Moment>, now: Moment) -> Option<Moment> {
+    ends_at.filter(|ends_at| now < ends_at.plus(TWO_FACTOR_RECOVERY_LAPSE))
+}
+
+/// Whether somebody has waited for as long as that takes.
+pub(super) fn has_waited(ends_at: Option<Moment>, now: Moment) -> bool {
+    recovery(ends_at, now).is_some_and(|ends_at| ends_at <= now)
+}
 
 /// Whether signing in takes a second step, as lists are narrowed by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

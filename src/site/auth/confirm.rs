@@ -109,6 +109,14 @@ async fn submit(
     }
 }
 
+/// Whether what a form asks for can be done here. What makes a key or asks a passkey begins again at its own page.
+fn is_performed(path: &str) -> bool {
+    path == DOWNLOAD.path()
+        || path == SECURE_OWN.path()
+        || two_factor::describe(path).is_some()
+        || admin::is_act(path)
+}
+
 /// Does what a form asked for that waited for the password.
 async fn perform_carried(
     app: Data<App>,
@@ -148,7 +156,9 @@ async fn describe_carried(app: &App, carried: &Carried) -> Result<Option<Message
 /// Opens the form that waits for the password, if it is this person's.
 fn carried_by(app: &App, viewer: &Viewer, sealed: &str) -> Option<Carried> {
     Carried::open(app, sealed, Why::Confirm).filter(|carried| {
-        carried.user == viewer.user.id.as_str() && carried.is_of_session(&viewer.session.life.mark())
+        carried.user == viewer.user.id.as_str()
+            && carried.is_of_session(&viewer.session.life.mark())
+            && is_performed(&carried.path)
     })
 }
 

@@ -152,7 +152,7 @@ async fn known(
 /// Whether an application asks for a password that was given later, or it or the site for a second step.
 fn is_stale(app: &App, application: &Application, life: &Life, person: &Person, now: Moment) -> bool {
     let has_two_factor = person.has_two_factor();
-    let is_fresh = |within| life.is_proven_within(within, has_two_factor, now);
+    let is_fresh = |within| life.is_proven_within(within, person.takes_code(now), now);
     let lacks_factor = application.needs_factor && (life.factor_at.is_none() || !has_two_factor);
     let comes_first = app.config.two_factor.comes_first(person.role, has_two_factor, now);
     lacks_factor || comes_first || !application.password_within.is_none_or(is_fresh)

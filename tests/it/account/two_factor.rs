@@ -21,6 +21,7 @@ stories! {
     a_wait_that_a_thief_began_is_the_owners_once_they_take_the_account_back,
     devices_made_known_before_it_was_turned_on_have_no_guesses_of_their_own,
     a_page_with_a_key_may_stay_open_while_an_app_is_installed,
+    a_page_with_a_key_that_was_open_for_too_long_begins_again_after_the_password,
     email_and_deletion_take_a_code_too,
     whoever_is_signed_in_and_lost_everything_waits_too,
     its_person_is_told_of_every_change,
@@ -319,6 +320,20 @@ async fn a_page_with_a_key_may_stay_open_while_an_app_is_installed(site: &Site) 
     site.wait(minutes(40)).await;
     ann.fill("6-digit code", &app.code(site)).press("Add the app").await;
     ann.status(200).see("Two-step sign-in is on.").see("Save your recovery codes");
+}
+
+async fn a_page_with_a_key_that_was_open_for_too_long_begins_again_after_the_password(site: &Site) {
+    let mut ann = site.member("annalee").await;
+    ann.visit("/user-profile/two-factor/authenticators/new/").await;
+    let app = Authenticator::of_page(&ann);
+    site.wait(minutes(40)).await;
+    ann.twin().visit("/user-profile/").await;
+    site.until_seen().await;
+    site.wait(minutes(21)).await;
+    ann.fill("6-digit code", &app.code(site)).press("Add the app").await;
+    ann.fill("Current password", PASSWORD).press("Confirm").await;
+    ann.status(200).see("Scan this QR code");
+    assert_ne!(Authenticator::of_page(&ann).key, app.key);
 }
 
 async fn email_and_deletion_take_a_code_too(site: &Site) {

@@ -130,6 +130,7 @@ async fn a_stranger_learns_nothing_from_the_answer(site: &Site) {
         pages.push((visitor.page().status, headers, shown));
     }
     assert!(pages.windows(2).all(|pair| pair[0] == pair[1]), "{pages:#?}");
+    assert_eq!(pages[0].0, 422);
 }
 
 async fn five_wrong_passwords_for_an_account_then_one_a_minute_and_right_ones_are_free(site: &Site) {

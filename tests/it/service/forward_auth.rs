@@ -8,7 +8,8 @@ use latchkey::identity::Role;
 use reqwest::Method;
 
 use crate::harness::{
-    AtApplication, OTHER_PASSWORD, PASSWORD, Site, Visitor, WRITE_LOCK, minutes, run_alone, seconds, stories,
+    AtApplication, Enrolled, OTHER_PASSWORD, PASSWORD, Site, Visitor, WRITE_LOCK, minutes, run_alone,
+    seconds, stories,
 };
 
 const WIKI: &str = "wiki.example.org";
@@ -20,6 +21,7 @@ stories! {
     of_two_hundred_uses_of_a_ticket_at_once_one_counts,
     what_ends_a_session_counts_at_the_application_s_next_request,
     an_application_can_ask_for_a_password_of_late,
+    whoever_has_waited_for_the_end_of_the_second_step_needs_none_for_an_application,
     signing_out_goes_on_to_an_application_and_nowhere_else,
     somebody_sees_and_ends_what_they_are_signed_in_to,
     an_application_that_trusts_no_headers_asks_with_its_secret,
@@ -449,6 +451,23 @@ async fn an_application_can_ask_for_a_password_of_late(site: &Site) {
     let asked = wiki.visit("/").await;
     helper.visit(asked.location()).await;
     helper.status(403).see("You can't open Team wiki");
+}
+
+async fn whoever_has_waited_for_the_end_of_the_second_step_needs_none_for_an_application(site: &Site) {
+    site.appoint(Role::Staff, "helper").await;
+    let mut helper = site.visitor();
+    helper.sign_in_at("/auth/sign-in/staff/", "helper", OTHER_PASSWORD).await;
+    let mut helper = Enrolled::with(site, "helper", helper).await.visitor;
+    let mut ops = AtApplication::new(site, OPS);
+    assert_eq!(ops.open(&mut helper, "/").await.status, 200);
+    site.wait(minutes(11)).await;
+    site.sql("UPDATE users SET two_factor_ends_at = created_at WHERE username = 'helper'").await;
+    let asked = ops.visit("/").await;
+    helper.visit(asked.location()).await;
+    helper.fill("Current password", OTHER_PASSWORD).press("Confirm").await;
+    let with_ticket = ops.led_on(&helper);
+    ops.visit(&with_ticket).await;
+    assert!(ops.is_in().await);
 }
 
 /// Where the page of farewell leads.
