@@ -76,9 +76,13 @@ impl App {
         })
     }
 
-    /// Gives a worker connections of its own: it needs no lock and wakes no other thread.
+    /// Gives a worker its own connections, so that it needs no lock and wakes no other thread.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the program was built with one of the same settings")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "one was already prepared from the same settings"
+    )]
     pub fn for_worker(&self) -> Self {
         let redis = self.config.redis.as_ref();
         let redis = redis.map(|config| RedisConnection::new(config).expect("settings of Redis"));

@@ -388,7 +388,7 @@ impl Courier {
     }
 }
 
-/// 30 seconds, then twice as long each time.
+/// 30 seconds, then twice as long each time, up to [`outbox::MAX_DELAY`].
 fn delay(tries: i32) -> Duration {
     let doublings = u32::try_from(tries).unwrap_or_default().min(7);
     Duration::from_secs(30 << doublings).min(outbox::MAX_DELAY)

@@ -25,14 +25,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
-use diesel::r2d2::{Pool, PooledConnection};
+use diesel::r2d2::PooledConnection;
+use tokio::sync::Semaphore;
 
 use calls::{Replaceable, WorkerThreads};
 pub use connection::{DbConnection as Connection, MultiBackend as AnyBackend};
 use error::Undone;
 pub use error::{Error, TransactionError};
 use inline::Inline;
-use manager::{Manager, Pooled};
+use manager::{Connections, Manager, Pooled};
 use outage::Outage;
 use transaction::{Ended, end, too_late, transaction};
 
@@ -44,7 +45,9 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Db {
     manager: Manager,
-    pool: Replaceable<Pool<Manager>>,
+    pool: Replaceable<Connections>,
+    /// A permit for each call that may be left behind: as many as there are connections.
+    abandoned: Arc<Semaphore>,
     /// Raised when a connection turns out dead: then the others of its age are not asked first.
     epoch: Arc<AtomicU64>,
     outage: Outage,
@@ -63,7 +66,8 @@ impl Db {
         let is_embedded = config.backend == config::Backend::Sqlite;
         Self {
             inline: is_embedded.then(|| Inline::new(manager.clone())),
-            pool: Replaceable::new(manager.pool()),
+            pool: Replaceable::new(manager.connections()),
+            abandoned: Arc::new(Semaphore::new(usize::try_from(config.pool_size).unwrap_or(1))),
             manager,
             epoch,
             outage: Outage::default(),
@@ -159,7 +163,7 @@ impl Db {
         T: Send + 'static,
     {
         match self.inline.as_ref().and_then(|own| own.run(&query)) {
-            // (What ends an outage is a write, and this thread never waits.)
+            // Only the beginning of an outage is noted here: its end takes a write, and this thread must not wait.
             Some(answer) => answer.inspect_err(|error| self.outage.begin(error)),
             None => self.read(query).await,
         }
@@ -175,8 +179,7 @@ impl Db {
         T: Send + 'static,
     {
         let db = self.clone();
-        let threads = self.threads.current();
-        self.call("read", threads, move || {
+        self.call("read", Instant::now() + QUERY_TIMEOUT, move || {
             let once = || {
                 let mut pooled = db.connection()?;
                 let answer = query(&mut pooled.conn).map_err(Error::from);
@@ -205,10 +208,9 @@ impl Db {
     {
         let db = self.clone();
         let deadline = Instant::now() + QUERY_TIMEOUT;
-        let threads = self.threads.current();
-        let turn = Arc::clone(&threads.writers).acquire_owned();
+        let turn = Arc::clone(&self.threads.current().writers).acquire_owned();
         let turn = tokio::time::timeout(QUERY_TIMEOUT, turn).await.map_err(|_| too_late())?;
-        self.call("write", threads, move || {
+        self.call("write", deadline, move || {
             // Until the thread is free again, whoever waits for it.
             let _turn = turn;
             let mut so_far = Undone::default();
@@ -284,7 +286,11 @@ impl Db {
     }
 
     fn connection(&self) -> Result<PooledConnection<Manager>, Error> {
-        self.pool.current().get().map_err(|error| {
+        let pool = self.pool.current();
+        pool.get().map_err(|error| {
+            if pool.hangs() {
+                self.pool.replace(&pool, || self.manager.connections());
+            }
             // What the pool waited for is the reason; how it waited is not.
             let why = error.to_string();
             Error::Unavailable(on_one_line(

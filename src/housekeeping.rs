@@ -30,7 +30,7 @@ pub async fn work(app: App) {
     let newest = match app.db.read(events::newest).await {
         Ok(newest) => newest.map_or(Newest::Never, Newest::At),
         Err(error) => {
-            log::warn!("when something happened last is not known: {error}");
+            log::warn!("cannot read when the last event happened: {error}");
             Newest::Unknown
         }
     };
@@ -78,7 +78,7 @@ impl ClockWatch {
                 Some("nothing has happened for over a day, or the clock is wrong")
             }
             Newest::At(_) | Newest::Never => None,
-            Newest::Unknown => Some("the clock may be wrong"),
+            Newest::Unknown => Some("the clock could not be checked"),
         };
         if let Some(why) = why {
             log::info!("{why}: nothing is deleted for the next {} hours", WAIT_AFTER_JUMP.as_secs() / 3600);

@@ -29,6 +29,8 @@ use crate::identity::random_name;
 pub const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// The longest that anybody waits for the storage.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest that housekeeping waits for a list of all files.
+const LISTING_TIMEOUT: Duration = Duration::from_secs(600);
 /// A file of that age is not being written any more.
 pub const MIN_ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
@@ -122,7 +124,7 @@ impl Pictures {
     /// Keeps a drawn picture, safe when this returns; returns its random name.
     ///
     /// # Errors
-    /// When the disk or the storage refuses, or does not answer in time. What it has kept all the same, [`Pictures::settled`] finds
+    /// When the disk or the storage refuses, or does not answer in time. If it kept the picture anyway, [`Pictures::settled`] finds it
     /// later.
     pub async fn keep(&self, kept: Kept, jpeg: Vec<u8>) -> io::Result<String> {
         let name = random_name();
@@ -174,8 +176,8 @@ impl Pictures {
     /// When they cannot be listed.
     pub async fn settled(&self) -> io::Result<Vec<Settled>> {
         let files = match &self.storage {
-            Storage::Folder(folder) => folder.settled().await?,
-            Storage::S3(bucket) => bucket.settled().await?,
+            Storage::Folder(folder) => within(LISTING_TIMEOUT, folder.settled()).await?,
+            Storage::S3(bucket) => within(LISTING_TIMEOUT, bucket.settled()).await?,
         };
         Ok(files.into_iter().filter_map(settled).collect())
     }
@@ -195,7 +197,11 @@ fn settled(file: String) -> Option<Settled> {
 }
 
 async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::time::timeout(STORAGE_TIMEOUT, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    within(STORAGE_TIMEOUT, work).await
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use crate::identity::random_name;
 /// How long nobody tries again after a failure.
 const COOLING: Duration = Duration::from_millis(300);
 
-/// How often a cluster's connection, over which one of its servers is silent, is replaced: the new one learns who serves now.
+/// While a server of a cluster is silent, the cluster's connection is replaced at most this often: a new one learns which servers serve
+/// now.
 const RENEWAL: Duration = Duration::from_secs(1);
 
 /// How a Redis begins what it says when it is not, or not any more, the one that keeps our keys: a replica, a node of a cluster, one
@@ -150,7 +151,6 @@ impl RedisConnection {
         let is_cluster = matches!(state.connection, Some(AnyConnection::Cluster(_)));
         if is_cluster && is_silent {
             if state.renewed_at.is_none_or(|at| at.elapsed() > RENEWAL) {
-                state.renewed_at = Some(Instant::now());
                 actix_web::rt::spawn(self.clone().renew());
             }
         } else if !is_cluster && (is_silent || is_elsewhere) {
@@ -163,12 +163,17 @@ impl RedisConnection {
         Unavailable
     }
 
-    /// Makes another connection while the old one is used. A cluster's connection finds its way by itself when a server says so or
-    /// hangs up; for one that is silent it waits as long as TCP does.
+    /// Makes a new connection while the old one stays in use. A cluster's connection finds its way by itself when a server says so or
+    /// hangs up, but waits for a silent one until TCP gives up.
     async fn renew(self) {
-        match self.source.lock().await.connect().await {
-            Ok(connection) => self.lock().connection = Some(connection),
-            Err(error) => log::debug!("the cluster cannot be reached anew: {}", told(&error)),
+        // One at a time: whoever has lost the connection altogether waits for it, too.
+        let Ok(mut source) = self.source.try_lock() else { return };
+        let renewed = source.connect().await;
+        let mut state = self.lock();
+        state.renewed_at = Some(Instant::now());
+        match renewed {
+            Ok(connection) => state.connection = Some(connection),
+            Err(error) => log::debug!("cannot reconnect to the Redis cluster: {}", told(&error)),
         }
     }
 

@@ -1,9 +1,9 @@
-//! Threads for what waits or takes long: for the database, a disk, a hash. Those that serve do neither.
+//! Threads for work that waits or takes long: the database, a disk, a hash. The threads that serve requests do neither.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// Some threads with a line before them. They are started when they are needed.
+/// Threads with a queue, each started when first needed.
 pub struct Threads {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
@@ -11,7 +11,7 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Prepares so many.
+    /// Prepares up to `count` threads.
     #[expect(clippy::expect_used, reason = "without timers and sockets it asks nothing of the system")]
     pub fn new(name: &str, count: usize) -> Self {
         let runtime = Builder::new_current_thread().max_blocking_threads(count).thread_name(name).build();
@@ -19,8 +19,8 @@ impl Threads {
         Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
     }
 
-    /// Does some work when a thread is free, also when nobody waits for it any more. Its error means that the work panicked, or will
-    /// not be done since these threads are gone.
+    /// Runs `work` when a thread is free, even if nobody waits for it any more. An error means that it panicked, or won't run because
+    /// these threads are gone.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         self.handle.spawn_blocking(work)
     }
@@ -28,7 +28,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Waiting for a thread is not allowed where this may be dropped: on the event loop. And one may never come back.
+        // This may run on the event loop, which must not wait for a thread; and a thread might never finish.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -35,11 +35,11 @@ pub(super) fn open(config: &Config) -> Result<Vec<Listener>, String> {
     config.bind.iter().map(open).collect()
 }
 
-/// Each connection takes two descriptors, and what a process has at first, often 1,024, is for programs that cannot count further.
+/// Each connection takes two descriptors, and the soft limit, often 1,024, is only for old programs that can't handle more.
 fn allow_many_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        log::debug!("as few connections as the process was given: {error}");
+        log::debug!("cannot raise the limit of open files, so it stays as it was: {error}");
     }
 }
 

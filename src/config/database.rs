@@ -8,7 +8,7 @@ use url::Url;
 use super::origin::user_and_hosts;
 use super::reader::Reader;
 
-/// How many threads of a worker may wait for the database: one more than may write.
+/// How many threads each worker has for the database; all but one may write.
 pub const THREADS_PER_WORKER: usize = 2;
 
 /// `DATABASE_URL`, `DATABASE_POOL_SIZE`.
@@ -173,7 +173,7 @@ fn one_mysql(server: &str) -> Result<DatabaseConfig, &'static str> {
     Ok(DatabaseConfig { demands_tls, ..DatabaseConfig::new(Backend::Mysql, url.into()) })
 }
 
-/// One connection for each thread: those of the workers (as many as cores, actix-web's default), and those of the couriers.
+/// One connection for each thread of the workers (one worker for each core, actix-web's default) and of the couriers.
 fn default_pool_size() -> u32 {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     u32::try_from(THREADS_PER_WORKER * (workers + 1)).unwrap_or(u32::MAX)

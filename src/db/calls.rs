@@ -1,33 +1,32 @@
 //! Calls to the database on the threads of a worker, and what becomes of one that does not come back.
 //!
-//! No client of a database gives up on a server that has taken a question and says nothing: one that is frozen, or whose machine has
-//! vanished. So threads and connections that do not come back are left alone, and others take their places.
+//! The client of a database may wait for ever for a server that has accepted a query and is frozen, or whose machine has vanished.
+//! So threads and connections that do not come back are abandoned and replaced.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use diesel::r2d2::Pool;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::Db;
 use super::error::{Error, TransactionError};
-use super::manager::Manager;
+use super::manager::Connections;
 use super::transaction::too_late;
-use super::{Db, QUERY_TIMEOUT};
 use crate::config::THREADS_PER_WORKER;
 use crate::threads::Threads;
 
 /// Longer than anything here should take.
 const SLOW: Duration = Duration::from_millis(500);
-/// How long a call may go on when nobody waits for it any more: each of its statements ends within [`QUERY_TIMEOUT`], if the server
-/// lives.
+/// How long a call may continue when nobody waits for it any more. On a server that works each of its statements ends within
+/// [`QUERY_TIMEOUT`](super::QUERY_TIMEOUT).
 const GIVE_UP: Duration = Duration::from_secs(5);
 
 /// The threads of one worker.
 pub(super) struct WorkerThreads {
     threads: Threads,
-    /// So many of them may write: one that waits for somebody's lock keeps nobody from reading.
+    /// A permit for each thread that may write: one stays free for reading while a write waits for a lock.
     pub(super) writers: Arc<Semaphore>,
 }
 
@@ -40,7 +39,7 @@ impl WorkerThreads {
     }
 }
 
-/// Something that another one may take the place of while it is used. Its clones share it.
+/// A value that can be replaced while it is in use. Its clones share it.
 pub(super) struct Replaceable<T>(Arc<RwLock<Arc<T>>>);
 
 impl<T> Replaceable<T> {
@@ -52,12 +51,18 @@ impl<T> Replaceable<T> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces `old`, unless somebody else has.
-    fn replace(&self, old: &Arc<T>, new: impl FnOnce() -> T) {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, old) {
-            *current = Arc::new(new());
+    /// Replaces `old`; returns whether it did, or somebody else had.
+    pub(super) fn replace(&self, old: &Arc<T>, new: impl FnOnce() -> T) -> bool {
+        if !Arc::ptr_eq(&self.current(), old) {
+            return false;
         }
+        let new = Arc::new(new());
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_still_old = Arc::ptr_eq(&current, old);
+        if is_still_old {
+            *current = new;
+        }
+        is_still_old
     }
 }
 
@@ -68,47 +73,53 @@ impl<T> Clone for Replaceable<T> {
 }
 
 impl Db {
-    /// Does some work on a thread; its answer, or `Unavailable` after five seconds.
-    pub(super) async fn call<T, E, F>(
-        &self,
-        what: &'static str,
-        threads: Arc<WorkerThreads>,
-        work: F,
-    ) -> Result<T, E>
+    /// Does some work on a thread; its answer, or `Unavailable` at the deadline.
+    pub(super) async fn call<T, E, F>(&self, what: &'static str, deadline: Instant, work: F) -> Result<T, E>
     where
         F: FnOnce() -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: TransactionError + Send + 'static,
     {
-        let asked = Instant::now();
         let timed = move || {
             // Whoever waited in line for so long has left.
-            if asked.elapsed() < QUERY_TIMEOUT { time(what, work) } else { Err(too_late().into()) }
+            if Instant::now() < deadline { time(what, work) } else { Err(too_late().into()) }
         };
-        let mut call = Call { db: self, running: Some(threads.threads.run(timed)), threads };
+        let (threads, pool) = (self.threads.current(), self.pool.current());
+        let running = threads.threads.run(timed);
+        let mut call = Call { db: self, running: Some(running), threads, pool };
         let Some(running) = &mut call.running else { return Err(too_late().into()) };
-        match tokio::time::timeout(QUERY_TIMEOUT, running).await {
+        match tokio::time::timeout_at(deadline.into(), running).await {
             Ok(Ok(done)) => done,
             Ok(Err(error)) if error.is_panic() => {
                 Err(Error::Unavailable("the query panicked".to_owned()).into())
             }
-            // The threads were replaced before it was its turn, or nothing happened in time.
-            Ok(Err(_)) | Err(_) => {
-                self.outage.begin(&too_late());
-                Err(too_late().into())
-            }
+            // Not in time, or the process is about to end.
+            Ok(Err(_)) | Err(_) => Err(too_late().into()),
         }
     }
 
-    /// Leaves threads and connections alone that do not come back.
-    fn give_up(&self, threads: &Arc<WorkerThreads>, pool: &Arc<Pool<Manager>>) {
-        log::warn!("the database does not answer what it was asked: its connections are given up");
-        self.threads.replace(threads, WorkerThreads::new);
-        self.pool.replace(pool, || self.manager.pool());
+    /// Waits until a call comes back that its caller has left. After a while its thread and its connections are replaced.
+    async fn watch<T>(self, mut running: JoinHandle<T>, threads: Arc<WorkerThreads>, pool: Arc<Connections>) {
+        if tokio::time::timeout(GIVE_UP, &mut running).await.is_ok() {
+            return;
+        }
+        // Each keeps its connection open, and a server that lives but does not answer has only so many.
+        let abandoned = Arc::clone(&self.abandoned).try_acquire_owned();
+        let Ok(_abandoned) = abandoned else { return };
+        self.threads.replace(&threads, WorkerThreads::new);
+        if self.pool.replace(&pool, || self.manager.connections()) {
+            self.outage.begin(&too_late());
+            log::warn!(
+                "the database does not answer a query: its connections are abandoned, and new ones will be made"
+            );
+        }
+        drop((self, threads, pool));
+        // However it ends.
+        drop(running.await);
     }
 }
 
-/// Does some work, and tells when it took long.
+/// Runs `work`, and logs it if it was slow.
 fn time<T, E: TransactionError>(what: &'static str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let began = Instant::now();
     let done = work();
@@ -121,25 +132,23 @@ fn time<T, E: TransactionError>(what: &'static str, work: impl FnOnce() -> Resul
     done
 }
 
-/// A call that may be left before it is done. Then it is watched whether it comes back.
+/// A call that its caller may leave before it is done. From then on it is watched.
 struct Call<'a, T: Send + 'static> {
     db: &'a Db,
     /// `None` only while it is dropped.
     running: Option<JoinHandle<T>>,
     threads: Arc<WorkerThreads>,
+    pool: Arc<Connections>,
 }
 
 impl<T: Send + 'static> Drop for Call<'_, T> {
     fn drop(&mut self) {
         let running = self.running.take().filter(|running| !running.is_finished());
-        // An embedded database is as far away as our own disk: no other connection would come back sooner.
+        // An embedded database is on our own disk: another connection would be no faster.
         let running = running.filter(|_| self.db.inline.is_none());
-        let (Some(running), Ok(here)) = (running, Handle::try_current()) else { return };
-        let (db, threads, pool) = (self.db.clone(), Arc::clone(&self.threads), self.db.pool.current());
-        here.spawn(async move {
-            if tokio::time::timeout(GIVE_UP, running).await.is_err() {
-                db.give_up(&threads, &pool);
-            }
-        });
+        if let (Some(running), Ok(here)) = (running, Handle::try_current()) {
+            let (threads, pool) = (Arc::clone(&self.threads), Arc::clone(&self.pool));
+            here.spawn(self.db.clone().watch(running, threads, pool));
+        }
     }
 }

@@ -15,17 +15,21 @@ use secrecy::ExposeSecret;
 use super::connection::DbConnection;
 use crate::config::{Backend, DatabaseConfig};
 
-/// What is known of a server.
+/// Whether a server is likely to answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server {
-    /// The last connection was made at once.
+    /// As far as we know.
     Good,
-    /// The last one has not been made, or not yet.
+    /// Nobody has been able to connect for a while.
     Doubtful,
 }
 
 /// Connects to the database that the settings name.
-pub(super) fn connect(config: &DatabaseConfig, server: Server) -> Result<DbConnection, Error> {
+pub(super) fn connect(
+    config: &DatabaseConfig,
+    #[cfg_attr(not(feature = "mysql"), expect(unused_variables, reason = "other clients have limits"))]
+    server: Server,
+) -> Result<DbConnection, Error> {
     let place = config.place.expose_secret();
     match config.backend {
         #[cfg(feature = "sqlite")]
@@ -44,7 +48,7 @@ pub(super) fn connect(config: &DatabaseConfig, server: Server) -> Result<DbConne
         }
         #[cfg(feature = "mysql")]
         Backend::Mysql => {
-            // A server tells its operator of every connection that only looks.
+            // Each probe leaves a warning in the server's log, so we probe only a cluster, and where there is doubt.
             let is_looked_at = server == Server::Doubtful || !config.others.is_empty();
             let mysql = |url: &str, demands_tls| {
                 if is_looked_at {
@@ -67,8 +71,8 @@ pub(super) fn connect(config: &DatabaseConfig, server: Server) -> Result<DbConne
     }
 }
 
-/// A server whose machine is gone answers nothing at all. Its connections end after three seconds, those that wait for an answer
-/// too, and the second of two servers has its turn while somebody waits; unless the URL says otherwise.
+/// A server whose machine is gone answers nothing at all. Its connections end after three seconds, also those that wait for an answer,
+/// unless the URL says otherwise.
 #[cfg(feature = "postgres")]
 const DEFAULTS: [(&str, &str); 4] = [
     ("tcp_user_timeout", "3000"),
@@ -77,55 +81,57 @@ const DEFAULTS: [(&str, &str); 4] = [
     ("keepalives_count", "2"),
 ];
 
-/// Where the system keeps the authorities that it trusts.
-#[cfg(feature = "postgres")]
-static AUTHORITIES: LazyLock<Option<PathBuf>> = LazyLock::new(|| openssl_probe::probe().cert_file);
-
-/// Says what the URL leaves open. Of several servers it must be the one that takes writes.
+/// Adds the options that the URL leaves out. Of several servers, only the one that takes writes is used.
 #[cfg(feature = "postgres")]
 fn with_defaults(url: &str) -> String {
     let (place, options) = url.split_once('?').unwrap_or((url, ""));
+    let options: Vec<&str> = options.split('&').filter(|option| !option.is_empty()).collect();
     let authority = place.split('/').nth(2).unwrap_or_default();
     let hosts = authority.rsplit('@').next().unwrap_or_default();
-    let mut options: Vec<(&str, &str)> =
-        options.split('&').filter_map(|option| option.split_once('=')).collect();
     let are_several =
-        hosts.contains(',') || options.iter().any(|(name, value)| *name == "host" && value.contains(','));
+        hosts.contains(',') || value_of("host", &options).is_some_and(|hosts| hosts.contains(','));
+    // Short enough to try the second of two servers while somebody waits.
     let patience = if are_several { "2" } else { "3" };
     let attributes = are_several.then_some(("target_session_attrs", "read-write"));
-    for default in DEFAULTS.into_iter().chain([("connect_timeout", patience)]).chain(attributes) {
-        if !options.iter().any(|(name, _)| *name == default.0) {
-            options.push(default);
-        }
-    }
-    trust_system_authorities(&mut options, || AUTHORITIES.as_deref().and_then(Path::to_str));
-    let options: Vec<_> = options.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{place}?{}", options.join("&"))
+    let defaults = DEFAULTS.into_iter().chain([("connect_timeout", patience)]).chain(attributes);
+    let defaults = defaults.filter(|(name, _)| value_of(name, &options).is_none());
+    // What the URL says comes last, since the last one counts. What cannot be read stays, since libpq refuses it.
+    let mut all: Vec<String> = defaults.map(|(name, value)| format!("{name}={value}")).collect();
+    all.extend(with_system_authorities(&options, || AUTHORITIES.as_deref().and_then(Path::to_str)));
+    format!("{place}?{}", all.join("&"))
 }
 
-/// Where a certificate is to be verified and no authorities are named, or those of the system are, these count. (libpq looks into the
-/// home of its user, and `system` into the folder of an OpenSSL that nobody installed.)
 #[cfg(feature = "postgres")]
-fn trust_system_authorities<'a>(
-    options: &mut Vec<(&'a str, &'a str)>,
-    system: impl FnOnce() -> Option<&'a str>,
-) {
-    const SYSTEM: (&str, &str) = ("sslrootcert", "system");
-    let mode = options.iter().find(|(name, _)| *name == "sslmode").map(|(_, mode)| *mode);
-    // As libpq has it: the system's authorities without a full check would be no check. It refuses other modes itself.
-    if options.contains(&SYSTEM) && matches!(mode, None | Some("verify-full")) {
-        options.retain(|option| *option != SYSTEM && option.0 != "sslmode");
-        options.push(("sslmode", "verify-full"));
-    } else if !mode.is_some_and(|mode| mode.starts_with("verify-")) {
-        return;
-    }
-    let is_named = options.iter().any(|(name, _)| *name == "sslrootcert");
-    if !is_named {
-        options.extend(system().map(|store| ("sslrootcert", store)));
-    }
+fn value_of<'a>(name: &str, options: &[&'a str]) -> Option<&'a str> {
+    options.iter().rev().find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// How long a machine may take to answer at all, and its server to say the first word: the client would wait for ever.
+/// Where the system keeps the certificate authorities that it trusts.
+#[cfg(feature = "postgres")]
+static AUTHORITIES: LazyLock<Option<PathBuf>> = LazyLock::new(|| openssl_probe::probe().cert_file);
+
+/// Uses the system's certificate authorities where a certificate is to be verified and the options name none, or name `system`. (libpq
+/// looks in the home of its user, and for `system` in the folder of an OpenSSL that nobody installed.)
+#[cfg(feature = "postgres")]
+fn with_system_authorities(options: &[&str], system: impl FnOnce() -> Option<&'static str>) -> Vec<String> {
+    let mode = match (value_of("sslrootcert", options), value_of("sslmode", options)) {
+        // As in libpq, `system` means `verify-full`: anybody has a certificate from some public authority, so the name must match,
+        // too. libpq itself refuses the other modes.
+        (Some("system"), None | Some("verify-full")) => Some("verify-full"),
+        (None, Some(mode)) if mode.starts_with("verify-") => Some(mode),
+        _ => None,
+    };
+    let trusted =
+        mode.and_then(|mode| Some([format!("sslmode={mode}"), format!("sslrootcert={}", system()?)]));
+    let is_replaced = |option: &str| {
+        trusted.is_some() && ["sslmode=", "sslrootcert="].iter().any(|name| option.starts_with(name))
+    };
+    let others = options.iter().filter(|option| !is_replaced(option)).map(|option| (*option).to_owned());
+    let others: Vec<String> = others.collect();
+    others.into_iter().chain(trusted.into_iter().flatten()).collect()
+}
+
+/// How long a machine may take to accept a connection, and its server to send the first byte. The client itself would wait for ever.
 #[cfg(feature = "mysql")]
 const REACH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -135,7 +141,7 @@ fn require_reachable(url: &str) -> Result<(), Error> {
     let refused = |why: String| Error::ConnectionError(diesel::ConnectionError::BadConnection(why));
     let place = url::Url::parse(url).map_err(|error| refused(error.to_string()))?;
     let is_socket = place.query_pairs().any(|(name, _)| name == "unix_socket");
-    // Without a port the client takes its socket, too.
+    // Without a host, or at localhost without a port, the client takes its socket, too.
     if is_socket || matches!(place.host_str(), None | Some("localhost")) {
         return Ok(());
     }
@@ -225,12 +231,13 @@ const POSTGRES_SESSION: &str = "SET timezone = 'UTC'; SET statement_timeout = '5
 #[cfg(feature = "mysql")]
 const MYSQL_SESSION: &str = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE'; \
     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-/// The same limits as PostgreSQL's; and a machine of ours that vanishes takes its locks with it. (MySQL has no limit of some.)
+/// The same limits as PostgreSQL's; they also release the locks of a machine of ours that vanishes. (MySQL lacks some of them.)
 #[cfg(feature = "mysql")]
 pub(super) const MYSQL_LIMITS: &str = "SET innodb_lock_wait_timeout = 3, lock_wait_timeout = 3, wait_timeout = 660 \
     /*M!100300 , idle_transaction_timeout = 30, max_statement_time = 5 */";
 
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(feature = "postgres")]
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -239,10 +246,8 @@ mod tests {
         url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
     }
 
-    fn trusted(given: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
-        let mut options = given.to_vec();
-        trust_system_authorities(&mut options, || Some("/all.pem"));
-        options
+    fn trusted(given: &[&str]) -> Vec<String> {
+        with_system_authorities(given, || Some("/all.pem"))
     }
 
     #[test]
@@ -258,16 +263,26 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_left_to_libpq_which_refuses_it() {
+        for unreadable in ["sslmode", "sslmode%3Dverify-full", "connect%5Ftimeout=9"] {
+            let url = with_defaults(&format!("postgres://u@one/n?{unreadable}"));
+            assert!(url.ends_with(&format!("&{unreadable}")), "{url}");
+        }
+    }
+
+    #[test]
     fn the_authorities_of_the_system_are_never_trusted_without_looking() {
-        let full = vec![("sslmode", "verify-full"), ("sslrootcert", "/all.pem")];
-        assert_eq!(trusted(&[("sslrootcert", "system")]), full);
-        assert_eq!(trusted(&[("sslrootcert", "system"), ("sslmode", "verify-full")]), full);
-        assert_eq!(trusted(&[("sslmode", "verify-full")]), full);
+        let full = ["sslmode=verify-full", "sslrootcert=/all.pem"];
+        assert_eq!(trusted(&["sslrootcert=system"]), full);
+        assert_eq!(trusted(&["sslrootcert=system", "sslmode=verify-full"]), full);
+        assert_eq!(trusted(&["sslmode=verify-full"]), full);
         // libpq refuses it.
-        let weak = [("sslmode", "require"), ("sslrootcert", "system")];
+        let weak = ["sslmode=require", "sslrootcert=system"];
         assert_eq!(trusted(&weak), weak);
-        let own = [("sslmode", "verify-ca"), ("sslrootcert", "/own.pem")];
+        let own = ["sslmode=verify-ca", "sslrootcert=/own.pem"];
         assert_eq!(trusted(&own), own);
-        assert_eq!(trusted(&[]), []);
+        assert!(trusted(&[]).is_empty());
+        // Without any, libpq looks for itself.
+        assert_eq!(with_system_authorities(&["sslrootcert=system"], || None), ["sslrootcert=system"]);
     }
 }

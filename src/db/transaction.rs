@@ -62,7 +62,7 @@ pub(super) fn transaction<T, E: TransactionError>(
     }
 }
 
-/// Commits what was done, or rolls it back and tells why it was not done.
+/// Commits what was done; where that failed, rolls it back and returns the error.
 pub(super) fn end<C: Connection, T, E: From<diesel::result::Error>>(
     conn: &mut C,
     done: Result<T, E>,

@@ -12,8 +12,8 @@ use crate::threads::Threads;
 
 /// What is still being written ends so.
 pub(super) const DRAFT: &str = ".part";
-/// How many files are read and written at once. A shared folder whose server is away never comes back to its threads: they are
-/// nobody else's.
+/// How many files are read or written at once. While the server of a shared folder is away, these threads do not return, so they do
+/// nothing else.
 const THREADS: usize = 8;
 
 /// A folder.

@@ -30,9 +30,9 @@ use super::journal::OncePerMinute;
 const QUIET: Duration = Duration::from_secs(12);
 /// The same after the answer to a form: a body that nobody reads is thrown away meanwhile, as fast as it comes.
 const QUIET_AFTER_FORM: Duration = Duration::from_secs(3);
-/// How much longer a long one may take. Whoever is hung up on in the middle of sending sees no answer.
+/// How much longer a long body that nobody reads may take. Somebody who is cut off while still sending never sees the answer.
 pub const MAX_UNREAD: Duration = Duration::from_secs(30);
-/// How fast an answer is taken at least, and a body sent that nobody reads.
+/// The slowest that an answer may be taken, or a body that nobody reads be sent.
 const BYTES_PER_SECOND: u64 = 16 * 1024;
 /// The most connections of one address (IPv6: of one network of 64 bits) that is no proxy of ours: browsers have six.
 const MAX_OF_ONE: usize = 128;
@@ -57,10 +57,12 @@ pub fn watch(io: &dyn Any, data: &mut Extensions, trusted: &[IpNet]) {
     let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
     let socket = match stream.as_fd().try_clone_to_owned() {
         Ok(socket) => socket,
-        // None goes unwatched.
+        // Without this handle there would be no time limit.
         Err(error) => {
             static SAID: OncePerMinute = OncePerMinute::new();
-            SAID.warn(|| format!("connections are hung up on, since they cannot be watched: {error}"));
+            SAID.warn(|| {
+                format!("new connections are closed, because their time limits cannot be enforced: {error}")
+            });
             return hang_up(stream);
         }
     };
@@ -136,7 +138,7 @@ impl Connection {
         self.quiet_for(QUIET, bytes);
     }
 
-    /// An answer to a form is, whose body has so many bytes and may not have been read.
+    /// An answer of so many bytes to a form is on its way. The form has `body` bytes, and may not have been read.
     pub fn end_form(&self, bytes: u64, body: u64) {
         let coming = Duration::from_secs(body / BYTES_PER_SECOND).min(MAX_UNREAD);
         self.quiet_for(QUIET_AFTER_FORM + coming, bytes);

@@ -16,6 +16,14 @@ use crate::limits::TooMany;
 use crate::paths::Next;
 use crate::paths::auth::{CONFIRM, SIGN_IN};
 
+/// After how long to try again where a part is away.
+pub const AWAY: Duration = Duration::from_secs(5);
+
+/// The seconds of `Retry-After`: never too few.
+pub fn seconds_after(wait: Duration) -> u64 {
+    wait.as_secs() + 1
+}
+
 /// Why there is another page than the one asked for.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HttpError {
@@ -211,8 +219,8 @@ impl HttpError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooMany(wait) => Some(wait.as_secs() + 1),
-            Self::Unavailable(_) => Some(5),
+            Self::TooMany(wait) => Some(seconds_after(*wait)),
+            Self::Unavailable(_) => Some(AWAY.as_secs()),
             Self::BadRequest
             | Self::NotFound
             | Self::NotAllowed(_)

@@ -6,11 +6,9 @@ use std::net::IpAddr;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web;
 
 use super::errors::{ErrorPage, HttpError};
-use super::{client, cookies};
-use crate::app::App;
+use super::{app_of, client, cookies};
 use crate::config::Config;
 use crate::identity::{Role, t};
 use crate::limits::Limit;
@@ -27,9 +25,7 @@ pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site")
 pub fn keep(req: &mut ServiceRequest) -> Result<(), HttpError> {
     // Health checks come from machines that know our address and not our name.
     if ![HEALTHZ.path(), READYZ.path()].contains(&req.path()) {
-        let Some(app) = req.app_data::<web::Data<App>>().cloned() else {
-            return Err(HttpError::Internal("no application".to_owned()));
-        };
+        let app = app_of(req.request())?;
         let ip = client::ip_of(req, &app.config.trusted_proxies);
         for key in client::network_keys(ip, Limit::Everything) {
             app.limits.take_here(&key).map_err(HttpError::from)?;

@@ -11,6 +11,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 
+use super::errors::seconds_after;
 use super::notice::{Notice, Posted};
 use super::view::View;
 use super::{app_of, policy};
@@ -49,7 +50,7 @@ pub fn form_again(page: impl Template + 'static) -> Answer {
 /// Shows a form again that was sent too often, and when it may be sent again.
 pub fn too_many(wait: Duration, page: impl Template + 'static) -> Answer {
     let mut answer = with_status(StatusCode::TOO_MANY_REQUESTS, page);
-    answer.retry_after = Some(wait.as_secs() + 1);
+    answer.retry_after = Some(seconds_after(wait));
     answer
 }
 

@@ -167,3 +167,13 @@ fn a_pooler_works_or_is_refused_at_the_start() {
         }
     });
 }
+
+#[cfg(feature = "mysql")]
+#[test]
+fn a_connection_to_mariadb_has_the_limits_of_one_to_postgres_also_after_a_migration() {
+    crate::harness::run(World::Mariadb, async |site: &Site| {
+        let limits = "SELECT CONCAT_WS(' ', @@lock_wait_timeout, @@innodb_lock_wait_timeout, @@wait_timeout, \
+            @@idle_transaction_timeout, ROUND(@@max_statement_time)) AS text";
+        assert_eq!(site.texts(limits).await, ["3 3 660 30 5"]);
+    });
+}

@@ -233,7 +233,7 @@ fn a_standby_of_postgres_takes_over_from_a_primary_that_is_frozen() {
         go_on_for(seconds(1)).await;
         let fault = Instant::now();
         standby.promote();
-        go_on_for(seconds(20)).await;
+        go_on_for(seconds(30)).await;
         nothing_is_lost(
             "PostgreSQL, the primary frozen and the standby promoted a second later",
             &one,
@@ -243,6 +243,40 @@ fn a_standby_of_postgres_takes_over_from_a_primary_that_is_frozen() {
         .await;
         one.stop().await;
         other.stop().await;
+    });
+}
+
+/// The primary then waits with every COMMIT for a standby, for ever: no limit of a statement ends that.
+#[test]
+fn without_its_standby_a_primary_is_read_and_has_no_more_connections_than_it_should() {
+    run_alone(async || {
+        let Some(first) = Postgres::start() else { return };
+        first.execute("CREATE DATABASE accounts");
+        let mut standby = first.standby();
+        let url = first.url_of_both(&standby, "accounts");
+        // For two workers and the couriers, each with one that may write, and one more.
+        let site = site_with(&[("DATABASE_URL", &url), ("DATABASE_POOL_SIZE", "4")]).await;
+        let mut ann = site.member("annalee").await;
+        ann.visit("/user-profile/").await;
+        standby.stop();
+        for _ in 0..10 {
+            let many: Vec<Visitor> = (0..8).map(|_| site.visitor()).collect();
+            let asked = many
+                .iter()
+                .map(|visitor| visitor.posting("/auth/forgot-password/", &[("username", "nobody")]).send());
+            for answer in futures_util::future::join_all(asked).await {
+                assert_eq!(answer.expect("an answer").status().as_u16(), 503);
+            }
+        }
+        ann.visit("/user-profile/").await;
+        ann.status(200);
+        let ours = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'latchkey'";
+        let connections = site.count(ours).await;
+        assert!(connections <= 3 * 4, "{connections} connections");
+        drop(standby);
+        first.execute("ALTER SYSTEM SET synchronous_standby_names = ''");
+        first.execute("SELECT pg_reload_conf()");
+        site.stop().await;
     });
 }
 
@@ -258,7 +292,7 @@ fn a_node_of_galera_is_frozen_while_people_sign_up_at_it_and_at_another_one() {
         go_on_for(seconds(2)).await;
         let fault = Instant::now();
         galera.freeze(0);
-        go_on_for(seconds(25)).await;
+        go_on_for(seconds(30)).await;
         nothing_is_lost("Galera, one of three nodes frozen", &one, people.stop().await, fault).await;
         one.stop().await;
         other.stop().await;
@@ -310,7 +344,7 @@ async fn redis_fails_over(what: &str, url: &str, fault: impl FnOnce()) {
     go_on_for(seconds(3)).await;
     fault();
     // By then the others have noticed; what is acknowledged later, they serve.
-    go_on_for(seconds(5)).await;
+    go_on_for(seconds(8)).await;
     let noticed = Instant::now();
     go_on_for(seconds(2)).await;
     let seen = people.stop().await;

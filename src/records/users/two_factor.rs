@@ -11,12 +11,12 @@ use crate::identity::{Id, Moment, Role, Sentence, t};
 /// How long after the wait somebody who lost their second step can come back.
 const TWO_FACTOR_RECOVERY_LAPSE: Duration = Duration::from_secs(7 * 86_400);
 
-/// When the second step ends because its person has lost it, where that wait ends then.
+/// When somebody who lost their second step no longer needs it; `None` if they never asked, or didn't come back in time.
 pub(super) fn recovery(ends_at: Option<Moment>, now: Moment) -> Option<Moment> {
     ends_at.filter(|ends_at| now < ends_at.plus(TWO_FACTOR_RECOVERY_LAPSE))
 }
 
-/// Whether somebody has waited for as long as that takes.
+/// Whether that wait is over, and they can still come back.
 pub(super) fn has_waited(ends_at: Option<Moment>, now: Moment) -> bool {
     recovery(ends_at, now).is_some_and(|ends_at| ends_at <= now)
 }

@@ -109,7 +109,7 @@ async fn submit(
     }
 }
 
-/// Whether what a form asks for can be done here. What makes a key or asks a passkey begins again at its own page.
+/// Whether this page can do what a form asks for. A form that adds an authenticator app or a passkey starts again at its own page.
 fn is_performed(path: &str) -> bool {
     path == DOWNLOAD.path()
         || path == SECURE_OWN.path()

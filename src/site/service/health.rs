@@ -1,15 +1,16 @@
 //! For load balancers and supervisors: is the process alive, and should it get requests?
 
 use actix_web::HttpResponse;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::Data;
 
 use crate::app::App;
 use crate::paths::service::{HEALTHZ, READYZ};
 use crate::readiness::Readiness;
+use crate::web::errors::AWAY;
 use crate::web::routes::{self, Pages};
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const AGAIN: (&str, &str) = ("Retry-After", "5");
 
 /// Registers the health checks, which stand outside of sessions, hosts and limits.
 pub fn routes(pages: &mut Pages) {
@@ -22,13 +23,17 @@ async fn alive() -> &'static str {
 
 async fn ready(app: Data<App>) -> HttpResponse {
     if app.shutdown.has_begun() {
-        return HttpResponse::ServiceUnavailable().insert_header(AGAIN).content_type(TEXT).body("stopping\n");
+        return HttpResponse::ServiceUnavailable()
+            .insert_header((RETRY_AFTER, AWAY.as_secs()))
+            .content_type(TEXT)
+            .body("stopping\n");
     }
     match app.readiness.look(&app.db, app.redis.as_ref()).await {
         Readiness::Ready => HttpResponse::Ok().content_type(TEXT).body("ok\n"),
         Readiness::NoRedis => HttpResponse::Ok().content_type(TEXT).body("degraded: redis\n"),
-        Readiness::NoDatabase => {
-            HttpResponse::ServiceUnavailable().insert_header(AGAIN).content_type(TEXT).body("no database\n")
-        }
+        Readiness::NoDatabase => HttpResponse::ServiceUnavailable()
+            .insert_header((RETRY_AFTER, AWAY.as_secs()))
+            .content_type(TEXT)
+            .body("no database\n"),
     }
 }

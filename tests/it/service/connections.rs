@@ -72,7 +72,7 @@ fn whoever_is_refused_early_sees_why_however_slowly_they_send() {
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         for _ in 0..30 {
-            stream.write_all(&[b'a'; 100_000]).await.expect("somebody takes it");
+            stream.write_all(&vec![b'a'; 100_000]).await.expect("somebody takes it");
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
         let mut answer = [0; 12];

@@ -25,12 +25,11 @@ use crate::paths::auth::SIGN_OUT;
 use crate::paths::{absolute, with_query};
 use crate::records::app_sessions::TicketState;
 use crate::records::users::{Person, UNVERIFIED_LIFETIME};
+use crate::web::errors::{AWAY, seconds_after};
 use crate::web::journal::OncePerMinute;
 use crate::web::view::{Bare, filters};
 use crate::web::{cookies, page};
 
-/// After how long to try again when the database is away.
-const AGAIN: Duration = Duration::from_secs(5);
 /// How long a cookie names a browser that has not signed in yet: as long as a sign-up may take.
 const NONCE_LIFETIME: Duration = UNVERIFIED_LIFETIME;
 /// The longest value of a header that tells who somebody is, in bytes.
@@ -180,8 +179,8 @@ impl Denied {
             Self::Away => StatusCode::SERVICE_UNAVAILABLE,
         };
         let wait = match &self {
-            Self::TooMany(wait) => Some(wait.as_secs() + 1),
-            Self::Away => Some(AGAIN.as_secs()),
+            Self::TooMany(wait) => Some(seconds_after(*wait)),
+            Self::Away => Some(AWAY.as_secs()),
             Self::OtherRole { .. } | Self::Ticket { .. } | Self::Unusable => None,
         };
         let Ok(view) = Bare::of(req).map(Bare::view) else { return with_status(status).finish() };
@@ -231,7 +230,7 @@ impl Denied {
             ),
             Self::Away => page(
                 t("We'll be right back").into(),
-                t("Part of this site isn't responding. Try again in {wait}.").with("wait", AGAIN),
+                t("Part of this site isn't responding. Try again in {wait}.").with("wait", AWAY),
                 Vec::new(),
             ),
         }
