@@ -19,7 +19,7 @@ use crate::threads::Threads;
 
 /// Longer than anything here should take.
 const SLOW: Duration = Duration::from_millis(500);
-/// How long a call may continue when nobody waits for it any more. On a server that works each of its statements ends within
+/// How long a call may continue after its deadline. On a server that works each of its statements ends within
 /// [`QUERY_TIMEOUT`](super::QUERY_TIMEOUT).
 const GIVE_UP: Duration = Duration::from_secs(5);
 
@@ -86,7 +86,8 @@ impl Db {
         };
         let (threads, pool) = (self.threads.current(), self.pool.current());
         let running = threads.threads.run(timed);
-        let mut call = Call { db: self, running: Some(running), threads, pool };
+        let mut call =
+            Call { db: self, running: Some(running), threads, pool, give_up_at: deadline + GIVE_UP };
         let Some(running) = &mut call.running else { return Err(too_late().into()) };
         match tokio::time::timeout_at(deadline.into(), running).await {
             Ok(Ok(done)) => done,
@@ -98,12 +99,9 @@ impl Db {
         }
     }
 
-    /// Waits until a call comes back that its caller has left. After a while its thread and its connections are replaced.
-    async fn watch<T>(self, mut running: JoinHandle<T>, threads: Arc<WorkerThreads>, pool: Arc<Connections>) {
-        if tokio::time::timeout(GIVE_UP, &mut running).await.is_ok() {
-            return;
-        }
-        // Each keeps its connection open, and a server that lives but does not answer has only so many.
+    /// Gives up a call that has not come back: others take the places of its thread and of its connections.
+    async fn give_up<T>(self, running: JoinHandle<T>, threads: Arc<WorkerThreads>, pool: Arc<Connections>) {
+        // It keeps its connection open, and a server that lives but does not answer has only so many.
         let abandoned = Arc::clone(&self.abandoned).try_acquire_owned();
         let Ok(_abandoned) = abandoned else { return };
         self.threads.replace(&threads, WorkerThreads::new);
@@ -139,6 +137,7 @@ struct Call<'a, T: Send + 'static> {
     running: Option<JoinHandle<T>>,
     threads: Arc<WorkerThreads>,
     pool: Arc<Connections>,
+    give_up_at: Instant,
 }
 
 impl<T: Send + 'static> Drop for Call<'_, T> {
@@ -146,9 +145,13 @@ impl<T: Send + 'static> Drop for Call<'_, T> {
         let running = self.running.take().filter(|running| !running.is_finished());
         // An embedded database is on our own disk: another connection would be no faster.
         let running = running.filter(|_| self.db.inline.is_none());
-        if let (Some(running), Ok(here)) = (running, Handle::try_current()) {
-            let (threads, pool) = (Arc::clone(&self.threads), Arc::clone(&self.pool));
-            here.spawn(self.db.clone().watch(running, threads, pool));
-        }
+        let (Some(mut running), Ok(here)) = (running, Handle::try_current()) else { return };
+        let (threads, pool) = (Arc::clone(&self.threads), Arc::clone(&self.pool));
+        let (db, at) = (self.db.clone(), self.give_up_at.into());
+        here.spawn(async move {
+            if tokio::time::timeout_at(at, &mut running).await.is_err() {
+                db.give_up(running, threads, pool).await;
+            }
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 use latchkey::config::DatabaseConfig;
 use latchkey::db::{Connection, Db};
@@ -109,7 +110,11 @@ impl Sandbox {
     pub fn connection(&self) -> Connection {
         let url = self.url();
         match url.split_once("://") {
-            Some(("sqlite", file)) => SqliteConnection::establish(file).map(Connection::Sqlite),
+            Some(("sqlite", file)) => SqliteConnection::establish(file).map(|mut conn| {
+                // A pool that has just been dropped may still be closing a connection.
+                conn.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
+                Connection::Sqlite(conn)
+            }),
             #[cfg(feature = "mysql")]
             Some(("mysql", _)) => diesel::MysqlConnection::establish(&url).map(Connection::Mysql),
             _ => PgConnection::establish(&url).map(Connection::Postgres),
