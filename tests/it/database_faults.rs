@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use latchkey::db::Connection;
+use latchkey::config::DatabaseConfig;
+use latchkey::db::{Connection, Db};
 use latchkey::identity::Role;
 use latchkey::records::users;
 use reqwest::Method;
@@ -165,6 +166,46 @@ fn a_server_that_is_frozen_is_not_waited_for_and_found_again() {
                 .await;
         });
     }
+}
+
+/// A proxy whose server is gone takes connections, and nobody says a word: the client of MariaDB waits for that for ever.
+#[cfg(feature = "mysql")]
+#[test]
+fn whoever_hangs_in_the_middle_of_connecting_is_replaced_when_the_server_speaks_again() {
+    run_alone(async || {
+        let Some(server) = Mariadb::shared() else { return };
+        server.execute("CREATE DATABASE unheard CHARACTER SET utf8mb4");
+        let direct = server.url("unheard");
+        Db::open(&DatabaseConfig::of_url(&direct).unwrap()).migrate().unwrap();
+        let host = url::Url::parse(&direct).unwrap().socket_addrs(|| None).unwrap()[0];
+        let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let by_relay = direct.replace(&host.to_string(), &relay.local_addr().unwrap().to_string());
+        let speaks = std::rc::Rc::new(std::cell::Cell::new(false));
+        let heard = std::rc::Rc::clone(&speaks);
+        actix_web::rt::spawn(async move {
+            let mut unheard = Vec::new();
+            while let Ok((mut stream, _)) = relay.accept().await {
+                if heard.get() {
+                    let mut server = tokio::net::TcpStream::connect(host).await.unwrap();
+                    actix_web::rt::spawn(async move {
+                        drop(tokio::io::copy_bidirectional(&mut stream, &mut server).await);
+                    });
+                } else {
+                    unheard.push(stream);
+                }
+            }
+        });
+        let db = Db::open(&DatabaseConfig::of_url(&by_relay).unwrap());
+        let workers: Vec<Db> = (0..3).map(|_| db.for_worker()).collect();
+        for asked in futures_util::future::join_all(workers.iter().map(Db::is_empty)).await {
+            assert!(asked.is_err());
+        }
+        speaks.set(true);
+        let patience = Instant::now();
+        while db.prove().await.is_err() {
+            assert!(patience.elapsed() < Duration::from_secs(60), "it is not found again");
+        }
+    });
 }
 
 /// Takes every connection that the server has to give, also those of the site.
