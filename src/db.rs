@@ -41,6 +41,7 @@ use crate::config::{self, DatabaseConfig};
 
 /// The longest that a request waits for the database.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The database.
 #[derive(Clone)]
 pub struct Db {

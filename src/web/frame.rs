@@ -89,7 +89,7 @@ impl Around {
             app: req.app_data::<web::Data<App>>().cloned(),
             entry: Entry::begin(req),
             connection: connections::begin(req.request()),
-            body: (!matches!(*req.method(), Method::GET | Method::HEAD)).then_some(length),
+            body: Some(length).filter(|_| !matches!(*req.method(), Method::GET | Method::HEAD)),
         }
     }
 

@@ -192,58 +192,34 @@ async fn site_with(settings: &[(&'static str, &str)]) -> Site {
     Site::start(all).await
 }
 
+/// Something happens to the primary, and a second later its standby is promoted; then things may take so long to go on.
+async fn a_standby_takes_over(what: &str, fault: impl FnOnce(&mut Postgres), patience: Duration) {
+    let Some(mut first) = Postgres::start() else { return };
+    first.execute("CREATE DATABASE accounts");
+    let standby = first.standby();
+    let url = first.url_of_both(&standby, "accounts");
+    let (one, other) = (site_at(&url).await, site_at(&url).await);
+    let people = People::at(&[&one, &other]).await;
+    go_on_for(seconds(3)).await;
+    fault(&mut first);
+    go_on_for(seconds(1)).await;
+    let promoted = Instant::now();
+    standby.promote();
+    go_on_for(patience).await;
+    let what = format!("PostgreSQL, the primary {what} and the standby promoted a second later");
+    nothing_is_lost(&what, &one, people.stop().await, promoted).await;
+    one.stop().await;
+    other.stop().await;
+}
+
 #[test]
 fn a_standby_of_postgres_takes_over_while_people_sign_up() {
-    run_alone(async || {
-        let Some(mut first) = Postgres::start() else { return };
-        first.execute("CREATE DATABASE accounts");
-        let standby = first.standby();
-        let url = first.url_of_both(&standby, "accounts");
-        let (one, other) = (site_at(&url).await, site_at(&url).await);
-        let people = People::at(&[&one, &other]).await;
-        go_on_for(seconds(3)).await;
-        first.stop();
-        go_on_for(seconds(1)).await;
-        let fault = Instant::now();
-        standby.promote();
-        go_on_for(seconds(6)).await;
-        nothing_is_lost(
-            "PostgreSQL, the primary killed and the standby promoted a second later",
-            &one,
-            people.stop().await,
-            fault,
-        )
-        .await;
-        one.stop().await;
-        other.stop().await;
-    });
+    run_alone(async || a_standby_takes_over("killed", Postgres::stop, seconds(6)).await);
 }
 
 #[test]
 fn a_standby_of_postgres_takes_over_from_a_primary_that_is_frozen() {
-    run_alone(async || {
-        let Some(first) = Postgres::start() else { return };
-        first.execute("CREATE DATABASE accounts");
-        let standby = first.standby();
-        let url = first.url_of_both(&standby, "accounts");
-        let (one, other) = (site_at(&url).await, site_at(&url).await);
-        let people = People::at(&[&one, &other]).await;
-        go_on_for(seconds(2)).await;
-        first.signal("STOP");
-        go_on_for(seconds(1)).await;
-        let fault = Instant::now();
-        standby.promote();
-        go_on_for(seconds(30)).await;
-        nothing_is_lost(
-            "PostgreSQL, the primary frozen and the standby promoted a second later",
-            &one,
-            people.stop().await,
-            fault,
-        )
-        .await;
-        one.stop().await;
-        other.stop().await;
-    });
+    run_alone(async || a_standby_takes_over("frozen", |first| first.signal("STOP"), seconds(30)).await);
 }
 
 /// The primary then waits with every COMMIT for a standby, for ever: no limit of a statement ends that.

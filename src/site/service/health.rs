@@ -23,17 +23,16 @@ async fn alive() -> &'static str {
 
 async fn ready(app: Data<App>) -> HttpResponse {
     if app.shutdown.has_begun() {
-        return HttpResponse::ServiceUnavailable()
-            .insert_header((RETRY_AFTER, AWAY.as_secs()))
-            .content_type(TEXT)
-            .body("stopping\n");
+        return not_ready("stopping\n");
     }
     match app.readiness.look(&app.db, app.redis.as_ref()).await {
         Readiness::Ready => HttpResponse::Ok().content_type(TEXT).body("ok\n"),
         Readiness::NoRedis => HttpResponse::Ok().content_type(TEXT).body("degraded: redis\n"),
-        Readiness::NoDatabase => HttpResponse::ServiceUnavailable()
-            .insert_header((RETRY_AFTER, AWAY.as_secs()))
-            .content_type(TEXT)
-            .body("no database\n"),
+        Readiness::NoDatabase => not_ready("no database\n"),
     }
+}
+
+fn not_ready(why: &'static str) -> HttpResponse {
+    let mut answer = HttpResponse::ServiceUnavailable();
+    answer.insert_header((RETRY_AFTER, AWAY.as_secs())).content_type(TEXT).body(why)
 }

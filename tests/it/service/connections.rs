@@ -61,7 +61,7 @@ fn heads_and_bodies_that_dribble_end_on_the_second_request_as_on_the_first() {
 
 /// A slow line, and no proxy that takes the picture first: who is hung up on in the middle would see "connection reset".
 #[test]
-fn whoever_is_refused_early_sees_why_however_slowly_they_send() {
+fn whoever_is_refused_early_may_go_on_sending_and_sees_why() {
     run_alone(async || {
         let site = Site::start(HashMap::new()).await;
         let mut stream = TcpStream::connect(site.listens_at).await.unwrap();
