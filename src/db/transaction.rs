@@ -74,10 +74,12 @@ pub(super) fn end<C: Connection, T, E: From<diesel::result::Error>>(
     done
 }
 
-/// Rolls back. Where that fails, the connection or its transaction has ended already.
+/// Rolls back. With a connection that is lost, its transaction has ended already.
 fn roll_back<C: Connection>(conn: &mut C) {
-    if let Err(error) = C::TransactionManager::rollback_transaction(conn) {
-        log::debug!("nothing to roll back: {error}");
+    if let Err(error) = C::TransactionManager::rollback_transaction(conn).map_err(Error::from)
+        && !error.is_lost()
+    {
+        log::warn!("a transaction was rolled back already: {error}");
     }
 }
 
